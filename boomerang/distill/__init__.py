@@ -1,0 +1,1 @@
+"""The trainer: one distillation of a teacher makes the student of a family."""

@@ -1,0 +1,162 @@
+"""The trainer as a process: `python -m boomerang.distill JOB.json`.
+
+Events are JSON lines on stdout. Exit status 0 when the student is whole, 1 after an `error`
+event, 143 when told to stop (with a checkpoint in the run folder).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
+
+from boomerang.architectures import dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill import student as students
+from boomerang.distill.data import Stream, Tokeniser, cached_stream
+from boomerang.distill.job import Job
+from boomerang.distill.loop import Trainer
+from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
+from boomerang.distill.recipe import TRAINER_VERSION, Recipe
+from boomerang.distill.texts import Texts
+from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
+from boomerang.layermap import LayerMap
+from boomerang.pair import RECORD
+from boomerang.quality.models import compute_dtype, couple, device, load
+
+FINAL_TOKENS = 16384
+"""Tokens of the calibration split that a student's own final losses are measured on."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one job and return the exit status."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    report = Reporter()
+    with report.supervised():
+        try:
+            job = Job.load(Path(arguments[0] if arguments else ""))
+            with locked(job.run):
+                distil(job, report)
+        except Stopped:
+            return STOPPED
+        except BoomerangError as error:
+            report.failed(error)
+            return 1
+        except (MemoryError, RuntimeError, OSError) as error:
+            report.failed(_failed(error))
+            return 1
+    return 0
+
+
+def distil(job: Job, report: Reporter) -> None:
+    """Train a student and write it to `job.out`; a student that is there already is kept.
+
+    Raises BoomerangError for what cannot be trained, Stopped where the process was told to stop.
+    """
+    if _made_before(job):
+        report("done", out=str(job.out))
+        return
+    recipe, texts = job.parsed_recipe(), Texts.open(job.data)
+    teacher_files = Checkpoint.open(job.teacher)
+    anatomy = dissect(teacher_files)
+    kept = job.kept
+    layermap = (
+        recipe.layermap(anatomy.depth) if kept is None else LayerMap.from_kept(kept, anatomy.depth)
+    )
+    length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
+    stream = cached_stream(tokeniser, texts, "train", length, job.run, report.check)
+    # Loaded as stored, so that the student begins with the teacher's exact values.
+    teacher = load(job.teacher, dtype=None, where=device())
+    config = students.student_config(teacher_files, layermap)
+    student = students.initialise(teacher, config, layermap)
+    teacher.model.to(compute_dtype(device()))
+    frozen = recipe.freezes(anatomy.tied)
+    if frozen:
+        students.freeze(student)
+    identity = job.identity(recipe, layermap.kept, texts.digest)
+    trainer = Trainer(
+        couple(teacher, student, layermap),
+        stream,
+        recipe,
+        job.run,
+        identity,
+        report,
+        frozen,
+        job.checkpoint_seconds,
+    )
+    progress = trainer.train()
+    tail = Stream(tokeniser.encode(texts, "calibration"), length, "calibration")
+    record = {
+        **_provenance(job, recipe, layermap, texts),
+        "frozen_embeddings": frozen,
+        "sequence_length": length,
+        "steps": progress.steps,
+        "tokens": progress.tokens,
+        "seconds": round(progress.seconds, 1),
+        "final": trainer.evaluate(tail.head(FINAL_TOKENS)),
+    }
+    students.write(student, job.teacher, job.out, layermap, record)
+    report("done", out=str(job.out))
+
+
+def _provenance(job: Job, recipe: Recipe, layermap: LayerMap, texts: Texts) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "key": job.key,
+        "teacher": job.teacher_name,
+        "teacher_commit": job.teacher_commit,
+        "kept": list(layermap.kept),
+        "layers": layermap.layers,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {"name": texts.name, "digest": texts.digest},
+        "seed": recipe.seed,
+        "trainer_version": TRAINER_VERSION,
+    }
+
+
+def _made_before(job: Job) -> bool:
+    if not job.out.exists():
+        return False
+    record = job.out / RECORD
+    if record.is_file() and json.loads(record.read_text("utf-8")).get("key") == job.key:
+        return True
+    raise TrainingFailed(
+        f"{job.out.name!r} exists and is not the student {job.key!r}.",
+        value=str(job.out),
+        fix="A student is never overwritten: remove it, or give another folder.",
+    )
+
+
+def _length(recipe: Recipe, teacher: Checkpoint) -> int:
+    """The recipe's sequence length, or the teacher's context where that is shorter."""
+    config = teacher.config
+    context = config.get("max_position_embeddings") or config.get("n_positions")
+    return (
+        min(recipe.sequence_length, context)
+        if isinstance(context, int)
+        else (recipe.sequence_length)
+    )
+
+
+def _tokeniser(job: Job, teacher: Checkpoint) -> Tokeniser:
+    vocabulary = teacher.config.get("vocab_size")
+    if not isinstance(vocabulary, int):
+        raise BadRecipe(
+            f"The config of {job.teacher_name!r} names no vocab_size.",
+            value=vocabulary,
+            fix="Write the vocabulary's size to its config.json.",
+        )
+    return Tokeniser(job.teacher, vocabulary)
+
+
+def _failed(error: Exception) -> TrainingFailed:
+    said = " ".join(str(error).split())[:300] or type(error).__name__
+    memory = "out of memory" in said.lower() or isinstance(error, MemoryError)
+    fix = "Lower micro_batch or sequence_length." if memory else "See the trainer's log."
+    return TrainingFailed(f"The trainer stopped: {said}.", value=type(error).__name__, fix=fix)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""A stopped run goes on from here: weights, optimiser and counters in one safetensors file.
+
+The file is written under a temporary name and renamed. Random numbers need no state: every draw
+depends on seed and step alone.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from boomerang.errors import TrainingFailed
+
+FILE = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is: `step` of `steps` done, `tokens` seen, `seconds` of training spent.
+
+    `identity` says which run it is of (the student's key and its recipe).
+    """
+
+    identity: str
+    step: int
+    steps: int
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def advanced(self, tokens: int, seconds: float) -> "Progress":
+        """One step later."""
+        return replace(
+            self, step=self.step + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds
+        )
+
+
+def save(
+    run: Path,
+    progress: Progress,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write the checkpoint of a run, in place of the one before."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in parameters.items():
+        tensors[f"weight/{name}"] = parameter.detach()
+        for key, value in optimiser.state.get(parameter, {}).items():
+            tensors[f"{key}/{name}"] = value
+    partial = run / f".{FILE}.partial"
+    save_file(tensors, partial, metadata={"progress": json.dumps(asdict(progress))})
+    with partial.open("rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(partial, run / FILE)
+
+
+def restore(
+    run: Path,
+    identity: str,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> Progress | None:
+    """Bring a run back to its checkpoint; None where it has none.
+
+    Raises TrainingFailed where the checkpoint is another run's, or damaged.
+    """
+    file = run / FILE
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as saved:
+            progress = Progress(**json.loads(saved.metadata()["progress"]))
+            if progress.identity != identity:
+                raise _not_ours(run, "it is that of another student or recipe")
+            names = set(saved.keys())
+            for name, parameter in parameters.items():
+                with torch.no_grad():
+                    parameter.copy_(saved.get_tensor(f"weight/{name}"))
+                state = {
+                    key: saved.get_tensor(f"{key}/{name}").to(parameter.device)
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                    if f"{key}/{name}" in names
+                }
+                if state:
+                    optimiser.state[parameter] = state
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _not_ours(run, str(error)) from error
+    return progress
+
+
+def _not_ours(run: Path, why: str) -> TrainingFailed:
+    return TrainingFailed(
+        f"The checkpoint in {run.name!r} cannot be used: {why}.",
+        value=str(run / FILE),
+        fix="Remove it to begin again, or give another run folder.",
+    )

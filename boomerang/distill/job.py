@@ -1,0 +1,53 @@
+"""What the trainer is told: one job file."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from boomerang.distill.recipe import Recipe
+from boomerang.errors import BadRecipe
+
+
+class Job(BaseModel):
+    """One distillation: where everything is, and the recipe's fields.
+
+    `kept` None leaves the layer map to the recipe, `seed` None its seed. `run` holds the
+    checkpoint, the tokenised text and a lock; `out` appears when the student is whole.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teacher: Path
+    teacher_name: str
+    teacher_commit: str
+    out: Path
+    run: Path
+    recipe: dict[str, Any]
+    data: Path
+    seed: Annotated[int, Field(ge=0)] | None = None
+    kept: list[int] | None = None
+    key: str
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 120.0
+
+    @classmethod
+    def load(cls, path: Path) -> "Job":
+        """Read a job file. Raises BadRecipe where it is none."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadRecipe(
+                f"{path.name} is no job for the trainer: {' '.join(str(error).split())}",
+                value=str(path),
+                fix="Give the path of a job file as the service writes it.",
+            ) from None
+
+    def parsed_recipe(self) -> Recipe:
+        """The recipe, with the job's seed. Raises BadRecipe."""
+        recipe = Recipe.parse(self.recipe)
+        return recipe if self.seed is None else recipe.override(seed=self.seed)
+
+    def identity(self, recipe: Recipe, kept: tuple[int, ...], data: str) -> str:
+        """What a checkpoint must be of, so that a run can go on from it."""
+        return json.dumps([self.key, self.teacher_commit, recipe.digest(), kept, data])

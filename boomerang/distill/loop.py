@@ -1,0 +1,216 @@
+"""The training loop: plain and patch-aware steps, from a checkpoint or from the beginning."""
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from boomerang.composition import Choice, Composition
+from boomerang.distill import checkpoints
+from boomerang.distill.checkpoints import Progress
+from boomerang.distill.data import Stream
+from boomerang.distill.losses import Losses, Weights, distillation_losses
+from boomerang.distill.patching import member_for
+from boomerang.distill.process import Reporter
+from boomerang.distill.recipe import Recipe
+from boomerang.distill.student import trained
+from boomerang.errors import TrainingFailed
+from boomerang.quality.models import Couple, compute_dtype
+
+TIMED = 2.0
+"""Seconds of trial steps, at least, from which `minutes` is turned into a number of steps."""
+
+
+@dataclass
+class Trainer:
+    """One distillation of `couple.student`; `run` holds its checkpoint, `identity` names it."""
+
+    couple: Couple
+    stream: Stream
+    recipe: Recipe
+    run: Path
+    identity: str
+    report: Reporter
+    frozen: bool
+    checkpoint_seconds: float = 120.0
+    parameters: dict[str, nn.Parameter] = field(init=False)
+    optimiser: torch.optim.AdamW = field(init=False)
+    teacher_itself: Composition = field(init=False)
+    where: torch.device = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.where = self.couple.teacher.device
+        self.parameters = trained(self.couple.student)
+        matrices = [p for p in self.parameters.values() if p.ndim >= 2]
+        vectors = [p for p in self.parameters.values() if p.ndim < 2]
+        # Norms and biases are not decayed, as in the published trainer.
+        groups = [
+            {"params": matrices, "weight_decay": self.recipe.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=self.recipe.learning_rate,
+            betas=self.recipe.betas,
+            fused=True,
+        )
+        whole = [Choice.BLOCK] * len(self.couple.layermap.kept)
+        self.teacher_itself = Composition.of(self.couple.layermap, whole)
+
+    @property
+    def sequences(self) -> int:
+        """Sequences in one optimiser step."""
+        return max(1, self.recipe.batch_tokens // self.stream.length)
+
+    def train(self) -> Progress:
+        """Train until the recipe's steps are done.
+
+        Raises Stopped, with a checkpoint written, where the process is asked to stop;
+        TrainingFailed where the loss or its gradient is not finite.
+        """
+        progress = checkpoints.restore(self.run, self.identity, self.parameters, self.optimiser)
+        progress = progress or Progress(self.identity, 0, self.recipe.steps or self._time_steps())
+        parameters = sum(p.numel() for p in self.couple.student.model.parameters())
+        self.report("start", steps=progress.steps, parameters=parameters, step=progress.step)
+        first, said, saved, news = progress, time.monotonic(), time.monotonic(), Mean()
+        while progress.step < progress.steps:
+            try:
+                progress = self._step(progress, news)
+            except BaseException:
+                if self.report.stopping:
+                    self._save(progress)
+                raise
+            now = time.monotonic()
+            if now - said >= 1 or progress.step == progress.steps:
+                self._say(progress, first, news)
+                said, news = now, Mean()
+            if now - saved >= self.checkpoint_seconds or progress.step == progress.steps:
+                self._save(progress)
+                saved = time.monotonic()
+        return progress
+
+    def _step(self, progress: Progress, news: "Mean") -> Progress:
+        began = time.monotonic()
+        rate = rate_at(progress.step, progress.steps, self.recipe.warmup)
+        self._update(progress.step, progress.steps, rate, news)
+        return progress.advanced(self.sequences * self.stream.length, time.monotonic() - began)
+
+    def _update(self, step: int, steps: int, rate: float, news: "Mean") -> None:
+        """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
+        self.optimiser.zero_grad(set_to_none=True)
+        batch = self.stream.batch(self.recipe.seed, step, self.sequences)
+        for part, ids in enumerate(torch.split(batch, self.recipe.micro_batch)):
+            self.report.check()
+            composition = member_for(
+                self.recipe, self.couple.layermap, self.recipe.seed, step, steps, part
+            )
+            losses = self.losses(composition, ids)
+            torch.autograd.backward(losses.total * (len(ids) / len(batch)))
+            news.add(losses, len(ids) / len(batch))
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
+        if not math.isfinite(float(norm)):
+            raise TrainingFailed(
+                f"The gradient is not finite at step {step + 1} of {steps} "
+                f"(cross-entropy {news.means()['ce']:.4g}).",
+                value=step + 1,
+                fix="Lower the learning rate; the last checkpoint is from before it.",
+            )
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * rate
+        self.optimiser.step()
+
+    def losses(self, composition: Composition, ids: Tensor) -> Losses:
+        """The losses of a member on sequences (B, T + 1), with gradient for the student."""
+        ids = ids.to(self.where, non_blocking=True)
+        inputs, labels = ids[:, :-1], ids[:, 1:]
+        weights = Weights(self.recipe.ce_weight, self.recipe.kl_weight, self.recipe.cosine_weight)
+        with self._autocast():
+            with torch.no_grad():
+                teacher = self.couple.trace(self.teacher_itself, inputs)
+            student = self.couple.trace(composition, inputs, teacher)
+            return distillation_losses(
+                self.couple, composition, student, teacher, labels, weights, frozen=self.frozen
+            )
+
+    @torch.no_grad()
+    def evaluate(self, windows: Tensor) -> dict[str, float]:
+        """The student's own losses, nothing patched, over windows (W, T + 1)."""
+        student = Composition.patched(self.couple.layermap, ())
+        mean = Mean()
+        for ids in torch.split(windows, self.recipe.micro_batch):
+            mean.add(self.losses(student, ids), len(ids) / len(windows))
+        return mean.means()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        dtype = compute_dtype(self.where)
+        # Weights stay in float32, or small updates are lost; only products are in bfloat16.
+        return nullcontext() if dtype is torch.float32 else torch.autocast(self.where.type, dtype)
+
+    def _time_steps(self) -> int:
+        """How many steps fit into the recipe's minutes, by a few that change nothing.
+
+        At a learning rate of zero AdamW leaves the weights as they are; its state is forgotten.
+        Half of the trial is at the beginning of the schedule and half at its end, because
+        patched steps cost something else than plain ones.
+        """
+        schedule = 1000
+        self._update(0, schedule, 0.0, Mean())
+        began, done = time.monotonic(), 0
+        for done in itertools.count(1):
+            self._update((done % 2) * (schedule - 1), schedule, 0.0, Mean())
+            if done >= 4 and time.monotonic() - began >= TIMED:
+                break
+        each = (time.monotonic() - began) / done
+        self.optimiser.state.clear()
+        return max(1, round((self.recipe.minutes or 0) * 60 / each))
+
+    def _say(self, progress: Progress, first: Progress, news: "Mean") -> None:
+        steps, seconds = progress.step - first.step, progress.seconds - first.seconds
+        self.report(
+            "step",
+            step=progress.step,
+            steps=progress.steps,
+            **{name: round(value, 5) for name, value in news.means().items()},
+            tokens=progress.tokens,
+            tokens_per_s=round((progress.tokens - first.tokens) / max(seconds, 1e-9)),
+            eta_s=round((progress.steps - progress.step) * seconds / max(steps, 1), 1),
+        )
+
+    def _save(self, progress: Progress) -> None:
+        checkpoints.save(self.run, progress, self.parameters, self.optimiser)
+        self.report("checkpoint", step=progress.step)
+
+
+class Mean:
+    """A weighted mean of losses, kept on the device until it is asked for."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+        self._weight = 0.0
+
+    def add(self, losses: Losses, weight: float) -> None:
+        """Add the losses of one pass."""
+        values = torch.stack([losses.total.detach(), losses.ce, losses.kl, losses.cosine]) * weight
+        self._sum = values if self._sum is None else self._sum + values
+        self._weight += weight
+
+    def means(self) -> dict[str, float]:
+        """The means by name; NaN where nothing was added."""
+        values: Iterator[float] = iter(
+            [math.nan] * 4 if self._sum is None else (self._sum / self._weight).tolist()
+        )
+        return dict(zip(("loss", "ce", "kl", "cosine"), values, strict=True))
+
+
+def rate_at(step: int, steps: int, warmup: float) -> float:
+    """The learning rate of a step as a fraction of the peak: a warm-up, then half a cosine to 0."""
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

@@ -1,0 +1,83 @@
+"""What a worker process owes its supervisor: JSON lines, one lock, a clean stop, no orphans."""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from boomerang.errors import BoomerangError, TrainingFailed
+
+STOPPED = 128 + signal.SIGTERM
+"""The exit status of a process that was told to stop, and did so in good order."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Stopped(Exception):
+    """The process was asked to stop; raised where the work can be left."""
+
+
+class Reporter:
+    """Prints events as JSON lines, and knows whether the process was asked to stop."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Print one event. A reader that has gone away is a request to stop."""
+        try:
+            print(json.dumps({"event": event, **fields}), flush=True)
+        except BrokenPipeError:
+            self.stopping = True
+            # Python flushes stdout again on exit, and would fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def check(self) -> None:
+        """Raise Stopped where the process was asked to stop."""
+        if self.stopping:
+            raise Stopped
+
+    def failed(self, error: BoomerangError) -> None:
+        """Print an error as an event: its slug and its three parts."""
+        value = error.value if isinstance(error.value, str | int | float | None) else None
+        value = str(error.value) if value is None and error.value is not None else value
+        self("error", slug=error.slug, detail=error.detail, value=value, fix=error.fix)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Turn SIGTERM into a request to stop, and have one sent when the parent dies."""
+        parent = os.getppid()
+        before = signal.signal(signal.SIGTERM, self._stop)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            # The parent may have died before the kernel was told to watch it.
+            self.stopping = os.getppid() != parent
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder. Raises TrainingFailed where another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingFailed(
+                f"Another process works in {folder.name!r}.",
+                value=str(folder),
+                fix="Wait for it, or stop it.",
+            ) from None
+        yield

@@ -1,0 +1,149 @@
+"""How a student is distilled: a recipe, and the key of the student that it makes.
+
+No torch here: the front end reads recipes to plan and to compute keys.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from boomerang.errors import BadRecipe
+from boomerang.layermap import LayerMap
+
+TRAINER_VERSION = "1"
+"""Changed whenever the same recipe would make another student."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Recipe(BaseModel):
+    """Everything that decides what a distillation makes, apart from teacher and text.
+
+    Either `steps` or `minutes` is given. `batch_tokens` is one optimiser step, `micro_batch` the
+    sequences of one forward pass; a teacher whose context is shorter than `sequence_length` is
+    trained at its own. `warmup` is a fraction of the steps, `patch_after` the fraction of plain
+    steps before patch-aware ones, `patch_probability` how often a forward pass is patched after
+    that. The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1)
+    · Σ cosine distance (arXiv 2510.05064, section 3.2). `freeze_embeddings` "auto" freezes them
+    where the teacher's are tied. `first`, `every` and `last` choose the kept layers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    name: str = "custom"
+    steps: Count | None = None
+    minutes: Positive | None = None
+    batch_tokens: Count
+    sequence_length: Annotated[int, Field(ge=2)]
+    micro_batch: Count = 1
+    learning_rate: Positive
+    betas: tuple[Decay, Decay] = (0.9, 0.95)
+    weight_decay: Weight = 0.1
+    warmup: Fraction = 0.01
+    clip: Positive = 1.0
+    ce_weight: Weight = 1.0
+    kl_weight: Weight = 0.1
+    cosine_weight: Weight = 2.0
+    freeze_embeddings: Literal["auto"] | bool = "auto"
+    patch_probability: Fraction = 0.0
+    patch_after: Fraction = 0.0
+    first: Count = 1
+    every: Count = 2
+    last: Annotated[int, Field(ge=0)] = 2
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give either steps or minutes")
+        if self.ce_weight + self.kl_weight + self.cosine_weight == 0:
+            raise ValueError("at least one of the three loss weights must be above 0")
+        return self
+
+    @classmethod
+    def parse(cls, fields: object) -> "Recipe":
+        """A recipe from its fields. Raises BadRecipe, naming each field that is wrong."""
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            wrong = [
+                f"{'.'.join(str(part) for part in e['loc']) or 'recipe'}: {e['msg']}"
+                for e in error.errors(include_url=False)
+            ]
+            raise BadRecipe(
+                f"The recipe is not usable: {'; '.join(wrong)}.",
+                value=next(e["input"] for e in error.errors(include_url=False)),
+                fix=f"The fields are {', '.join(cls.model_fields)}.",
+            ) from None
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> "Recipe":
+        """A recipe by the name of one that comes with the package, or from a TOML file.
+
+        Raises BadRecipe where there is none, or it is not one.
+        """
+        path = Path(name_or_path)
+        ours = {file.stem: file for file in _FOLDER.glob("*.toml")}
+        path = ours.get(str(name_or_path), path)
+        if not path.is_file():
+            raise BadRecipe(
+                f"There is no recipe {str(name_or_path)!r}.",
+                value=str(name_or_path),
+                fix=f"Name one of {', '.join(sorted(ours))}, or a TOML file.",
+            )
+        try:
+            fields = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise BadRecipe(
+                f"{path.name} is not TOML: {error}.", value=str(path), fix="Correct the file."
+            ) from None
+        return cls.parse({"name": path.stem, **fields})
+
+    def override(self, **fields: Any) -> "Recipe":
+        """The recipe with other values; `steps` takes the place of `minutes` and the reverse.
+
+        Raises BadRecipe as `parse` does.
+        """
+        merged = self.model_dump()
+        if fields.get("steps") is not None:
+            merged["minutes"] = None
+        if fields.get("minutes") is not None:
+            merged["steps"] = None
+        return self.parse({**merged, **fields})
+
+    def layermap(self, layers: int) -> LayerMap:
+        """The layers that a student of a teacher with `layers` layers keeps."""
+        return LayerMap.published(layers, first=self.first, every=self.every, last=self.last)
+
+    def freezes(self, tied: bool) -> bool:
+        """Whether embeddings are frozen for a teacher that is `tied` or not."""
+        return tied if self.freeze_embeddings == "auto" else bool(self.freeze_embeddings)
+
+    def digest(self) -> str:
+        """32 hex digits over every field but the name."""
+        fields = self.model_dump(mode="json", exclude={"name"})
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def student_key(teacher_commit: str, layermap: LayerMap, recipe: Recipe, data_digest: str) -> str:
+    """32 hex digits that name the student these make: the same key is the same student."""
+    made_of = {
+        "teacher": teacher_commit,
+        "kept": layermap.kept,
+        "layers": layermap.layers,
+        "recipe": recipe.digest(),
+        "data": data_digest,
+        "trainer": TRAINER_VERSION,
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+_FOLDER = Path(__file__).parent / "recipes"

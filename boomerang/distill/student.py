@@ -1,0 +1,179 @@
+"""The student's beginning and its end: made from the kept layers, written as a checkpoint."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.initialization import no_init_weights
+
+from boomerang.architectures import dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.composition import Choice, Composition
+from boomerang.errors import TrainingFailed
+from boomerang.layermap import LayerMap
+from boomerang.pair import RECORD, STUDENT_CONFIG, Pair
+from boomerang.quality.models import Causal
+from boomerang.quality.verify import verify
+from boomerang.target_config import target_config
+
+TOKENIZER_FILES = (
+    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
+    "merges.txt", "*.model", "*.tiktoken", "chat_template*", "additional_chat_templates/*.jinja",
+)  # fmt: skip
+"""What a tokenizer of any kind may consist of."""
+
+STORED = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""Storage dtypes by their safetensors names."""
+
+
+def student_config(teacher: Checkpoint, layermap: LayerMap) -> dict[str, Any]:
+    """The student's config.json: the teacher's, with depth and per-layer lists in step.
+
+    Raises UnsupportedArchitecture where a list does not follow.
+    """
+    pair = Pair.planned(teacher, layermap, frozen=True)
+    itself = Composition.of(layermap, [Choice.STUDENT] * len(layermap.kept))
+    return target_config(pair, itself, tied=pair.teacher.tied)
+
+
+def initialise(teacher: Causal, config: Mapping[str, Any], layermap: LayerMap) -> Causal:
+    """A student in float32 on the teacher's device: its kept layers and everything outside them.
+
+    In evaluation mode, so that dropout is off: teacher and student are compared token by token.
+    """
+    fields = {key: value for key, value in config.items() if key != "model_type"}
+    settings = AutoConfig.for_model(config["model_type"], **fields)
+    with no_init_weights():
+        model = AutoModelForCausalLM.from_config(
+            settings, dtype=torch.float32, attn_implementation="sdpa", trust_remote_code=False
+        )
+    model.tie_weights()
+    student = Causal(model.eval().to(teacher.device))
+    for to, of in zip(student.ends, teacher.ends, strict=True):
+        to.load_state_dict(of.state_dict())
+    for j, index in enumerate(layermap.kept):
+        student.layers[j].load_state_dict(teacher.layers[index].state_dict())
+    return student
+
+
+def freeze(student: Causal) -> None:
+    """Keep the embeddings as they are; a head tied to them is frozen with them."""
+    for module in student.embeddings:
+        module.requires_grad_(False)
+
+
+def trained(student: Causal) -> dict[str, nn.Parameter]:
+    """The parameters that are trained, by module name; a tied one appears once."""
+    return {name: p for name, p in student.model.named_parameters() if p.requires_grad}
+
+
+def storage(teacher: Checkpoint) -> torch.dtype:
+    """The dtype the teacher is stored in (that of most of its bytes)."""
+    sizes: dict[str, int] = {}
+    for tensor in teacher.tensors.values():
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.stop - tensor.start
+    return STORED[max(sizes, key=lambda dtype: sizes[dtype])]
+
+
+def write(
+    student: Causal,
+    teacher_folder: Path,
+    out: Path,
+    layermap: LayerMap,
+    record: Mapping[str, Any],
+) -> None:
+    """Write the student as a checkpoint: under a temporary name, verified, renamed.
+
+    `record` becomes boomerang.json; its `frozen_embeddings` is what the written bytes say. Raises
+    TrainingFailed where a weight is not finite or cannot be read again, or `out` is taken.
+    """
+    teacher = Checkpoint.open(teacher_folder)
+    config = student_config(teacher, layermap)
+    partial = out.parent / f".{out.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    state = _cast(student.model.state_dict(), storage(teacher))
+    student.model.save_pretrained(partial, state_dict=state)
+    _dump(partial / "config.json", config)
+    generation = teacher_folder / "generation_config.json"
+    (partial / generation.name).unlink(missing_ok=True)
+    if generation.exists():
+        shutil.copyfile(generation, partial / generation.name)
+    _copy_tokenizer(teacher_folder, partial)
+    kept = {
+        "copied_teacher_layers": list(layermap.kept),
+        "pruned_teacher_layers": list(layermap.pruned),
+    }
+    _dump(partial / STUDENT_CONFIG, kept)
+    pair = _check(partial, teacher)
+    frozen = bool(record["frozen_embeddings"]) and pair.shared_embeddings
+    _dump(partial / RECORD, {**record, "frozen_embeddings": frozen})
+    _keep(partial)
+    try:
+        partial.rename(out)
+    except OSError:
+        raise TrainingFailed(
+            f"{out.name!r} exists, and a student is never overwritten.",
+            value=str(out),
+            fix="Remove it, or give another folder.",
+        ) from None
+
+
+def _cast(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    # Tensors that share memory must go on sharing it, or a tied head is stored twice.
+    made: dict[int, Tensor] = {}
+    for tensor in state.values():
+        if tensor.data_ptr() not in made:
+            made[tensor.data_ptr()] = tensor.to("cpu", dtype)
+    return {name: made[tensor.data_ptr()] for name, tensor in state.items()}
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    for pattern in TOKENIZER_FILES:
+        for file in source.glob(pattern):
+            if file.is_file() and file.suffix != ".py":
+                copy = target / file.relative_to(source)
+                copy.parent.mkdir(exist_ok=True)
+                shutil.copyfile(file, copy)
+
+
+def _check(folder: Path, teacher: Checkpoint) -> Pair:
+    """Reopen what was written: names and shapes by the loader's rules, every value finite."""
+    written = Checkpoint.open(folder)
+    dissect(written)
+    verify(dict(written.config), {t.name: (t.dtype, t.shape) for t in written.tensors.values()})
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                if not torch.isfinite(tensors.get_tensor(name)).all():
+                    raise TrainingFailed(
+                        f"{name} of the student is not finite.",
+                        value=name,
+                        fix="Lower the learning rate.",
+                    )
+    return Pair.of(teacher, written)
+
+
+def _dump(file: Path, value: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _keep(folder: Path) -> None:
+    """Have every byte on the disk before the rename makes them a student."""
+    for path in (*_files(folder), folder):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())

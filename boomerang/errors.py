@@ -1,0 +1,187 @@
+"""Everything that Boomerang raises on purpose.
+
+BoomerangError
+├── BadRequest               what was asked for cannot be understood
+│   ├── BadName              a repo id, folder, revision or file name that is not one
+│   ├── BadBudget            a budget that is no number of parameters or bytes
+│   ├── BadComposition       choices that do not fit the layer map
+│   └── BadRecipe            a recipe or a text that cannot be trained on
+├── NotFound                 the thing does not exist
+│   ├── TeacherNotFound
+│   ├── FamilyNotFound
+│   ├── SizeNotFound
+│   └── FileNotInModel
+├── Unusable                 it exists, but no family can be made of it
+│   ├── GatedTeacher         access has not been granted
+│   ├── NoSafetensors        weights in another format only
+│   ├── RemoteCode           needs code from its repository
+│   ├── UnsupportedArchitecture
+│   ├── CorruptCheckpoint    a header that lies, or tensors that do not match the config
+│   └── StudentMismatch      the student is not one of this teacher's
+├── BudgetOutOfRange         below the student
+├── NotReady                 the student is not distilled yet
+├── SourceChanged            a file is not what it was when it was read first
+├── TrainingFailed           a distillation stopped: its cause
+└── HubFailure               the Hub refused or did not answer
+
+An error names the thing, the value and the fix: `str(error)` is one line for the command line,
+and the front end turns the same three parts into a problem detail.
+"""
+
+from typing import ClassVar
+
+
+class BoomerangError(Exception):
+    """The root: `detail` says what is wrong, `value` is the offender, `fix` what to do."""
+
+    slug: ClassVar[str] = "error"
+    title: ClassVar[str] = "Boomerang failed"
+
+    def __init__(self, detail: str, *, value: object = None, fix: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.value = value
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.detail} {self.fix}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword arguments are lost by the default, and errors cross process boundaries.
+        return _revive, (type(self), self.detail, self.value, self.fix)
+
+
+def _revive(kind: type[BoomerangError], detail: str, value: object, fix: str) -> BoomerangError:
+    return kind(detail, value=value, fix=fix)
+
+
+class BadRequest(BoomerangError):
+    """What was asked for cannot be understood."""
+
+    slug, title = "bad-request", "The request cannot be understood"
+
+
+class BadName(BadRequest):
+    """A repo id, folder, revision or file name that is not one."""
+
+    slug, title = "bad-name", "Not a name"
+
+
+class BadBudget(BadRequest):
+    """A budget that is no number of parameters or bytes."""
+
+    slug, title = "bad-budget", "Not a budget"
+
+
+class BadComposition(BadRequest):
+    """Choices that do not fit the layer map."""
+
+    slug, title = "bad-composition", "Not a member of this family"
+
+
+class BadRecipe(BadRequest):
+    """A recipe or a text that cannot be trained on."""
+
+    slug, title = "bad-recipe", "Not a usable recipe"
+
+
+class NotFound(BoomerangError):
+    """The thing does not exist."""
+
+    slug, title = "not-found", "Not found"
+
+
+class TeacherNotFound(NotFound):
+    """No such repository, revision or folder."""
+
+    slug, title = "teacher-not-found", "Teacher not found"
+
+
+class FamilyNotFound(NotFound):
+    """No such family."""
+
+    slug, title = "family-not-found", "Family not found"
+
+
+class SizeNotFound(NotFound):
+    """No family has a member of that size."""
+
+    slug, title = "size-not-found", "Size not found"
+
+
+class FileNotInModel(NotFound):
+    """The member has no such file."""
+
+    slug, title = "file-not-found", "File not found"
+
+
+class Unusable(BoomerangError):
+    """It exists, but no family can be made of it."""
+
+    slug, title = "unusable", "Not usable"
+
+
+class GatedTeacher(Unusable):
+    """Access to the repository has not been granted."""
+
+    slug, title = "gated-teacher", "The teacher is gated"
+
+
+class NoSafetensors(Unusable):
+    """The weights are in another format only."""
+
+    slug, title = "no-safetensors", "No safetensors"
+
+
+class RemoteCode(Unusable):
+    """The model needs code from its repository."""
+
+    slug, title = "remote-code", "Remote code is never run"
+
+
+class UnsupportedArchitecture(Unusable):
+    """The architecture is not known, or cannot be right once layers move."""
+
+    slug, title = "unsupported-architecture", "Unsupported architecture"
+
+
+class CorruptCheckpoint(Unusable):
+    """A header that lies, or tensors that do not match the config."""
+
+    slug, title = "corrupt-checkpoint", "The checkpoint is damaged"
+
+
+class StudentMismatch(Unusable):
+    """The student is not one of this teacher's."""
+
+    slug, title = "student-mismatch", "The student does not fit the teacher"
+
+
+class BudgetOutOfRange(BoomerangError):
+    """The budget is below the student."""
+
+    slug, title = "budget-out-of-range", "No member within the budget"
+
+
+class NotReady(BoomerangError):
+    """The student is not distilled yet."""
+
+    slug, title = "not-ready", "The student is not ready"
+
+
+class SourceChanged(BoomerangError):
+    """A file is not what it was when it was read first."""
+
+    slug, title = "source-changed", "A source file changed"
+
+
+class TrainingFailed(BoomerangError):
+    """A distillation stopped; the detail says why."""
+
+    slug, title = "training-failed", "The distillation failed"
+
+
+class HubFailure(BoomerangError):
+    """The Hub refused or did not answer."""
+
+    slug, title = "hub-failure", "The Hub failed"

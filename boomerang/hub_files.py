@@ -1,0 +1,30 @@
+"""Which files of a model's repository travel: known ones, and nothing that could be code."""
+
+import re
+
+WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors"
+INDEX = "model.safetensors.index.json"
+ALLOWED: tuple[str, ...] = (
+    WEIGHTS,
+    re.escape(INDEX),
+    r"(config|generation_config)\.json",
+    r"(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|tekken)\.json",
+    r"vocab\.(txt|bpe)",
+    r"merges\.txt",
+    r"(tokenizer|spiece|sentencepiece|sentencepiece\.bpe)\.model(\.v\d+)?",
+    r"[\w.-]+\.tiktoken",
+    r"chat_template\.(jinja|json)",
+    r"additional_chat_templates/[\w-]+\.jinja",
+    r"(video_|image_)?(preprocessor|processor)_config\.json",
+    r"(?i:licen[cs]e|notice|copying|use_policy)[\w-]*(\.(?i:txt|md|rst))?",
+    r"(student_config|boomerang)\.json",
+)
+"""What travels of a repository, as patterns of whole paths."""
+OTHER_WEIGHTS = (".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".ckpt", ".onnx")
+
+_TRAVELS = re.compile("|".join(f"(?:{pattern})" for pattern in ALLOWED))
+
+
+def travels(name: str) -> bool:
+    """Whether a file of a model's repository is one that Boomerang reads, copies and publishes."""
+    return _TRAVELS.fullmatch(name) is not None

@@ -1,0 +1,227 @@
+"""Every member of a family in one patch order, and the member that a budget buys.
+
+All counts come from headers: a ladder is known before anything is distilled.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from boomerang.architectures import Part, Role
+from boomerang.checkpoint import ITEM_BYTES
+from boomerang.composition import Composition
+from boomerang.errors import BadBudget, BadComposition, BudgetOutOfRange, SizeNotFound
+from boomerang.pair import Pair
+from boomerang.stitch import is_tied
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
+_MEMORY_UNITS = {
+    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+}  # fmt: skip
+_DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a member may have: stored parameters."""
+
+    parameters: int
+    text: str
+
+    @classmethod
+    def parse(cls, value: Any) -> "Budget":
+        """Read `"2.9B"`, `2900000000`, `{"params": "2.9B"}` or `{"memory": "6GB", "dtype": …}`.
+
+        Memory counts the weights alone, in `dtype` (bfloat16 if not given). Raises BadBudget.
+        """
+        if isinstance(value, dict) and "memory" in value and value.keys() <= {"memory", "dtype"}:
+            dtype = str(value.get("dtype", "bfloat16"))
+            if dtype not in _DTYPE_BYTES:
+                raise _bad_budget(dtype)
+            total = _quantity(value["memory"], _MEMORY_UNITS)
+            return cls(total // _DTYPE_BYTES[dtype], f"{value['memory']} in {dtype}")
+        if isinstance(value, dict) and value.keys() == {"params"}:
+            value = value["params"]
+        return cls(_quantity(value, _UNITS), str(value))
+
+
+def _quantity(value: Any, units: dict[str, int]) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _bad_budget(value)
+    if isinstance(value, int) and abs(value) >= 10**20:
+        # Not the value itself: Python refuses to write out an int of thousands of digits.
+        raise _bad_budget("a number of more than 20 digits")
+    match = re.fullmatch(r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*([A-Za-z]{0,3})\s*", str(value))
+    if match is None or match[2].upper() not in units:
+        raise _bad_budget(value)
+    try:
+        number = int(Decimal(match[1]) * units[match[2].upper()])
+    except InvalidOperation:
+        raise _bad_budget(value) from None
+    if number < 1:
+        raise _bad_budget(value)
+    return number
+
+
+def _bad_budget(value: Any) -> BadBudget:
+    return BadBudget(
+        f"{value!r} is no budget.",
+        value=value,
+        fix='Give parameters ("2.9B", 2900000000) or {"memory": "6GB", "dtype": "bfloat16"}.',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One size of a family. `k` counts the patched blocks; `parameters` are stored ones."""
+
+    name: str
+    k: int
+    composition: Composition
+    parameters: int
+    bytes: int
+    layers: int
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The members on offer, from the student (first) to the teacher (last)."""
+
+    members: tuple[Member, ...]
+
+    @classmethod
+    def of(cls, pair: Pair, patch_order: Sequence[int]) -> "Ladder":
+        """One member for each prefix of `patch_order` (a permutation of the long layers).
+
+        Members that are not smaller than the teacher, as untied ones can be, are left out.
+        Raises BadComposition for an order that is no permutation of the long student layers.
+        """
+        map_ = pair.layermap
+        if sorted(patch_order) != list(map_.long):
+            raise BadComposition(
+                f"{list(patch_order)} is no order of the student layers {list(map_.long)}.",
+                value=list(patch_order),
+                fix="Name each long student layer once.",
+            )
+        members = [
+            _member(pair, k, Composition.patched(map_, patch_order[:k]))
+            for k in range(len(patch_order) + 1)
+        ]
+        teacher = members[-1]
+        offered = [m for m in members[:-1] if m.parameters < teacher.parameters]
+        offered.sort(key=lambda member: (member.parameters, member.k))
+        return cls(tuple(_named([*offered, teacher])))
+
+    @property
+    def student(self) -> Member:
+        """The smallest member."""
+        return self.members[0]
+
+    @property
+    def teacher(self) -> Member:
+        """The largest member: the teacher itself."""
+        return self.members[-1]
+
+    def find(self, name: str) -> Member | None:
+        """The member of this exact name, case ignored."""
+        wanted = name.casefold()
+        return next((m for m in self.members if m.name.casefold() == wanted), None)
+
+    def within(self, budget: Budget) -> Member:
+        """The largest member within a budget. Raises BudgetOutOfRange below the student."""
+        fitting = [m for m in self.members if m.parameters <= budget.parameters]
+        if not fitting:
+            smallest, largest = self.student, self.teacher
+            raise BudgetOutOfRange(
+                f"A budget of {budget.text} is below the student.",
+                value=budget.text,
+                fix=f"Members go from {smallest.name} ({smallest.parameters:,} parameters) "
+                f"to {largest.name} ({largest.parameters:,}).",
+            )
+        return fitting[-1]
+
+    def resolve(self, size: str) -> Member:
+        """An exact name, else the largest member within the size read as a budget.
+
+        Raises SizeNotFound where it is neither, BudgetOutOfRange below the student.
+        """
+        exact = self.find(size)
+        if exact is not None:
+            return exact
+        try:
+            return self.within(Budget.parse(size))
+        except BadBudget:
+            raise SizeNotFound(
+                f"There is no size {size!r}.",
+                value=size,
+                fix=f"Sizes: {', '.join(member.name for member in self.members)}.",
+            ) from None
+
+
+def _member(pair: Pair, k: int, composition: Composition) -> Member:
+    tied = is_tied(pair, composition)
+    parameters, size = _ends(pair, composition, tied)
+    for layer in composition.layers:
+        for role, tensor in _layer_tensors(pair, layer.teacher_index):
+            parameters += tensor
+            size += tensor * ITEM_BYTES[pair.dtypes[role]]
+    return Member("", k, composition, parameters, size, len(composition.layers), tied)
+
+
+def _layer_tensors(pair: Pair, index: int) -> Iterator[tuple[Role, int]]:
+    # All layers of a model have one shape, so the teacher's layer counts for the student's too.
+    for role, tensor in pair.layers[index]:
+        yield role, tensor.parameters
+
+
+def _ends(pair: Pair, composition: Composition, tied: bool) -> tuple[int, int]:
+    anatomy = pair.side(composition.embeddings)
+    found = anatomy.part(Part.EMBEDDINGS) + pair.side(composition.norm).part(Part.NORM)
+    parameters = sum(tensor.parameters for _, tensor in found)
+    size = sum(tensor.parameters * ITEM_BYTES[pair.dtypes[role]] for role, tensor in found)
+    if not tied:
+        head = pair.side(composition.head)
+        counts = {head.architecture.head: head.head_tensor.parameters}
+        counts |= {role: tensor.parameters for role, tensor in head.part(Part.HEAD)}
+        parameters += sum(counts.values())
+        size += sum(count * ITEM_BYTES[pair.dtypes[role]] for role, count in counts.items())
+    return parameters, size
+
+
+def _named(members: list[Member]) -> Iterator[Member]:
+    """Name each by its parameters: three significant digits, more where two would collide."""
+    for member in members:
+        others = [m for m in members if m.parameters != member.parameters]
+        digits = 3
+        name = short_count(member.parameters, digits)
+        while digits < 15 and any(short_count(o.parameters, digits) == name for o in others):
+            digits += 1
+            name = short_count(member.parameters, digits)
+        if any(m.parameters == member.parameters and m is not member for m in members):
+            name += "-" + member.composition.digest("", "")[:6]
+        yield Member(
+            name, member.k, member.composition, member.parameters, member.bytes,
+            member.layers, member.tied,
+        )  # fmt: skip
+
+
+def short_count(count: int, digits: int = 3) -> str:
+    """A count to so many significant digits: 2912229120 → `2.91B`, 912000 → `912K`."""
+    for unit, scale in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        # 999,999 rounds up to the next unit, and is then written in it.
+        if count >= scale or float(f"{count / scale:.{digits}g}") >= 1:
+            return _plain(Decimal(count) / scale, digits) + unit
+    return str(count)
+
+
+def _plain(value: Decimal, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    whole = f"{Decimal(text):f}"
+    have = len(whole.replace(".", "").lstrip("0"))
+    if have >= digits:
+        return whole
+    return whole + ("" if "." in whole else ".") + "0" * (digits - have)

@@ -1,0 +1,70 @@
+"""Which teacher layers a student keeps, and the block of teacher layers behind each of them.
+
+The teacher's layers fall into contiguous blocks, one for each student layer; the student keeps
+the *first* layer of each block (arXiv 2510.05064, section 3.1).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from boomerang.errors import StudentMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMap:
+    """`kept[j]` is the teacher layer that student layer `j` starts from; `layers` is the teacher's.
+
+    Raises StudentMismatch where the kept layers are not increasing, do not start with layer 0
+    or leave the teacher.
+    """
+
+    kept: tuple[int, ...]
+    layers: int
+
+    def __post_init__(self) -> None:
+        increasing = all(a < b for a, b in zip(self.kept, self.kept[1:], strict=False))
+        if not self.kept or self.kept[0] != 0 or not increasing or self.kept[-1] >= self.layers:
+            raise StudentMismatch(
+                f"The kept layers {list(self.kept)} are no layer map of a teacher with "
+                f"{self.layers} layers.",
+                value=list(self.kept),
+                fix="They must increase, start with 0 and stay below the teacher's depth.",
+            )
+
+    @classmethod
+    def published(cls, layers: int, first: int = 1, every: int = 2, last: int = 2) -> "LayerMap":
+        """Keep the `first` layers, then one in `every`, and the `last` ones.
+
+        The defaults are the paper's for Qwen3-4B-Base (36 layers: 0, 2, …, 32, 34, 35);
+        `first=2, last=1` gives its map of Llama-3.2-3B (28 layers: 0, 1, 3, …, 25, 27).
+        """
+        if first < 1 or every < 1 or last < 0 or first + last > layers:
+            raise StudentMismatch(
+                f"first={first}, every={every}, last={last} is no layer map of {layers} layers.",
+                value=[first, every, last],
+                fix="first and every are at least 1, and first + last at most the depth.",
+            )
+        middle = range(first - 1 + every, layers - last, every)
+        kept = [*range(first), *middle, *range(layers - last, layers)]
+        return cls(tuple(kept), layers)
+
+    @classmethod
+    def from_kept(cls, kept: Iterable[int], layers: int) -> "LayerMap":
+        """The map of a student whose kept layers are known (`copied_teacher_layers`)."""
+        return cls(tuple(sorted(int(index) for index in kept)), layers)
+
+    @property
+    def blocks(self) -> tuple[range, ...]:
+        """The teacher layers behind each student layer, in order."""
+        ends = (*self.kept[1:], self.layers)
+        return tuple(range(start, end) for start, end in zip(self.kept, ends, strict=True))
+
+    @property
+    def long(self) -> tuple[int, ...]:
+        """The student layers whose block has more than one teacher layer: what can be patched."""
+        return tuple(j for j, block in enumerate(self.blocks) if len(block) > 1)
+
+    @property
+    def pruned(self) -> tuple[int, ...]:
+        """The teacher layers that the student lacks (`pruned_teacher_layers`)."""
+        return tuple(sorted(set(range(self.layers)) - set(self.kept)))

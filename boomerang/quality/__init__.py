@@ -1,0 +1,1 @@
+"""How good each member of a family is, and in which order to patch."""

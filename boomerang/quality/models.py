@@ -1,0 +1,247 @@
+"""Teacher and student as modules, and members of their family put together by reference.
+
+A forward pass is written out over the modules of transformers (embeddings, layers with mask and
+rotary positions, norm, head), so that a pass may take each layer from either model.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
+
+from boomerang.architectures import ARCHITECTURES, dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.composition import Choice, Composition, Side
+from boomerang.errors import StudentMismatch, UnsupportedArchitecture
+from boomerang.layermap import LayerMap
+
+_ALL_SLIDE = frozenset({"mistral", "phi3"})
+"""Architectures where every layer slides if the config has a `sliding_window`."""
+_FULL, _SLIDING = "full_attention", "sliding_attention"
+
+
+def device() -> torch.device:
+    """Where models run: the accelerator that torch sees, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def compute_dtype(where: torch.device) -> torch.dtype:
+    """The dtype of products: bfloat16 where the device multiplies in it, else float32.
+
+    A CPU without bfloat16 units runs such products many times slower than float32.
+    """
+    fast = where.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every layer of one pass needs: positions (1, T), rotary pair, mask by kind of layer."""
+
+    positions: Tensor
+    rotary: tuple[Tensor, Tensor] | None
+    masks: dict[str, Tensor | None]
+
+
+class Causal:
+    """A causal language model as embeddings, layers, norm and head.
+
+    Raises UnsupportedArchitecture for a model whose layers would not be right in this pass.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model: Any = model
+        self.config: Any = model.config
+        architecture = ARCHITECTURES[str(self.config.model_type)]
+        self.base: Any = getattr(model, architecture.prefix.rstrip("."))
+        names = [name.rstrip(".") for name in architecture.embeddings]
+        self.tokens: nn.Module = getattr(self.base, names[0])
+        self.places: nn.Module | None = getattr(self.base, names[1]) if names[1:] else None
+        self.layers: nn.ModuleList = getattr(self.base, architecture.layers.rstrip("."))
+        self.last_norm: nn.Module = getattr(self.base, architecture.norm.rstrip("."))
+        self.kinds = _kinds(self.config, len(self.layers))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        where: torch.device = self.model.device
+        return where
+
+    @property
+    def ends(self) -> list[nn.Module]:
+        """The modules outside the stack that have weights: embeddings, norm, head."""
+        places = [] if self.places is None else [self.places]
+        return [self.tokens, *places, self.last_norm, self.model.lm_head]
+
+    @property
+    def embeddings(self) -> list[nn.Module]:
+        """The modules that embed tokens and positions."""
+        return [self.tokens] if self.places is None else [self.tokens, self.places]
+
+    @property
+    def tied(self) -> bool:
+        """Whether head and embeddings are one tensor."""
+        return self.model.lm_head.weight is self.tokens.weight
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (B, T) → hidden states before the first layer (B, T, width)."""
+        hidden: Tensor = self.tokens(ids)
+        if self.places is not None:
+            hidden = hidden + self.places(_positions(hidden))
+        scale = getattr(self.config, "embedding_multiplier", None)
+        return hidden if scale is None else hidden * scale
+
+    def context(self, hidden: Tensor) -> Context:
+        """Positions and masks for hidden states (B, T, width) that begin at position 0."""
+        positions = _positions(hidden)
+        rotary = getattr(self.base, "rotary_emb", None)
+        wanted = {"config": self.config, "inputs_embeds": hidden}
+        makers = {_FULL: create_causal_mask, _SLIDING: create_sliding_window_causal_mask}
+        masks = {
+            kind: makers[kind](**wanted, attention_mask=None, past_key_values=None)
+            for kind in set(self.kinds)
+        }
+        return Context(positions, None if rotary is None else rotary(hidden, positions), masks)
+
+    def layer(self, index: int, hidden: Tensor, context: Context) -> Tensor:
+        """Hidden states (B, T, width) through one layer."""
+        extra = {} if context.rotary is None else {"position_embeddings": context.rotary}
+        out: Tensor = self.layers[index](
+            hidden,
+            attention_mask=context.masks[self.kinds[index]],
+            position_ids=context.positions,
+            use_cache=False,
+            **extra,
+        )
+        return out
+
+    def norm(self, hidden: Tensor) -> Tensor:
+        """The final norm: (B, T, width) → (B, T, width)."""
+        out: Tensor = self.last_norm(hidden)
+        return out
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Normed hidden states (…, width) → logits (…, vocabulary)."""
+        logits: Tensor = self.model.lm_head(hidden)
+        scale = getattr(self.config, "logits_scaling", None)
+        return logits if scale is None else logits / scale
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One pass: embeddings, the output of each block, and the final output after the norm.
+
+    All are (B, T, width); `ends` has one for each student layer.
+    """
+
+    embeddings: Tensor
+    ends: tuple[Tensor, ...]
+    final: Tensor
+
+
+@dataclass(frozen=True)
+class Couple:
+    """A teacher, its student and the layer map between them, in memory."""
+
+    teacher: Causal
+    student: Causal
+    layermap: LayerMap
+
+    def side(self, side: Side) -> Causal:
+        """The model of that side."""
+        return self.teacher if side is Side.TEACHER else self.student
+
+    def step(self, composition: Composition, j: int, hidden: Tensor, context: Context) -> Tensor:
+        """Hidden states through what stands in the place of block `j`."""
+        choice, block = composition.choices[j], self.layermap.blocks[j]
+        if choice is Choice.STUDENT:
+            return self.student.layer(j, hidden, context)
+        for index in block if choice is Choice.BLOCK else block[:1]:
+            hidden = self.teacher.layer(index, hidden, context)
+        return hidden
+
+    def walk(
+        self, composition: Composition, hidden: Tensor, context: Context, start: int = 0
+    ) -> Iterator[Tensor]:
+        """The hidden states after each block from `start` on."""
+        for j in range(start, len(composition.choices)):
+            hidden = self.step(composition, j, hidden, context)
+            yield hidden
+
+    def trace(self, composition: Composition, ids: Tensor, teacher: Trace | None = None) -> Trace:
+        """One pass of a member over ids (B, T).
+
+        Blocks of the teacher at the member's beginning are not computed again where the pass of
+        the teacher over the same ids is known.
+        """
+        embeddings = self.side(composition.embeddings).embed(ids)
+        known: Sequence[Tensor] = ()
+        if teacher is not None and composition.embeddings is Side.TEACHER:
+            embeddings = teacher.embeddings
+            lead = [choice is Choice.BLOCK for choice in composition.choices]
+            known = teacher.ends[: (*lead, False).index(False)]
+        context = self.side(composition.embeddings).context(embeddings)
+        hidden = known[-1] if known else embeddings
+        ends = (*known, *self.walk(composition, hidden, context, len(known)))
+        return Trace(embeddings, ends, self.side(composition.norm).norm(ends[-1]))
+
+    def logits(self, composition: Composition, ids: Tensor) -> Tensor:
+        """Token ids (B, T) → the member's logits (B, T, vocabulary)."""
+        return self.side(composition.head).head(self.trace(composition, ids).final)
+
+
+def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None = None) -> Causal:
+    """A model from a folder of safetensors, in evaluation mode, gradients off.
+
+    `dtype` None keeps the dtype it is stored in. Nothing is fetched and no code of the folder is
+    run. Raises what `dissect` raises for folders that are no usable checkpoint.
+    """
+    dissect(Checkpoint.open(folder))
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype="auto" if dtype is None else dtype,
+        attn_implementation="sdpa",
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    model.requires_grad_(False)
+    return Causal(model.eval().to(where or torch.device("cpu")))
+
+
+def couple(teacher: Causal, student: Causal, layermap: LayerMap) -> Couple:
+    """The two together. Raises StudentMismatch where depth or layers cannot be exchanged."""
+    depths = (len(teacher.layers), len(student.layers))
+    kinds = [teacher.kinds[index] for index in layermap.kept if index < depths[0]]
+    if depths != (layermap.layers, len(layermap.kept)) or kinds != student.kinds:
+        raise StudentMismatch(
+            f"A student of {depths[1]} layers does not fit a teacher of {depths[0]} and the kept "
+            f"layers {list(layermap.kept)}.",
+            value=list(layermap.kept),
+            fix="Depth and kinds of attention must be those of the kept layers.",
+        )
+    return Couple(teacher, student, layermap)
+
+
+def _positions(hidden: Tensor) -> Tensor:
+    return torch.arange(hidden.shape[1], device=hidden.device)[None]
+
+
+def _kinds(config: Any, depth: int) -> list[str]:
+    """The kind of attention of each layer, by the rules of the architecture's own code."""
+    slides = getattr(config, "sliding_window", None) is not None
+    if config.model_type in _ALL_SLIDE:
+        return [_SLIDING if slides else _FULL] * depth
+    kinds = list(getattr(config, "layer_types", None) or [_FULL] * depth)
+    if len(kinds) != depth or not set(kinds) <= {_FULL, _SLIDING}:
+        raise UnsupportedArchitecture(
+            f"The kinds of layers {sorted(set(kinds))} are not supported.",
+            value=kinds,
+            fix=f"Supported: {_FULL} and {_SLIDING}.",
+        )
+    return kinds

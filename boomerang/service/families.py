@@ -1,0 +1,227 @@
+"""The part of the catalog about families: asked for, listed, rebuilt, cancelled, deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from boomerang.layermap import LayerMap
+from boomerang.service.models import FamilyRow, MemberRow, StudentRow, WantRow
+from boomerang.service.orders import composition_of
+from boomerang.service.records import (
+    Created,
+    Fact,
+    Family,
+    NewFamily,
+    NewMember,
+    NewStudent,
+    NewWant,
+    Next,
+    Rebuilt,
+    Student,
+    StudentState,
+)
+from boomerang.service.store import Store, family_record, family_row, student_record, student_row
+from boomerang.service.students import cancel, obtain, requeue
+from boomerang.service.wants import want_row
+
+
+class FamilyStore(Store):
+    """Families, by id."""
+
+    def create_family(
+        self,
+        new: NewFamily,
+        student: NewStudent,
+        members: Sequence[NewMember] = (),
+        wants: Sequence[NewWant] = (),
+    ) -> Created:
+        """Make a family, or find it: the same request is the same family.
+
+        Of any number of equal calls at once, exactly one is told to send the distillation. A
+        student that failed or was cancelled is queued again.
+        """
+        with self.db.write() as session:
+            row, send = obtain(self.db, session, student)
+            return self._create(session, new, row, send, members, wants)
+
+    def _create(
+        self,
+        session: Session,
+        new: NewFamily,
+        student: StudentRow,
+        send: bool,
+        members: Sequence[NewMember],
+        wants: Sequence[NewWant],
+    ) -> Created:
+        row = session.get(FamilyRow, new.id)
+        created = row is None
+        if row is None:
+            row = self._insert(session, new, members)
+        asked = [want_row(self.db, session, row.id, want) for want in wants]
+        following = self._following(session, row, student, send, created, any(asked))
+        return Created(
+            family=family_record(row),
+            student=student_record(student),
+            created=created,
+            next=following,
+        )
+
+    def _insert(self, session: Session, new: NewFamily, members: Sequence[NewMember]) -> FamilyRow:
+        now = self.db.now(session)
+        values: dict[str, Any] = {
+            name: getattr(new, name) for name in NewFamily.__dataclass_fields__
+        }
+        row = FamilyRow(id=new.id, **values, measuring="no", created=now, updated=now)
+        session.add(row)
+        session.flush()
+        for member in members:
+            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+            session.add(MemberRow(family=row.id, updated=now, **facts))
+        self.db.note(session, "family", {"state": "created"}, family=row.id, student=new.student)
+        return row
+
+    def _following(
+        self,
+        session: Session,
+        family: FamilyRow,
+        student: StudentRow,
+        send: bool,
+        created: bool,
+        asked: bool,
+    ) -> Next | None:
+        if send:
+            return "distill"
+        if student.state != StudentState.READY:
+            return None
+        again = family.measuring == Fact.FAILED
+        if created or again:
+            family.sent, family.sends, family.attempts = self.db.now(session), 0, 0
+            if again:
+                family.measuring, family.measuring_reason = Fact.NO.value, None
+            return "measure"
+        return "settle" if asked and family.chosen is not None else None
+
+    def add_wants(self, family: str, wants: Sequence[NewWant]) -> Created:
+        """Ask a family for more builds or publications. Raises FamilyNotFound."""
+        with self.db.write() as session:
+            row = family_row(session, family)
+            asked = [want_row(self.db, session, family, want) for want in wants]
+            student = student_row(session, row.student)
+            following = self._following(session, row, student, False, False, any(asked))
+            return Created(
+                family=family_record(row),
+                student=student_record(student),
+                created=False,
+                next=following,
+            )
+
+    def family(self, family: str) -> Family:
+        """One family. Raises FamilyNotFound."""
+        with self.db.read() as session:
+            return family_record(family_row(session, family))
+
+    def families(self) -> tuple[Family, ...]:
+        """Every family, newest first."""
+        return self._families()
+
+    def families_of_teacher(self, teacher: str) -> tuple[Family, ...]:
+        """The families of a teacher at any commit, newest first."""
+        return self._families(FamilyRow.teacher == teacher)
+
+    def families_of_student(self, key: str) -> tuple[Family, ...]:
+        """The families that share a student, newest first."""
+        return self._families(FamilyRow.student == key)
+
+    def _families(self, *where: ColumnElement[bool]) -> tuple[Family, ...]:
+        with self.db.read() as session:
+            statement = select(FamilyRow).where(*where)
+            rows = session.scalars(statement.order_by(FamilyRow.created.desc(), FamilyRow.id))
+            return tuple(family_record(row) for row in rows)
+
+    def cancel(self, family: str) -> Student:
+        """End the distillation of a family's student: at once, or by its worker in a second."""
+        with self.db.write() as session:
+            row = student_row(session, family_row(session, family).student)
+            cancel(self.db, session, row)
+            return student_record(row)
+
+    def delete_family(self, family: str) -> tuple[str, ...]:
+        """Forget a family; return the digests of members that no other family has.
+
+        Its student stays (the next request finds it), unless it is unfinished and nobody else
+        waits for it: then it is cancelled. Raises FamilyNotFound.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            student = student_row(session, row.student)
+            digests = set(
+                session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
+            )
+            for table in (WantRow, MemberRow):
+                session.execute(delete(table).where(table.family == family))
+            session.delete(row)
+            session.flush()
+            kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
+            digests -= set(kept)
+            shared = select(FamilyRow.id).where(FamilyRow.student == student.key)
+            if session.scalars(shared).first() is None:
+                cancel(self.db, session, student)
+            self.db.note(session, "family", {"state": "deleted"}, family=family)
+            return tuple(sorted(digests))
+
+    def rebuild(self, family: str, force: bool = False) -> Rebuilt:
+        """Check a family's student again, or with `force` make a new one beside the old.
+
+        Without force nothing is changed here: the job verifies what is there and does nothing
+        where it is whole (event `verified`), and distils again where it is not. With force the
+        family returned is a new one, whose student has the next generation.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            student = student_row(session, row.student)
+            event = self.db.last_event(session)
+            fresh: Created | None = None
+            self.db.note(session, "family", {"state": "rebuild", "force": force}, family=family)
+            if force:
+                fresh = self._next_generation(session, row, student)
+            elif student.state in (StudentState.FAILED, StudentState.CANCELLED):
+                requeue(self.db, session, student, "rebuild")
+            return Rebuilt(
+                family=fresh.family if fresh else family_record(row),
+                student=fresh.student if fresh else student_record(student),
+                created=fresh.created if fresh else False,
+                next=fresh.next if fresh else "distill",
+                event=event,
+            )
+
+    def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
+        same = select(StudentRow.generation).where(StudentRow.root == student.root)
+        generation = max(session.scalars(same)) + 1
+        kept = {name: getattr(student, name) for name in NewStudent.__dataclass_fields__}
+        asked = NewStudent(**kept | {"key": student.root, "kept": tuple(student.kept)})
+        fresh, send = obtain(self.db, session, asked, generation)
+        copied = {name: getattr(row, name) for name in NewFamily.__dataclass_fields__}
+        wanted = session.scalars(select(WantRow).where(WantRow.family == row.id)).all()
+        return self._create(
+            session,
+            NewFamily(**copied | {"student": fresh.key}),
+            fresh,
+            send,
+            self._ladder_for(session, row, fresh),
+            [NewWant(kind=w.kind, what=w.what, options=w.options) for w in wanted],  # type: ignore[arg-type]
+        )
+
+    @staticmethod
+    def _ladder_for(session: Session, row: FamilyRow, student: StudentRow) -> list[NewMember]:
+        """The ladder of a family, for another student of the same shape."""
+        layermap = LayerMap(tuple(student.kept), student.layers)
+        ladder: list[NewMember] = []
+        statement = select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
+        for member in session.scalars(statement):
+            composition = composition_of(layermap, member.code)
+            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+            facts["digest"] = composition.digest(row.commit, student.key)
+            ladder.append(NewMember(**facts))
+        return ladder

@@ -1,0 +1,154 @@
+"""The jobs, by name, with their payloads; and how they are sent.
+
+The front end sends by name and imports no worker. A message only rings a bell: what is to be done
+stands in the catalog, and a lost message is sent again by the workers' reapers.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from boomerang.service.reaping import Due
+from boomerang.service.records import Created
+
+log = logging.getLogger("boomerang.jobs")
+
+QUEUES = ("distill", "measure", "assemble", "publish")
+
+
+class Job(BaseModel):
+    """A job: its fields are the task's keyword arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: ClassVar[str]
+    queue: ClassVar[str]
+
+
+class Distill(Job):
+    """Make a student ready: fetch what it needs, distil it, or verify that it is whole."""
+
+    task, queue = "boomerang.distill", "distill"
+    key: str
+
+
+class Measure(Job):
+    """Choose a family's order, measure its members, then settle it."""
+
+    task, queue = "boomerang.measure", "measure"
+    family: str
+
+
+class Settle(Job):
+    """Send the builds and publications that were asked of a family."""
+
+    task, queue = "boomerang.settle", "assemble"
+    family: str
+
+
+class Assemble(Job):
+    """Build a member as a folder."""
+
+    task, queue = "boomerang.assemble", "assemble"
+    family: str
+    k: int
+    want: int | None = None
+
+
+class Publish(Job):
+    """Push a member to the Hub."""
+
+    task, queue = "boomerang.publish", "publish"
+    family: str
+    k: int
+    repo: str
+    private: bool = True
+    collection: str | None = None
+    want: int | None = None
+
+
+class Sweep(Job):
+    """Remove the folders of members that belong to no family any more."""
+
+    task, queue = "boomerang.sweep", "assemble"
+    digests: tuple[str, ...]
+
+
+JOBS: tuple[type[Job], ...] = (Distill, Measure, Settle, Assemble, Publish, Sweep)
+
+
+def celery_app(redis_url: str) -> Any:
+    """A Celery application that can send every job and run none."""
+    from celery import Celery
+
+    app = Celery("boomerang", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_routes={job.task: {"queue": job.queue} for job in JOBS},
+        task_create_missing_queues=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"socket_connect_timeout": 3, "socket_timeout": 10},
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.1, "interval_max": 0.2},
+    )
+    return app
+
+
+class Producer:
+    """Sends jobs. Celery is loaded at the first one."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        self._app: Any = None
+
+    @property
+    def app(self) -> Any:
+        """The Celery application behind it."""
+        if self._app is None:
+            self._app = celery_app(self._url)
+        return self._app
+
+    def send(self, job: Job) -> bool:
+        """Send a job; False where the queue cannot be reached (a reaper will send it later)."""
+        from kombu.exceptions import OperationalError
+
+        try:
+            self.app.send_task(job.task, kwargs=job.model_dump(mode="json"), queue=job.queue)
+        except OperationalError as error:
+            log.warning("%s could not be sent: %s", job.task, type(error).__name__)
+            return False
+        return True
+
+    def start(self, created: Created) -> bool:
+        """Send the job that a change in the catalog led to, if any."""
+        if created.next is None:
+            return True
+        subject = created.student.key if created.next == "distill" else created.family.id
+        return self.due(Due(created.next, subject))
+
+    def due(self, due: Due) -> bool:
+        """Send a job that a reaper found."""
+        if due.job == "distill":
+            return self.send(Distill(key=due.subject))
+        kind = Measure if due.job == "measure" else Settle
+        return self.send(kind(family=due.subject))
+
+    def sweep(self, digests: Sequence[str]) -> bool:
+        """Send the removal of members' folders, if there are any to remove."""
+        return not digests or self.send(Sweep(digests=tuple(digests)))
+
+    def ping(self) -> None:
+        """Raise where the queue does not answer."""
+        with self.app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=3)
+
+    def close(self) -> None:
+        """Close every connection to the queue."""
+        if self._app is not None:
+            self._app.close()
+            self._app = None

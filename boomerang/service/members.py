@@ -1,0 +1,154 @@
+"""The part of the catalog about members: ladders, and three independent facts about each."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from boomerang.service.leases import Lease, guard
+from boomerang.service.models import MemberRow
+from boomerang.service.records import Fact, Family, Member, NewMember
+from boomerang.service.store import (
+    Store,
+    family_record,
+    family_row,
+    member_record,
+    member_row,
+)
+
+FactName = Literal["built", "measured", "published"]
+
+_VALUES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "repo", "commit"})
+_INHERITED = ("built", "built_reason", "measured", "measured_reason", *sorted(_VALUES))
+_PUBLISHED = ("published", "published_reason")
+
+
+class MemberStore(Store):
+    """Members, by family and number of patched layers."""
+
+    def members(self, family: str) -> tuple[Member, ...]:
+        """The ladder of a family, smallest first. Raises FamilyNotFound."""
+        with self.db.read() as session:
+            family_row(session, family)
+            statement = select(MemberRow).where(MemberRow.family == family)
+            rows = session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k))
+            return tuple(member_record(row) for row in rows)
+
+    def member(self, family: str, k: int) -> Member:
+        """One member. Raises FamilyNotFound, SizeNotFound."""
+        with self.db.read() as session:
+            return member_record(member_row(session, family, k))
+
+    def find_members(self, size: str, family: str | None = None) -> tuple[Member, ...]:
+        """The members with exactly this name, in one family or in all."""
+        with self.db.read() as session:
+            statement = select(MemberRow).where(MemberRow.size == size)
+            if family is not None:
+                family_row(session, family)
+                statement = statement.where(MemberRow.family == family)
+            rows = session.scalars(statement.order_by(MemberRow.family, MemberRow.k))
+            return tuple(member_record(row) for row in rows)
+
+    def set_members(
+        self,
+        family: str,
+        members: Sequence[NewMember],
+        *,
+        patch_order: Sequence[int],
+        chosen: str,
+        calibration_kl: dict[str, Any] | None = None,
+        lease: Lease | None = None,
+    ) -> None:
+        """Settle a family's ladder in its final order.
+
+        What is known of a member follows its digest: from the ladder that is replaced, and from
+        other families that have the same member. Raises FamilyNotFound, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = family_row(session, family)
+            known = _known(session, [member.digest for member in members], family)
+            session.execute(delete(MemberRow).where(MemberRow.family == family))
+            now = self.db.now(session)
+            for member in members:
+                facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+                facts |= known.get(member.digest, {})
+                session.add(MemberRow(family=family, updated=now, **facts))
+            row.patch_order, row.chosen, row.updated = list(patch_order), chosen, now
+            payload: dict[str, Any] = {"order": chosen, "patch_order": list(patch_order)}
+            if calibration_kl is not None:
+                payload["calibration_kl"] = calibration_kl
+            self.db.note(session, "order", payload, family=family)
+            self.db.note(session, "members", {"count": len(members)}, family=family)
+
+    def set_fact(
+        self,
+        family: str,
+        k: int,
+        fact: FactName,
+        state: Fact,
+        reason: str | None = None,
+        *,
+        lease: Lease | None = None,
+        **values: Any,
+    ) -> Member:
+        """Change one fact about a member, with the values that come with it, and its event.
+
+        Values: perplexity, kl, naive_perplexity, naive_kl (measured), repo, commit (published).
+        Raises FamilyNotFound, SizeNotFound, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = member_row(session, family, k)
+            kept = {name: value for name, value in values.items() if name in _VALUES}
+            setattr(row, fact, state.value)
+            setattr(row, f"{fact}_reason", reason)
+            for name, value in kept.items():
+                setattr(row, name, value)
+            row.updated = self.db.now(session)
+            payload = {"k": k, "size": row.size, "fact": fact, "state": state.value}
+            payload |= {"reason": reason, **kept}
+            self.db.note(session, "member", payload, family=family)
+            return member_record(row)
+
+    def set_measuring(
+        self,
+        family: str,
+        state: Fact,
+        reason: str | None = None,
+        *,
+        lease: Lease | None = None,
+    ) -> Family:
+        """Say how far the measuring of a family is. Raises FamilyNotFound, LostLease."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = family_row(session, family)
+            row.measuring, row.measuring_reason = state.value, reason
+            row.updated = self.db.now(session)
+            payload = {"state": state.value, "reason": reason}
+            self.db.note(session, "measuring", payload, family=family)
+            return family_record(row)
+
+    def referenced(self, digests: Sequence[str]) -> frozenset[str]:
+        """Which of these digests still belong to a family."""
+        with self.db.read() as session:
+            statement = select(MemberRow.digest).where(MemberRow.digest.in_(digests))
+            return frozenset(session.scalars(statement))
+
+
+def _known(session: Session, digests: Sequence[str], family: str) -> dict[str, dict[str, Any]]:
+    """What is known of members by digest; a publication belongs to its family alone."""
+    found: dict[str, dict[str, Any]] = {}
+    statement = select(MemberRow).where(MemberRow.digest.in_(digests))
+    # The family's own rows come last, so that they win.
+    rows = session.scalars(statement).all()
+    for row in sorted(rows, key=lambda row: (row.family == family, row.updated)):
+        own = row.family == family
+        names = (*_INHERITED, *_PUBLISHED) if own else _INHERITED
+        facts = {name: getattr(row, name) for name in names}
+        if not own:
+            facts |= {"repo": None, "commit": None}
+            facts |= {n: "no" for n in ("built", "measured") if facts[n] != Fact.YES}
+        found[row.digest] = found.get(row.digest, {}) | facts if own else facts
+    return found

@@ -1,0 +1,190 @@
+"""The catalog's tables. Times are Unix seconds (UTC), the same on every database."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import Float
+
+SCHEMA_VERSION = 1
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Root of the mapped tables."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        dict[str, Any]: JSON,
+        list[int]: JSON,
+        int: BigInteger,
+        float: Float(53),
+    }
+
+
+class SchemaRow(Base):
+    """The one row that says which shape the tables have."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+
+
+class StudentRow(Base):
+    """A student, named by what makes it."""
+
+    __tablename__ = "students"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    root: Mapped[str] = mapped_column(String(64), index=True)
+    teacher: Mapped[str]
+    teacher_commit: Mapped[str]
+    teacher_source: Mapped[str | None]
+    kept: Mapped[list[int]]
+    layers: Mapped[int]
+    recipe: Mapped[dict[str, Any]]
+    recipe_name: Mapped[str]
+    data: Mapped[str | None]
+    data_digest: Mapped[str | None]
+    seed: Mapped[int]
+    origin: Mapped[str]
+    location: Mapped[str | None]
+    revision_commit: Mapped[str | None]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    step: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int] = mapped_column(default=0)
+    loss: Mapped[float | None]
+    ce: Mapped[float | None]
+    kl: Mapped[float | None]
+    cosine: Mapped[float | None]
+    tokens: Mapped[int] = mapped_column(default=0)
+    tokens_per_s: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    generation: Mapped[int] = mapped_column(default=1)
+    cancel: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+    created: Mapped[float]
+    started: Mapped[float | None]
+    finished: Mapped[float | None]
+    updated: Mapped[float]
+
+
+class FamilyRow(Base):
+    """A teacher at one commit with one student in one order."""
+
+    __tablename__ = "families"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str]
+    teacher: Mapped[str] = mapped_column(index=True)
+    revision: Mapped[str | None]
+    commit: Mapped[str]
+    source: Mapped[str | None]
+    student: Mapped[str] = mapped_column(ForeignKey("students.key"), index=True)
+    order: Mapped[str]
+    request: Mapped[dict[str, Any]]
+    license: Mapped[str | None]
+    gated: Mapped[bool]
+    private: Mapped[bool]
+    published_repo: Mapped[str | None]
+    patch_order: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    chosen: Mapped[str | None]
+    measuring: Mapped[str] = mapped_column(index=True)
+    measuring_reason: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+    created: Mapped[float]
+    updated: Mapped[float]
+
+
+class MemberRow(Base):
+    """One rung of a family's ladder."""
+
+    __tablename__ = "members"
+
+    family: Mapped[str] = mapped_column(
+        ForeignKey("families.id", ondelete="CASCADE"), primary_key=True
+    )
+    k: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[str] = mapped_column(index=True)
+    code: Mapped[str]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
+    parameters: Mapped[int]
+    bytes: Mapped[int]
+    layers: Mapped[int]
+    built: Mapped[str] = mapped_column(default="no")
+    built_reason: Mapped[str | None]
+    measured: Mapped[str] = mapped_column(default="no")
+    measured_reason: Mapped[str | None]
+    published: Mapped[str] = mapped_column(default="no")
+    published_reason: Mapped[str | None]
+    perplexity: Mapped[float | None]
+    kl: Mapped[float | None]
+    naive_perplexity: Mapped[float | None]
+    naive_kl: Mapped[float | None]
+    repo: Mapped[str | None]
+    commit: Mapped[str | None]
+    updated: Mapped[float]
+
+
+class WantRow(Base):
+    """What was asked for: members to build or to publish once the family is settled."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    family: Mapped[str] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    what: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    options_digest: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (
+        Index("one_request", "family", "kind", "what", "options_digest", unique=True),
+    )
+
+
+class LeaseRow(Base):
+    """Who works on what. The row outlives its holder, so that the fence only ever grows."""
+
+    __tablename__ = "leases"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str | None]
+    fence: Mapped[int]
+    expires: Mapped[float]
+
+
+class EventRow(Base):
+    """Something that happened, written in the transaction that made it so."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    time: Mapped[float]
+    family: Mapped[str | None] = mapped_column(index=True)
+    student: Mapped[str | None] = mapped_column(index=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class HashRow(Base):
+    """The sha256 of a file while its size, inode and modification time are unchanged."""
+
+    __tablename__ = "file_hashes"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    inode: Mapped[int]
+    mtime_ns: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,119 @@
+"""Jobs that nobody holds: found in the catalog, and given out once.
+
+A queue loses jobs: a worker dies after it took one, a server forgets, a message is acknowledged
+as a duplicate just before the other holder dies. The catalog does not, so it is what counts; the
+queue only rings the bell. Whoever reaps marks what it found as sent in the same transaction, so
+that of several reapers only one rings.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from boomerang.service.leases import holder_of
+from boomerang.service.models import FamilyRow, StudentRow, WantRow
+from boomerang.service.records import Fact, Next, StudentState
+from boomerang.service.store import Store
+from boomerang.service.students import change_state
+
+_LONGEST_WAIT = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job to send: what, and for which student key or family id."""
+
+    job: Next
+    subject: str
+
+
+class _Sent(Protocol):
+    sent: float
+    sends: int
+    attempts: int
+
+
+class ReapingStore(Store):
+    """The part of the catalog that finds what was lost."""
+
+    def reap(self, patience: float, max_attempts: int) -> tuple[Due, ...]:
+        """Find the jobs that nobody holds, and mark them as sent by the caller.
+
+        A job whose holder's lease ran out is due at once; one that waits in a queue is due after
+        `patience` seconds, then after twice as long each time (it may just stand behind others).
+        A job that lost its holder `max_attempts` times fails.
+        """
+        with self.db.write() as session:
+            return (
+                *self._unfinished(session, patience, max_attempts),
+                *self._unsettled(session, patience, max_attempts),
+                *self._open_wants(session, patience),
+            )
+
+    def expect_resend(self) -> None:
+        """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
+        with self.db.write() as session:
+            for table in (StudentRow, FamilyRow, WantRow):
+                session.execute(update(table).values(sent=0.0, sends=0))
+
+    def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+        open_states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)
+        for row in session.scalars(select(StudentRow).where(StudentRow.state.in_(open_states))):
+            if holder_of(self.db, session, f"student:{row.key}") is not None:
+                continue
+            if row.cancel:
+                reason = "cancelled on request"
+                change_state(self.db, session, row, StudentState.CANCELLED, reason)
+                continue
+            lost = row.state == StudentState.DISTILLING
+            if lost and row.attempts + 1 >= most:
+                reason = f"its worker was lost {most} times"
+                change_state(self.db, session, row, StudentState.FAILED, reason)
+            elif self._due(session, row, lost, patience):
+                if lost:
+                    reason = "its worker was lost"
+                    change_state(self.db, session, row, StudentState.QUEUED, reason)
+                yield Due("distill", row.key)
+
+    def _unsettled(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+        statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
+        statement = statement.where(
+            StudentRow.state == StudentState.READY,
+            FamilyRow.measuring.in_((Fact.NO.value, Fact.RUNNING.value)),
+            or_(FamilyRow.chosen.is_(None), FamilyRow.measuring == Fact.RUNNING),
+        )
+        for row in session.scalars(statement):
+            if holder_of(self.db, session, f"family:{row.id}") is not None:
+                continue
+            lost = row.measuring == Fact.RUNNING
+            if lost and row.attempts + 1 >= most:
+                row.measuring, row.measuring_reason = Fact.FAILED, "its worker was lost"
+                payload = {"state": row.measuring, "reason": row.measuring_reason}
+                self.db.note(session, "measuring", payload, family=row.id)
+            elif self._due(session, row, lost, patience):
+                row.measuring = Fact.NO.value
+                yield Due("measure", row.id)
+
+    def _open_wants(self, session: Session, patience: float) -> Iterator[Due]:
+        statement = select(WantRow, FamilyRow).join(FamilyRow, FamilyRow.id == WantRow.family)
+        statement = statement.where(
+            WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)), FamilyRow.chosen.is_not(None)
+        )
+        families: set[str] = set()
+        for want, family in session.execute(statement):
+            if family.measuring != Fact.RUNNING and self._due(session, want, False, patience):
+                families.add(family.id)
+        yield from (Due("settle", family) for family in sorted(families))
+
+    def _due(self, session: Session, row: _Sent, lost: bool, patience: float) -> bool:
+        now = self.db.now(session)
+        if lost:
+            row.attempts, row.sends, row.sent = row.attempts + 1, 0, now
+            return True
+        if now - row.sent < min(patience * 2**row.sends, _LONGEST_WAIT):
+            return False
+        row.sends, row.sent = row.sends + (1 if row.sent else 0), now
+        return True

@@ -1,0 +1,168 @@
+"""What an operator can set, each with what it means; read once from the environment."""
+
+import ipaddress
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from boomerang.errors import BadRequest
+
+
+class Settings(BaseSettings):
+    """Settings of the service: environment variables with the prefix `BOOMERANG_`.
+
+    A few of them are also read under the name that the rest of the world gives them.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="BOOMERANG_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(
+        default=Path("~/.boomerang"),
+        description="Folder of everything the service keeps: catalog, students, members, logs.",
+    )
+    models: Path | None = Field(
+        default=None,
+        description="The only folder below which local teachers, students and data may lie; "
+        "without it local folders are refused.",
+    )
+    database_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("BOOMERANG_DATABASE_URL", "DATABASE_URL"),
+        description="SQLAlchemy address of the catalog: SQLite (the default, a file under home) "
+        "or PostgreSQL.",
+    )
+    redis_url: str = Field(
+        default="",
+        validation_alias=AliasChoices("BOOMERANG_REDIS_URL", "REDIS_URL"),
+        description="Address of Redis or Valkey; without it `boomerang serve` starts its own.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the front end listens on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port the front end listens on.")
+    public_url: str = Field(
+        default="", description="Address under which clients reach the front end, if another."
+    )
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Keys that clients must show, separated by commas; each may be written "
+        "`scope:key` (read, build or publish). Required on any address but loopback.",
+    )
+    recipe: str = Field(default="default", description="Recipe of a request that names none.")
+    data: Path | None = Field(
+        default=None, description="Texts to distil and measure with where a request names none."
+    )
+    namespace: str = Field(
+        default="", description="Hub namespace that members are published to by default."
+    )
+    hub_endpoint: str = Field(
+        default="https://huggingface.co",
+        validation_alias=AliasChoices("BOOMERANG_HUB_ENDPOINT", "HF_ENDPOINT"),
+        description="Address of the Hub.",
+    )
+    shard_size: int = Field(
+        default=5_000_000_000, gt=0, description="Largest weight file of a member, in bytes."
+    )
+    lease_seconds: float = Field(
+        default=30.0, gt=0, description="How long a worker that fell silent keeps its job."
+    )
+    reap_seconds: float = Field(
+        default=5.0, gt=0, description="How often workers look for jobs that nobody holds."
+    )
+    requeue_seconds: float = Field(
+        default=60.0, gt=0, description="How long a queued job may wait before it is sent again."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="How often a job may lose its worker before it fails."
+    )
+    stop_seconds: float = Field(
+        default=20.0, gt=0, description="How long a process may take to stop before it is killed."
+    )
+    trainer: tuple[str, ...] = Field(
+        default=(),
+        description="Command that distils, as a JSON list (for example with torchrun); the job "
+        "file is its last argument.",
+    )
+    measurer: tuple[str, ...] = Field(
+        default=(), description="Command that measures, as a JSON list; the job file comes last."
+    )
+    log_level: str = Field(default="INFO", description="How much the workers say.")
+
+    @field_validator("home", "models", "data", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("models", "data", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return value or None
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_database(cls, values: dict[str, Any]) -> dict[str, Any]:
+        names = ("database_url", "BOOMERANG_DATABASE_URL", "DATABASE_URL")
+        if not any(values.get(name) for name in names):
+            home = Path(values.get("home") or cls.model_fields["home"].default)
+            values = {k: v for k, v in values.items() if k not in names}
+            values["database_url"] = f"sqlite:///{home.expanduser().absolute() / 'catalog.sqlite'}"
+        return values
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the front end."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def check(self) -> None:
+        """Refuse settings that must not be served. Raises BadRequest."""
+        if not self.loopback and not self.api_keys:
+            raise BadRequest(
+                f"Listening on {self.host} without API keys would open the service to anyone.",
+                value=self.host,
+                fix="Set BOOMERANG_API_KEYS, or listen on 127.0.0.1.",
+            )
+
+    @property
+    def logs(self) -> Path:
+        """Folder of log files."""
+        return self.home / "logs"
+
+    @property
+    def members(self) -> Path:
+        """Folder of members that were built."""
+        return self.home / "members"
+
+    def teacher_folder(self, commit: str) -> Path:
+        """Where a teacher of the Hub is kept."""
+        return self.home / "teachers" / commit
+
+    def student_folder(self, key: str) -> Path:
+        """Where a student is kept."""
+        return self.home / "students" / key
+
+    def run_folder(self, key: str) -> Path:
+        """Where a distillation keeps its checkpoints."""
+        return self.home / "runs" / key
+
+    def member_folder(self, digest: str) -> Path:
+        """Where a member is built."""
+        return self.members / digest
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from the environment at the first call."""
+    return Settings()

@@ -1,0 +1,107 @@
+"""Where the models of a family lie: the pair, the ladder and the files of its members.
+
+Front end and workers get them here, so that what is streamed, built and published is the same.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boomerang.bytefile import ByteFile
+from boomerang.checkpoint import Checkpoint
+from boomerang.errors import NotReady
+from boomerang.ladder import Ladder
+from boomerang.pair import Pair
+from boomerang.service.orders import composition_of
+from boomerang.service.records import Family, Member, NewMember, Origin, Student, StudentState
+from boomerang.service.settings import Settings
+
+
+def teacher_folder(settings: Settings, student: Student) -> Path:
+    """The teacher's folder: its own where it is local, else where it is fetched to."""
+    if student.teacher_source is not None:
+        return Path(student.teacher_source)
+    return settings.teacher_folder(student.teacher_commit)
+
+
+def student_folder(settings: Settings, student: Student) -> Path:
+    """The student's folder: its own where it was given as one, else the service's."""
+    if student.origin is Origin.FOLDER and student.location is not None:
+        return Path(student.location)
+    return settings.student_folder(student.key)
+
+
+def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
+    """The teacher's headers: from its folder, or by range from the Hub once that is gone."""
+    folder = teacher_folder(settings, student)
+    if student.teacher_source is not None or folder.is_dir():
+        return Checkpoint.open(folder, student.teacher)
+    return _remote(student.teacher, student.teacher_commit)
+
+
+def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
+    """The student's headers. Raises NotReady before there is one."""
+    if student.state is not StudentState.READY:
+        raise NotReady(
+            f"The student of {student.teacher} is {student.state}.",
+            value=str(student.state),
+            fix="Wait for it: GET /families/{id}/events tells how far it is.",
+        )
+    folder = student_folder(settings, student)
+    if student.origin is not Origin.HUB or folder.is_dir():
+        return Checkpoint.open(folder, f"{student.teacher} (student)")
+    return _remote(str(student.location), student.revision_commit)
+
+
+def _remote(repo: str, commit: str | None) -> Checkpoint:
+    from boomerang import hub
+
+    opened: Checkpoint = hub.open_remote(repo, commit)
+    return opened
+
+
+def open_pair(settings: Settings, student: Student) -> Pair:
+    """Teacher and student of a family, checked against each other."""
+    return Pair.of(teacher_checkpoint(settings, student), student_checkpoint(settings, student))
+
+
+def ladder_members(
+    pair: Pair, patch_order: Sequence[int], commit: str, key: str
+) -> tuple[NewMember, ...]:
+    """The members of a family as the catalog keeps them, for one patch order."""
+    return tuple(
+        NewMember(
+            k=member.k,
+            size=member.name,
+            code=member.composition.code,
+            digest=member.composition.digest(commit, key),
+            parameters=member.parameters,
+            bytes=member.bytes,
+            layers=member.layers,
+        )
+        for member in Ladder.of(pair, patch_order).members
+    )
+
+
+def member_files(
+    settings: Settings,
+    pair: Pair,
+    family: Family,
+    member: Member,
+    *,
+    card: str | None = None,
+) -> dict[str, ByteFile]:
+    """Every file of a member, by name."""
+    from boomerang.stitch import member_files as stitched
+
+    composition = composition_of(pair.layermap, member.code)
+    record: dict[str, Any] = {
+        "teacher": family.teacher,
+        "teacher_commit": family.commit,
+        "student": family.student,
+        "order": family.chosen,
+        "k": member.k,
+        "size": member.size,
+    }
+    shard = settings.shard_size
+    return stitched(pair, composition, record=record, card=card, shard_bytes=shard)

@@ -1,0 +1,88 @@
+"""What goes wrong on purpose, and a record of what was asked: an ASGI layer around the Hub."""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass
+class Fault:
+    """`status` answers with it; without one the connection breaks in the middle of the body.
+
+    Applies to the next `times` requests whose `METHOD /path` matches `pattern`.
+    """
+
+    pattern: str
+    status: int | None = None
+    times: int = 1
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request that arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+    @property
+    def line(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Dropped(Exception):
+    """The connection is closed here."""
+
+
+class Layer:
+    """Records each request, applies faults, and keeps %2F in paths from being decoded."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self.faults: list[Fault] = []
+        self.asked: list[Asked] = []
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        raw = scope["raw_path"].decode().split("?")[0]
+        # A revision such as refs/pr/1 is one segment, sent as refs%2Fpr%2F1.
+        path = "%2F".join(unquote(part) for part in re.split("%2F", raw, flags=re.I))
+        headers = {key.decode().lower(): value.decode() for key, value in scope["headers"]}
+        asked = Asked(scope["method"], path, headers)
+        self.asked.append(asked)
+        fault = self._fault(asked)
+        if fault is None:
+            await self.app(scope | {"path": path}, receive, send)
+        elif fault.status is None:
+            await self.app(scope | {"path": path}, receive, _broken(send))
+        else:
+            extra = [(key.encode(), value.encode()) for key, value in fault.headers.items()]
+            start = {"type": "http.response.start", "status": fault.status}
+            await send(start | {"headers": [(b"content-length", b"0"), *extra]})
+            await send({"type": "http.response.body", "body": b""})
+
+    def _fault(self, asked: Asked) -> Fault | None:
+        for fault in self.faults:
+            if fault.times and re.search(fault.pattern, asked.line):
+                fault.times -= 1
+                return fault
+        return None
+
+
+def _broken(send: Send) -> Send:
+    async def cut(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            body = message.get("body", b"")
+            await send({"type": message["type"], "body": body[: len(body) // 2], "more_body": True})
+            raise Dropped
+        await send(message)
+
+    return cut

@@ -1,0 +1,129 @@
+"""Tiny teachers and students of every supported architecture, with all weights at random.
+
+A student here is no copy of its teacher's layers: every tensor differs, so that a tensor taken
+from the wrong side or the wrong layer changes the logits.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+
+from boomerang.checkpoint import Checkpoint
+from boomerang.pair import Pair
+
+VOCABULARY = 48
+LAYERS = 8
+KEPT = (0, 2, 3, 5, 7)
+"""Blocks 0-1, 2, 3-4, 5-6, 7: long ones and one-layer ones, one of them at the end."""
+
+_LLAMA_SHAPE: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": LAYERS,
+    "vocab_size": VOCABULARY,
+    "max_position_embeddings": 64,
+    "tie_word_embeddings": False,
+    "pad_token_id": None,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+_NEOX_SHAPE = {key: value for key, value in _LLAMA_SHAPE.items() if key != "num_key_value_heads"}
+
+KINDS: dict[str, dict[str, Any]] = {
+    "llama": {"model_type": "llama", **_LLAMA_SHAPE},
+    "llama-tied": {"model_type": "llama", **_LLAMA_SHAPE, "tie_word_embeddings": True},
+    "qwen3-tied": {
+        "model_type": "qwen3", **_LLAMA_SHAPE, "tie_word_embeddings": True, "head_dim": 8,
+    },
+    "gpt_neox": {"model_type": "gpt_neox", **_NEOX_SHAPE},
+    "gpt2": {
+        "model_type": "gpt2", "n_embd": 16, "n_head": 4, "n_layer": LAYERS,
+        "vocab_size": VOCABULARY, "n_positions": 64, "bos_token_id": 1, "eos_token_id": 2,
+    },
+    "mistral": {"model_type": "mistral", **_LLAMA_SHAPE, "sliding_window": 4},
+    "qwen2": {"model_type": "qwen2", **_LLAMA_SHAPE},
+    "olmo2": {"model_type": "olmo2", **_LLAMA_SHAPE},
+    "phi3": {"model_type": "phi3", **_LLAMA_SHAPE},
+    "granite": {
+        "model_type": "granite", **_LLAMA_SHAPE, "embedding_multiplier": 2.0,
+        "residual_multiplier": 0.5, "logits_scaling": 3.0, "attention_multiplier": 0.3,
+    },
+}  # fmt: skip
+"""One small config for each architecture, and a tied one of two of them."""
+
+
+@dataclass(frozen=True)
+class Duo:
+    """A teacher and a student in memory and on disk, and the layers that the student keeps."""
+
+    teacher: PreTrainedModel
+    student: PreTrainedModel
+    teacher_folder: Path
+    student_folder: Path
+    kept: tuple[int, ...]
+
+    @property
+    def pair(self) -> Pair:
+        """Both folders, read anew."""
+        return Pair.of(Checkpoint.open(self.teacher_folder), Checkpoint.open(self.student_folder))
+
+
+def model(kind: str, seed: int, **changes: Any) -> PreTrainedModel:
+    """A model whose every parameter, biases and norms too, is random."""
+    config = AutoConfig.for_model(**{**KINDS[kind], **changes})
+    made = AutoModelForCausalLM.from_config(config).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            centre = 1.0 if "norm" in name or "ln_" in name else 0.0
+            parameter.copy_(centre * (parameter.ndim == 1) + 0.3 * noise)
+    return made
+
+
+def duo(
+    folder: Path, kind: str, *, kept: Sequence[int] = KEPT, frozen: bool = False, **changes: Any
+) -> Duo:
+    """A teacher and its student, saved below `folder`; `frozen` gives both one embedding."""
+    teacher = model(kind, 1, **changes)
+    depth_key = "n_layer" if kind == "gpt2" else "num_hidden_layers"
+    of_student = {**changes, depth_key: len(kept)}
+    if "layer_types" in changes:
+        of_student["layer_types"] = [changes["layer_types"][i] for i in kept]
+    student = model(kind, 2, **of_student)
+    if frozen:
+        for name in ("embed_tokens", "embed_in", "wte", "wpe"):
+            if hasattr(teacher.base_model, name):
+                weights = getattr(teacher.base_model, name).state_dict()
+                getattr(student.base_model, name).load_state_dict(weights)
+    made = Duo(teacher, student, folder / "teacher", folder / "student", tuple(kept))
+    teacher.save_pretrained(made.teacher_folder)
+    save_student(student, made.student_folder, kept, teacher_layers(teacher))
+    return made
+
+
+def save_student(student: PreTrainedModel, folder: Path, kept: Sequence[int], layers: int) -> None:
+    """Save a student as the authors' code does, with student_config.json beside it."""
+    student.save_pretrained(folder)
+    said = {
+        "copied_teacher_layers": list(kept),
+        "pruned_teacher_layers": [i for i in range(layers) if i not in kept],
+    }
+    (folder / "student_config.json").write_text(json.dumps(said))
+
+
+def teacher_layers(teacher: PreTrainedModel) -> int:
+    """Depth of a model in memory."""
+    return int(teacher.config.num_hidden_layers)
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    """Change some keys of a JSON file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -1,0 +1,177 @@
+"""Leases, events, members, reaping and hashes, on both databases."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from boomerang.service.catalog import Catalog
+from boomerang.service.leases import LostLease
+from boomerang.service.reaping import Due
+from boomerang.service.records import Fact, NewWant, StudentState
+from tests.service.conftest import new_family, new_student, rungs
+
+KEY = "k" * 32
+
+
+def test_a_lease_has_one_holder_and_its_fence_only_grows(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        taken = pool.map(lambda i: catalog.lease_acquire("job", f"h{i}", 30), range(20))
+    (first,) = [lease for lease in taken if lease is not None]
+    assert catalog.lease_holder("job") == first.holder
+    assert catalog.lease_renew(first, 30)
+    catalog.lease_release(first)
+    assert catalog.lease_holder("job") is None
+    second = catalog.lease_acquire("job", "later", 30)
+    assert second is not None
+    assert second.fence == first.fence + 1
+    assert not catalog.lease_renew(first, 30)
+    catalog.lease_release(first)
+    assert catalog.lease_holder("job") == "later"
+
+
+def test_whoever_lost_a_lease_writes_nothing_more(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    old = catalog.lease_acquire(f"student:{KEY}", "slow", 0.05)
+    time.sleep(0.1)
+    new = catalog.lease_acquire(f"student:{KEY}", "quick", 30)
+    assert old is not None
+    assert new is not None
+    before = catalog.last_event()
+    with pytest.raises(LostLease):
+        catalog.set_student_state(KEY, StudentState.READY, lease=old)
+    with pytest.raises(LostLease):
+        catalog.student_progress(KEY, {"step": 5}, lease=old)
+    with pytest.raises(LostLease):
+        catalog.set_fact(family, 0, "built", Fact.YES, lease=old)
+    assert catalog.last_event() == before
+    assert catalog.student(KEY).state is StudentState.QUEUED
+    catalog.set_student_state(KEY, StudentState.DISTILLING, lease=new)
+    assert catalog.student(KEY).started is not None
+
+
+def test_each_change_is_an_event_with_its_reason(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    other = catalog.create_family(new_family("o" * 32), new_student("o" * 32), rungs()).family.id
+    catalog.set_student_state(KEY, StudentState.DISTILLING)
+    catalog.student_progress(KEY, {"step": 3, "steps": 10, "loss": 1.5, "unknown": 1})
+    catalog.student_progress(KEY, {"step": 4}, event=False)
+    catalog.set_student_state(KEY, StudentState.FAILED, "out of memory")
+    catalog.set_fact(family, 1, "measured", Fact.YES, perplexity=2.5, kl=0.1)
+    found = catalog.events_after(0, family)
+    assert [event.kind for event in found] == [
+        "student",
+        "family",
+        "student",
+        "progress",
+        "student",
+        "member",
+    ]
+    assert found[4].payload["reason"] == "out of memory"
+    assert found[3].payload == {"step": 3, "steps": 10, "loss": 1.5}
+    assert found[5].payload | {"size": "2.00K", "fact": "measured"} == found[5].payload
+    assert [event.id for event in found] == sorted(event.id for event in found)
+    assert [e.kind for e in catalog.events_after(found[3].id, family)] == ["student", "member"]
+    assert catalog.last_event(family) == found[-1].id
+    assert len(catalog.events_after(0, other)) == 2
+    assert catalog.student(KEY).step == 4
+
+
+def test_a_reader_who_follows_sees_every_event(catalog: Catalog) -> None:
+    catalog.create_family(new_family(), new_student())
+    with ThreadPoolExecutor(8) as pool:
+        writers = [
+            pool.submit(catalog.student_note, KEY, "checkpoint", {"step": step})
+            for step in range(60)
+        ]
+        seen: list[int] = []
+        last = 0
+        while True:
+            over = all(writer.done() for writer in writers)
+            for event in catalog.events_after(last):
+                last = event.id
+                if event.kind == "checkpoint":
+                    seen.append(event.payload["step"])
+            if over:
+                break
+    assert sorted(seen) == list(range(60))
+
+
+def test_facts_follow_a_member_into_its_new_ladder(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    catalog.set_fact(family, 0, "built", Fact.YES)
+    catalog.set_fact(family, 0, "published", Fact.YES, repo="me/model", commit="abc")
+    moved = rungs()[1:]
+    catalog.set_members(family, (*rungs()[:1], *moved), patch_order=(1,), chosen="klpatch")
+    small, large = catalog.members(family)
+    assert (small.built, small.published, small.repo) == (Fact.YES, Fact.YES, "me/model")
+    assert (large.built, large.published) == (Fact.NO, Fact.NO)
+    assert catalog.family(family).patch_order == (1,)
+    assert [m.family for m in catalog.find_members("1.00K")] == [family]
+    other = catalog.create_family(new_family(order="first"), new_student()).family.id
+    catalog.set_members(other, rungs(), patch_order=(1,), chosen="first")
+    shared = catalog.member(other, 0)
+    assert (shared.built, shared.published, shared.repo) == (Fact.YES, Fact.NO, None)
+
+
+def test_what_nobody_holds_is_sent_again_by_one_reaper(catalog: Catalog) -> None:
+    catalog.create_family(new_family(), new_student())
+    assert catalog.reap(60, 3) == ()
+    assert catalog.reap(0.0, 3) == (Due("distill", KEY),)
+    catalog.expect_resend()
+    with ThreadPoolExecutor(8) as pool:
+        found = [due for some in pool.map(lambda _: catalog.reap(60, 3), range(8)) for due in some]
+    assert found == [Due("distill", KEY)]
+    lease = catalog.lease_acquire(f"student:{KEY}", "a", 30)
+    assert catalog.reap(0.0, 3) == ()
+    assert lease is not None
+
+
+def test_a_lost_worker_is_replaced_at_once_but_not_for_ever(catalog: Catalog) -> None:
+    catalog.create_family(new_family(), new_student())
+    for attempt in range(3):
+        lease = catalog.lease_acquire(f"student:{KEY}", "a", 0.05)
+        catalog.set_student_state(KEY, StudentState.DISTILLING, lease=lease)
+        time.sleep(0.1)
+        expected = (Due("distill", KEY),) if attempt < 2 else ()
+        assert catalog.reap(60, 3) == expected
+    student = catalog.student(KEY)
+    assert (student.state, student.reason) == (
+        StudentState.FAILED,
+        "its worker was lost 3 times",
+    )
+
+
+def test_measuring_and_requests_are_sent_again_too(catalog: Catalog) -> None:
+    want = NewWant(kind="build", what="*")
+    family = catalog.create_family(new_family(), new_student(), wants=[want]).family.id
+    catalog.set_student_state(KEY, StudentState.READY)
+    catalog.expect_resend()
+    assert catalog.reap(60, 3) == (Due("measure", family),)
+    catalog.set_members(family, rungs(), patch_order=(1,), chosen="last")
+    catalog.expect_resend()
+    assert catalog.reap(60, 3) == (Due("settle", family),)
+    catalog.set_measuring(family, Fact.RUNNING)
+    assert catalog.reap(60, 3) == (Due("measure", family),)
+
+
+def test_a_hash_is_known_while_the_file_is_the_same(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(b"one")
+    assert catalog.known_hash(path) is None
+    catalog.remember_hash(path, "a" * 64)
+    assert catalog.known_hash(path) == "a" * 64
+    path.write_bytes(b"two")
+    os.utime(path, ns=(1, 1))
+    assert catalog.known_hash(path) is None
+    catalog.remember_hash(path, "b" * 64)
+    assert catalog.known_hash(path) == "b" * 64
+
+
+def test_counts_and_ping(catalog: Catalog) -> None:
+    catalog.ping()
+    catalog.create_family(new_family(), new_student(), rungs())
+    counts = catalog.counts()
+    assert (counts["families"], counts["students_queued"], counts["students_ready"]) == (1, 1, 0)

@@ -1,0 +1,175 @@
+"""Families: one for equal requests, kept, rebuilt, cancelled, deleted."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
+from boomerang.service.catalog import Catalog
+from boomerang.service.records import Fact, NewWant, Origin, StudentState
+from tests.service.conftest import new_family, new_student, rungs
+
+
+def ask(url: str) -> tuple[str, bool, str | None]:
+    catalog = Catalog(url)
+    made = catalog.create_family(new_family(), new_student(), rungs())
+    catalog.close()
+    return made.family.id, made.created, made.next
+
+
+def test_of_a_hundred_threads_one_makes_it_and_one_sends_it(catalog: Catalog) -> None:
+    def one(_: int) -> tuple[str, bool, str | None]:
+        made = catalog.create_family(new_family(), new_student(), rungs())
+        return made.family.id, made.created, made.next
+
+    with ThreadPoolExecutor(100) as pool:
+        found = list(pool.map(one, range(100)))
+    assert len({family for family, _, _ in found}) == 1
+    assert sum(created for _, created, _ in found) == 1
+    assert [n for _, _, n in found if n is not None] == ["distill"]
+    assert len(catalog.students()) == len(catalog.families()) == 1
+    assert [m.size for m in catalog.members(found[0][0])] == ["1.00K", "2.00K"]
+
+
+def test_of_several_processes_on_a_new_database_one_makes_it(url: str) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    barrier, results = spawn.Barrier(4), spawn.Queue()
+    # Each opens (and creates) the database at the same time as the others.
+    workers = [spawn.Process(target=_first, args=(url, barrier, results)) for _ in range(4)]
+    for process in workers:
+        process.start()
+    found = [results.get(timeout=60) for _ in workers]
+    for process in workers:
+        process.join()
+        process.close()
+    results.close()
+    results.join_thread()
+    assert sum(created for _, created, _ in found) == 1
+    assert [n for _, _, n in found if n is not None] == ["distill"]
+
+
+def _first(url: str, barrier: object, results: object) -> None:
+    barrier.wait()  # type: ignore[attr-defined]
+    results.put(ask(url))  # type: ignore[attr-defined]
+
+
+def test_two_orders_share_one_student(catalog: Catalog) -> None:
+    first = catalog.create_family(new_family(order="last"), new_student())
+    second = catalog.create_family(new_family(order="first"), new_student())
+    assert (first.next, second.next) == ("distill", None)
+    assert first.family.id != second.family.id
+    assert {f.id for f in catalog.families_of_student("k" * 32)} == {
+        first.family.id,
+        second.family.id,
+    }
+    assert len(catalog.families_of_teacher("org/Teacher-4B")) == 2
+
+
+def test_a_family_of_a_ready_student_is_measured_at_once(catalog: Catalog) -> None:
+    catalog.create_family(new_family(order="last"), new_student())
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    assert catalog.create_family(new_family(order="first"), new_student()).next == "measure"
+    assert catalog.create_family(new_family(order="first"), new_student()).next is None
+
+
+def test_a_given_folder_is_ready_at_once(catalog: Catalog) -> None:
+    given = new_student(origin=Origin.FOLDER, location="/models/student")
+    made = catalog.create_family(new_family(), given)
+    assert (made.student.state, made.next) == (StudentState.READY, "measure")
+
+
+@pytest.mark.parametrize("state", [StudentState.FAILED, StudentState.CANCELLED])
+def test_asking_again_after_a_failure_tries_again(catalog: Catalog, state: StudentState) -> None:
+    catalog.create_family(new_family(), new_student())
+    catalog.set_student_state("k" * 32, state, "disk full")
+    made = catalog.create_family(new_family(), new_student())
+    assert (made.created, made.next) == (False, "distill")
+    assert (made.student.state, made.student.cancel) == (StudentState.QUEUED, False)
+
+
+def test_wants_are_kept_once_and_opened_again_after_a_failure(catalog: Catalog) -> None:
+    publish = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
+    family = catalog.create_family(new_family(), new_student(), wants=[publish]).family.id
+    catalog.create_family(new_family(), new_student(), wants=[publish])
+    (want,) = catalog.wants(family)
+    assert (want.kind, want.what, want.state) == ("publish", "2.00K", Fact.NO)
+    catalog.set_want(want.id, Fact.FAILED, "no such namespace")
+    catalog.add_wants(family, [publish])
+    assert [(w.id, w.state) for w in catalog.wants(family)] == [(want.id, Fact.NO)]
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_members(family, rungs(), patch_order=(0,), chosen="last")
+    asked = catalog.add_wants(family, [NewWant(kind="build", what="*")])
+    assert asked.next == "settle"
+
+
+def test_forced_rebuild_stands_beside_the_old(catalog: Catalog) -> None:
+    old = catalog.create_family(new_family(), new_student(), rungs()).family
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    made = catalog.rebuild(old.id, force=True)
+    assert made.family.id != old.id
+    assert made.next == "distill"
+    assert (made.student.generation, made.student.key != "k" * 32) == (2, True)
+    assert made.student.recipe == {"name": "smoke", "steps": 10}
+    assert catalog.student("k" * 32).state is StudentState.READY
+    fresh, before = catalog.members(made.family.id), catalog.members(old.id)
+    assert [m.size for m in fresh] == [m.size for m in before]
+    assert not {m.digest for m in fresh} & {m.digest for m in before}
+    assert catalog.rebuild(old.id, force=True).student.generation == 3
+
+
+def test_rebuild_without_force_changes_nothing(catalog: Catalog) -> None:
+    old = catalog.create_family(new_family(), new_student()).family
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    made = catalog.rebuild(old.id)
+    assert (made.family.id, made.next, made.student.state) == (old.id, "distill", "ready")
+    assert [e.kind for e in catalog.events_after(made.event, old.id)] == ["family"]
+
+
+def test_cancel_is_immediate_when_nobody_works_and_a_flag_otherwise(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student()).family.id
+    lease = catalog.lease_acquire("student:" + "k" * 32, "a", 30)
+    held = catalog.cancel(family)
+    assert (held.state, held.cancel) == (StudentState.QUEUED, True)
+    assert lease is not None
+    catalog.lease_release(lease)
+    assert catalog.cancel(family).state is StudentState.CANCELLED
+
+
+def test_delete_keeps_a_shared_student_and_tells_which_members_are_left_over(
+    catalog: Catalog,
+) -> None:
+    first = catalog.create_family(new_family(order="last"), new_student(), rungs()).family.id
+    second = catalog.create_family(new_family(order="first"), new_student(), rungs()[1:]).family.id
+    assert catalog.delete_family(first) == ("d0",)
+    assert catalog.student("k" * 32).state is StudentState.QUEUED
+    assert catalog.delete_family(second) == ("d1",)
+    assert catalog.student("k" * 32).state is StudentState.CANCELLED
+    with pytest.raises(FamilyNotFound):
+        catalog.family(first)
+
+
+def test_what_does_not_exist_is_refused(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student()).family.id
+    for call in (catalog.members, catalog.cancel, catalog.delete_family, catalog.rebuild):
+        with pytest.raises(FamilyNotFound) as caught:
+            call("nothing")
+        assert caught.value.value == "nothing"
+    with pytest.raises(SizeNotFound):
+        catalog.member(family, 99)
+    with pytest.raises(NotFound):
+        catalog.student("nobody")
+
+
+def test_another_schema_is_refused(catalog: Catalog, url: str) -> None:
+    with catalog.db.write() as session:
+        session.execute(text("UPDATE schema_version SET version = 999"))
+    with pytest.raises(BadRequest, match="schema 999"):
+        Catalog(url)
+
+
+def test_another_database_is_refused() -> None:
+    with pytest.raises(BadRequest) as caught:
+        Catalog("mysql://host/name")
+    assert caught.value.value == "mysql"

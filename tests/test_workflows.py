@@ -1,0 +1,146 @@
+"""The GitHub workflows: their form, and what the rebuild's script does."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".github" / "workflows"
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
+ON = True  # what YAML 1.1 makes of the key 'on'
+
+
+def tool(name: str, *arguments: str | Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which(name, path=path)
+    assert found, f"{name} is not installed: pip install -e .[dev]"
+    result = subprocess.run(
+        [found, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def jobs(name: str) -> list[dict]:
+    return list(WORKFLOWS[name]["jobs"].values())
+
+
+def test_workflows_follow_their_schema_and_style():
+    files = sorted(FOLDER.glob("*.yml"))
+    assert [path.name for path in files] == ["ci.yml", "rebuild.yml"]
+    tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    tool("yamllint", "--strict", "-c", ".yamllint", FOLDER)
+
+
+@pytest.mark.parametrize("name", sorted(WORKFLOWS))
+def test_workflow_can_do_little_and_ends(name):
+    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
+    assert WORKFLOWS[name]["concurrency"]["group"]
+    for job in jobs(name):
+        assert "permissions" not in job
+        assert 0 < job["timeout-minutes"] <= 360
+        assert not job["runs-on"].endswith("-latest")
+        for step in job["steps"]:
+            assert "continue-on-error" not in step
+            if "uses" in step:
+                assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+            # An expression in a script is code injection: somebody's text run as the shell's.
+            assert "${{" not in step.get("run", "")
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+            if step.get("uses", "").startswith("actions/setup-python@"):
+                assert step["with"]["python-version"] == "3.11"
+
+
+def test_ci_runs_the_same_command_as_everyone():
+    assert set(WORKFLOWS["ci"][ON]) == {"push", "pull_request"}
+    (job,) = jobs("ci")
+    assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
+
+
+def test_rebuild_is_by_hand_and_weekly():
+    on = WORKFLOWS["rebuild"][ON]
+    assert set(on["workflow_dispatch"]["inputs"]) == {"family", "force"}
+    (schedule,) = on["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
+    assert WORKFLOWS["rebuild"]["concurrency"]["cancel-in-progress"] is False
+
+
+@pytest.fixture
+def rebuild(tmp_path):
+    """The rebuild step, run as a runner runs it, with a `boomerang` that notes its arguments."""
+    (step,) = [s for s in jobs("rebuild")[0]["steps"] if s.get("name") == "Rebuild"]
+    assert step["env"] == {
+        "FAMILY": "${{ inputs.family }}",
+        "FORCE": "${{ inputs.force }}",
+        "BOOMERANG_URL": "${{ secrets.BOOMERANG_URL }}",
+        "BOOMERANG_API_KEY": "${{ secrets.BOOMERANG_API_KEY }}",
+    }
+    fake = tmp_path / "bin" / "boomerang"
+    fake.parent.mkdir()
+    fake.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" > "$ARGUMENTS"\n'
+        '[ "$BOOMERANG_API_KEY" = key ] || exit 9\nexit "$CODE"\n'
+    )
+    fake.chmod(0o755)
+
+    def run(code: int = 0, **environment: str) -> tuple[int, list[str], str]:
+        arguments = tmp_path / "arguments"
+        arguments.unlink(missing_ok=True)
+        given = {
+            "FAMILY": "",
+            "FORCE": "",
+            "BOOMERANG_URL": "https://b",
+            "BOOMERANG_API_KEY": "key",
+        }
+        result = subprocess.run(
+            ["bash", "-e", "-c", step["run"]],
+            cwd=tmp_path,
+            env=given
+            | environment
+            | {"PATH": f"{fake.parent}:/usr/bin:/bin", "ARGUMENTS": str(arguments)}
+            | {"CODE": str(code)},
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        called = arguments.read_text().splitlines() if arguments.exists() else []
+        return result.returncode, called, result.stderr
+
+    return run
+
+
+def test_schedule_rebuilds_every_family(rebuild):
+    # Without inputs both are empty, as on a schedule.
+    assert rebuild()[:2] == (0, ["rebuild", "--wait", "--url", "https://b", "--all"])
+
+
+def test_one_family_by_hand(rebuild):
+    asked = rebuild(FAMILY="0123456789ab", FORCE="false")
+    assert asked[1] == ["rebuild", "--wait", "--url", "https://b", "--", "0123456789ab"]
+    forced = rebuild(FAMILY="0123456789ab", FORCE="true")
+    assert forced[1] == ["rebuild", "--wait", "--url", "https://b", "--force", "--", "0123456789ab"]
+
+
+@pytest.mark.parametrize("family", ["--all", "$(touch owned)", "a b; touch owned"])
+def test_a_family_is_never_an_option_or_code(rebuild, tmp_path, family):
+    assert rebuild(FAMILY=family)[1][-2:] == ["--", family]
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("code", [0, 1, 7])
+def test_exit_code_decides(rebuild, code):
+    assert rebuild(code=code)[0] == code
+
+
+@pytest.mark.parametrize("secret", ["BOOMERANG_URL", "BOOMERANG_API_KEY"])
+def test_a_missing_secret_is_named_and_nothing_is_asked(rebuild, secret):
+    code, called, said = rebuild(**{secret: ""})
+    assert code != 0
+    assert called == []
+    assert f"set the secret {secret}" in said

@@ -1,0 +1,179 @@
+"""A whole back end for a test: a real queue, a real database, real worker processes."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from boomerang.service.catalog import Catalog
+from boomerang.service.children import READY, Child
+from boomerang.service.jobs import QUEUES, Producer
+from boomerang.service.records import Created, NewFamily, NewStudent, NewWant
+from boomerang.service.settings import Settings
+from boomerang.service.supervisor import valkey, valkey_url, worker_command
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+KEPT, LAYERS = (0, 2, 3), 4
+
+
+def write_model(folder: Path, layers: int, seed: int) -> None:
+    """A Llama of a few thousand parameters."""
+    random = np.random.default_rng(seed)
+    shapes = {"model.embed_tokens.weight": (32, 8)}
+    for i in range(layers):
+        at = f"model.layers.{i}"
+        shapes |= {f"{at}.self_attn.{x}_proj.weight": (8, 8) for x in "qkvo"}
+        shapes |= {f"{at}.mlp.{x}_proj.weight": (16, 8) for x in ("gate", "up")}
+        shapes |= {f"{at}.mlp.down_proj.weight": (8, 16)}
+        shapes |= {
+            f"{at}.{x}.weight": (8,) for x in ("input_layernorm", "post_attention_layernorm")
+        }
+    shapes |= {"model.norm.weight": (8,), "lm_head.weight": (32, 8)}
+    folder.mkdir(parents=True)
+    tensors = {name: random.normal(size=s).astype(np.float32) for name, s in shapes.items()}
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": 8,
+        "intermediate_size": 16,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "num_hidden_layers": layers,
+        "vocab_size": 32,
+        "tie_word_embeddings": False,
+        "dtype": "float32",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+class Backend:
+    """What a test talks to."""
+
+    def __init__(self, home: Path, **settings: Any) -> None:
+        self.models = home / "models"
+        write_model(self.models / "teacher", LAYERS, seed=1)
+        write_model(self.models / "student", len(KEPT), seed=2)
+        kept = {"copied_teacher_layers": list(KEPT), "pruned_teacher_layers": [1]}
+        (self.models / "student" / "student_config.json").write_text(json.dumps(kept))
+        defaults: dict[str, Any] = {
+            "home": home / "home",
+            "models": self.models,
+            "lease_seconds": 1.5,
+            "reap_seconds": 0.2,
+            "stop_seconds": 3,
+            "trainer": (sys.executable, str(HERE / "fake_trainer.py")),
+            "measurer": (sys.executable, str(HERE / "fake_measurer.py")),
+        }
+        base = Settings(**defaults | settings)
+        self.settings = base.model_copy(update={"redis_url": valkey_url(base)})
+        self.children: list[Child] = []
+        self._run(valkey(self.settings))
+        self.catalog = Catalog(self.settings.database_url)
+        self.producer = Producer(self.settings.redis_url)
+
+    def _run(self, child: Child) -> Child:
+        import threading
+
+        child.start()
+        self.children.append(child)
+        assert child.wait_until_healthy(60, threading.Event()), child.log.read_text()
+        return child
+
+    def worker(self, name: str = "w", queues: tuple[str, ...] = QUEUES) -> Child:
+        values = self.settings.model_dump(mode="json")
+        environment = {
+            f"BOOMERANG_{key.upper()}": json.dumps(v) if isinstance(v, list) else str(v)
+            for key, v in values.items()
+            if v is not None and key != "api_keys"
+        }
+        environment["PYTHONPATH"] = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
+        child = Child(
+            name=name,
+            arguments=worker_command(name, queues, 1, "INFO"),
+            log=self.settings.logs / f"{name}.log",
+            environment=environment,
+            ready_line=READY,
+        )
+        return self._run(child)
+
+    def ask(
+        self,
+        mode: str,
+        *,
+        order: str = "last",
+        data: str | None = None,
+        wants: tuple[NewWant, ...] = (),
+        key: str = "a" * 32,
+        **student: Any,
+    ) -> Created:
+        teacher = str(self.models / "teacher")
+        values: dict[str, Any] = {
+            "key": key,
+            "teacher": "teacher",
+            "teacher_commit": "c" * 40,
+            "teacher_source": teacher,
+            "kept": KEPT,
+            "layers": LAYERS,
+            "recipe": {"fake": mode},
+            "data": data,
+        }
+        family = NewFamily(
+            name="teacher",
+            teacher="teacher",
+            revision=None,
+            commit="c" * 40,
+            source=teacher,
+            student=key,
+            order=order,
+        )
+        made = self.catalog.create_family(family, NewStudent(**values | student), (), wants)
+        self.producer.start(made)
+        return made
+
+    def states(self, key: str = "a" * 32) -> list[tuple[str, str | None]]:
+        return [
+            (event.payload["state"], event.payload["reason"])
+            for event in self.catalog.events_after(0)
+            if event.kind == "student" and event.student == key
+        ]
+
+    def trainers(self, key: str = "a" * 32) -> list[int]:
+        path = self.settings.run_folder(key) / "starts"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def close(self) -> None:
+        for child in reversed(self.children):
+            child.stop()
+        self.catalog.close()
+        self.producer.close()
+
+
+def wait_for(check: Callable[[], object], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        # A child that nobody has waited for yet is over all the same.
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    opened = Backend(tmp_path)
+    yield opened
+    opened.close()

@@ -1,0 +1,125 @@
+"""Distillations through a real queue and real workers, with a trainer that only pretends."""
+
+import os
+import signal
+import time
+
+from boomerang.service.jobs import Distill
+from boomerang.service.records import Fact, NewWant, StudentState
+from tests.workers.conftest import Backend, alive, wait_for
+
+KEY = "a" * 32
+
+
+def is_(backend: Backend, state: StudentState) -> bool:
+    return backend.catalog.student(KEY).state is state
+
+
+def test_from_request_to_members_on_disk(backend: Backend) -> None:
+    backend.worker()
+    made = backend.ask("quick", wants=(NewWant(kind="build", what="*"),))
+    wait_for(lambda: backend.catalog.wants(made.family.id)[0].state is Fact.YES, 40)
+    assert [state for state, _ in backend.states()] == ["queued", "distilling", "ready"]
+    student, teacher = backend.catalog.members(made.family.id)
+    assert (student.built, teacher.built) == (Fact.YES, Fact.YES)
+    assert (student.measured, teacher.k, student.layers, teacher.layers) == (Fact.NO, 1, 3, 4)
+    weights = backend.settings.member_folder(teacher.digest) / "model.safetensors"
+    assert weights.stat().st_size > teacher.bytes > 0
+    assert sorted(p.name for p in backend.settings.members.iterdir()) == sorted(
+        [student.digest, teacher.digest]
+    )
+    found = backend.catalog.student(KEY)
+    assert (found.step, found.steps, found.loss) == (4, 4, 0.25)
+    kinds = [event.kind for event in backend.catalog.events_after(0, made.family.id)]
+    assert "progress" in kinds
+    assert "checkpoint" in kinds
+    # Asked again, it is verified and nothing is done; a damaged one is made again.
+    backend.producer.send(Distill(key=KEY))
+    wait_for(lambda: "verified" in [event.kind for event in backend.catalog.events_after(0)])
+    assert len(backend.trainers()) == 1
+    (backend.settings.student_folder(KEY) / "model.safetensors").unlink()
+    backend.producer.start(backend.catalog.rebuild(made.family.id))
+    wait_for(lambda: len(backend.trainers()) == 2 and is_(backend, StudentState.READY))
+    # Deleted, its members leave the disk.
+    backend.producer.sweep(backend.catalog.delete_family(made.family.id))
+    wait_for(lambda: not list(backend.settings.members.iterdir()))
+
+
+def test_order_and_measures_are_kept(backend: Backend) -> None:
+    backend.worker()
+    made = backend.ask("quick", order="auto", data=str(backend.models))
+    wait_for(lambda: backend.catalog.family(made.family.id).measuring is Fact.YES)
+    family = backend.catalog.family(made.family.id)
+    assert (family.chosen, family.patch_order) == ("klpatch", (0,))
+    small, large = backend.catalog.members(family.id)
+    assert (small.perplexity, large.perplexity, small.naive_kl) == (9.0, 8.0, 3.0)
+    assert (small.measured, small.built) == (Fact.YES, Fact.NO)
+
+
+def test_a_trainer_that_fails_or_is_killed_fails_the_student_and_not_the_worker(
+    backend: Backend,
+) -> None:
+    worker = backend.worker()
+    backend.ask("error", key="e" * 32)
+    backend.ask("die", key="d" * 32)
+    wait_for(lambda: all(s.state is StudentState.FAILED for s in backend.catalog.students()))
+    assert backend.states("e" * 32)[-1] == ("failed", "No text. Give some.")
+    assert "SIGKILL" in str(backend.states("d" * 32)[-1][1])
+    assert worker.pid is not None
+    assert alive(worker.pid)
+    backend.ask("quick")
+    wait_for(lambda: is_(backend, StudentState.READY))
+
+
+def test_killed_worker_takes_its_trainer_along_and_another_finishes(backend: Backend) -> None:
+    first = backend.worker("first")
+    backend.ask("stuck")
+    wait_for(lambda: is_(backend, StudentState.DISTILLING) and backend.trainers())
+    (trainer,) = backend.trainers()
+    assert first.pid is not None
+    os.kill(first.pid, signal.SIGKILL)
+    wait_for(lambda: not alive(trainer), 5)
+    backend.worker("second")
+    wait_for(lambda: is_(backend, StudentState.READY))
+    assert ("queued", "its worker was lost") in backend.states()
+    assert len(backend.trainers()) == 2
+
+
+def test_cancel_ends_the_trainer(backend: Backend) -> None:
+    backend.worker()
+    made = backend.ask("slow")
+    wait_for(lambda: backend.catalog.student(KEY).step > 1)
+    started = time.monotonic()
+    assert backend.catalog.cancel(made.family.id).cancel
+    wait_for(lambda: is_(backend, StudentState.CANCELLED))
+    assert time.monotonic() - started < 4
+    assert not [pid for pid in backend.trainers() if alive(pid)]
+    assert backend.states()[-1] == ("cancelled", "cancelled on request")
+
+
+def test_stopping_a_worker_gives_its_job_back_within_seconds(backend: Backend) -> None:
+    worker = backend.worker("first")
+    backend.ask("stuck")
+    wait_for(lambda: backend.catalog.student(KEY).step > 1)
+    started = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - started < 6
+    assert not [pid for pid in backend.trainers() if alive(pid)]
+    assert backend.states()[-1] == ("queued", "the worker was stopped")
+    backend.worker("second")
+    wait_for(lambda: is_(backend, StudentState.READY))
+
+
+def test_a_duplicate_and_a_message_that_was_lost(backend: Backend) -> None:
+    backend.worker()
+    for _ in range(3):
+        backend.producer.send(Distill(key=KEY))
+    made = backend.ask("quick")
+    backend.producer.start(made)
+    wait_for(lambda: is_(backend, StudentState.READY))
+    assert len(backend.trainers()) == 1
+    # Never sent: only the catalog knows of it.
+    backend.producer = type(backend.producer)("redis://127.0.0.1:1")
+    backend.ask("quick", key="b" * 32)
+    backend.catalog.expect_resend()
+    wait_for(lambda: backend.catalog.student("b" * 32).state is StudentState.READY)

@@ -1,0 +1,163 @@
+"""Building and publishing, and what is refused, without a queue in between."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boomerang.checkpoint import Checkpoint
+from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
+from boomerang.service.catalog import Catalog
+from boomerang.service.jobs import Job, Producer
+from boomerang.service.records import Fact, Family, NewFamily, NewStudent, NewWant, Origin
+from boomerang.service.settings import Settings
+from tests.workers.conftest import KEPT, LAYERS, write_model
+from workers.assemble import assemble
+from workers.context import Context
+from workers.measure import measure
+from workers.publish import publish
+from workers.settle import resolve, settle
+
+
+class Outbox(Producer):
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.sent: list[Job] = []
+
+    def send(self, job: Job) -> bool:
+        self.sent.append(job)
+        return True
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    write_model(tmp_path / "teacher", LAYERS, seed=1)
+    write_model(tmp_path / "student", len(KEPT), seed=2)
+    kept = {"copied_teacher_layers": list(KEPT)}
+    (tmp_path / "student" / "student_config.json").write_text(json.dumps(kept))
+    settings = Settings(home=tmp_path / "home", shard_size=2000)
+    opened = Context(settings, Catalog(settings.database_url), Outbox())
+    yield opened
+    opened.catalog.close()
+
+
+def family(context: Context, *wants: NewWant, order: str = "last", **facts: Any) -> Family:
+    folder = context.settings.home.parent
+    student = NewStudent(
+        key="f" * 32,
+        teacher="teacher",
+        teacher_commit="c" * 40,
+        kept=KEPT,
+        layers=LAYERS,
+        origin=Origin.FOLDER,
+        location=str(folder / "student"),
+        teacher_source=str(folder / "teacher"),
+    )
+    asked = NewFamily(
+        name="teacher", teacher="teacher", revision=None, commit="c" * 40,
+        source=str(folder / "teacher"), student="f" * 32, order=order, **facts,
+    )  # fmt: skip
+    return context.catalog.create_family(asked, student, (), wants).family
+
+
+def test_a_given_student_without_texts_is_settled_in_the_order_last(context: Context) -> None:
+    made = family(context, NewWant(kind="build", what="1.0G"), order="auto")
+    assert measure(context, made.id) == "not measured"
+    assert context.catalog.family(made.id).chosen == "last"
+    assert [member.k for member in context.catalog.members(made.id)] == [0, 1]
+    assert [job.model_dump() for job in context.producer.sent] == [  # type: ignore[attr-defined]
+        {"family": made.id, "k": 1, "want": 1}
+    ]
+    assert assemble(context, made.id, 1, 1) == "built"
+    assert context.catalog.wants(made.id)[0].state is Fact.YES
+    digest = context.catalog.member(made.id, 1).digest
+    built = Checkpoint.open(context.settings.member_folder(digest))
+    assert built.parameters == context.catalog.member(made.id, 1).parameters
+    assert assemble(context, made.id, 1) == "already built"
+
+
+def test_klpatch_without_texts_fails_and_says_so(context: Context) -> None:
+    made = family(context, NewWant(kind="build", what="*"), order="klpatch")
+    assert measure(context, made.id) == "failed"
+    assert "no texts" in str(context.catalog.family(made.id).measuring_reason)
+    assert context.catalog.wants(made.id)[0].state is Fact.FAILED
+
+
+def test_a_damaged_source_fails_the_build_and_leaves_nothing(context: Context) -> None:
+    made = family(context)
+    measure(context, made.id)
+    (context.settings.home.parent / "student" / "model.safetensors").write_bytes(b"no header")
+    assert assemble(context, made.id, 0) == "failed"
+    member = context.catalog.member(made.id, 0)
+    assert member.built is Fact.FAILED
+    assert "model.safetensors" in str(member.built_reason)
+    assert not context.settings.members.exists() or not list(context.settings.members.iterdir())
+
+
+def test_published_members_carry_repo_and_commit(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed: dict[str, Any] = {}
+
+    def push(repo: str, files: Any, **options: Any) -> str:
+        pushed[repo] = (sorted(files), options)
+        return "9" * 40
+
+    monkeypatch.setattr("boomerang.hub.publish", push, raising=False)
+    want = NewWant(kind="publish", what="*", options={"namespace": "me", "private": False})
+    made = family(context, want, gated=True)
+    measure(context, made.id)
+    jobs = [job.model_dump(exclude={"family"}) for job in context.producer.sent]  # type: ignore[attr-defined]
+    for job in jobs:
+        assert publish(context, made.id, **job) == "published"
+    small, _ = context.catalog.members(made.id)
+    assert (small.repo, small.commit) == (f"me/teacher-{small.size}", "9" * 40)
+    assert context.catalog.wants(made.id)[0].state is Fact.YES
+    names, options = pushed[str(small.repo)]
+    assert "config.json" in names
+    # A gated teacher's family is never made public, whatever was asked.
+    assert options["private"] is True
+    assert settle(context, made.id) == "0 sent"
+
+
+def test_a_refused_push_is_a_fact_with_its_reason(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def push(*_: Any, **__: Any) -> str:
+        raise HubFailure("The Hub said 403.", fix="Check the token.")
+
+    monkeypatch.setattr("boomerang.hub.publish", push, raising=False)
+    made = family(context)
+    measure(context, made.id)
+    assert publish(context, made.id, 0, "me/x") == "failed"
+    member = context.catalog.member(made.id, 0)
+    assert (member.published, member.built) == (Fact.FAILED, Fact.NO)
+    assert member.published_reason == "The Hub said 403. Check the token."
+
+
+def test_a_licence_without_derivatives_is_not_published(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boomerang.hub.publish", lambda *_, **__: "1", raising=False)
+    made = family(context, license="cc-by-nc-nd-4.0")
+    measure(context, made.id)
+    assert publish(context, made.id, 0, "me/x") == "failed"
+    assert "nd-4.0" in str(context.catalog.member(made.id, 0).published_reason)
+
+
+def test_what_a_request_means(context: Context) -> None:
+    made = family(context)
+    measure(context, made.id)
+    members = small, large = context.catalog.members(made.id)
+    assert resolve(members, "*") == members
+    assert resolve(members, small.size) == (small,)
+    assert resolve(members, str(large.parameters - 1)) == (small,)
+    assert resolve(members, "1B") == (large,)
+    with pytest.raises(BudgetOutOfRange):
+        resolve(members, "3")
+    with pytest.raises(SizeNotFound):
+        resolve(members, "big")

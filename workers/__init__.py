@@ -1,0 +1,1 @@
+"""The back end: Celery tasks that distil, measure, assemble and publish."""

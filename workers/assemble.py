@@ -1,0 +1,81 @@
+"""Building a member as a folder: written beside its place, checked, then put there."""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from boomerang.bytefile import ByteFile
+from boomerang.checkpoint import Checkpoint
+from boomerang.errors import BoomerangError
+from boomerang.service.leases import LostLease
+from boomerang.service.records import Fact
+from workers.context import Context
+from workers.holding import holding
+from workers.members import member_files
+from workers.settle import close_want, subject
+
+log = logging.getLogger("boomerang.workers")
+
+
+def assemble(context: Context, family_id: str, k: int, want: int | None = None) -> str:
+    """Build a member in its folder; return what was done, in a word."""
+    family = context.catalog.family(family_id)
+    member = context.catalog.member(family_id, k)
+    with holding(context, subject("build", member)) as held:
+        if held is None:
+            return "already running"
+        say = context.catalog.set_fact
+        say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
+        try:
+            files = member_files(context, family, member)
+            folder = context.settings.member_folder(member.digest)
+            result = "already built" if _whole(folder, files) else _build(folder, files)
+            say(family_id, k, "built", Fact.YES, lease=held.lease)
+        except LostLease:
+            return "lost"
+        except Exception as error:
+            if not isinstance(error, BoomerangError | OSError):
+                log.exception("member %s of %s", member.size, family_id)
+            say(family_id, k, "built", Fact.FAILED, str(error), lease=held.lease)
+            result = "failed"
+    close_want(context, family_id, want)
+    return result
+
+
+def _whole(folder: Path, files: Mapping[str, ByteFile]) -> bool:
+    """Whether a folder has exactly these files, by name and size."""
+    if not folder.is_dir():
+        return False
+    found = {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
+    return found == {name: file.size for name, file in files.items()}
+
+
+def _build(folder: Path, files: Mapping[str, ByteFile]) -> str:
+    # Whoever holds the lease is the only builder, so what lies here is from one that died.
+    making = folder.with_name(f".{folder.name}.making")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    try:
+        for name, file in files.items():
+            path = making / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file.write(path)
+        Checkpoint.open(making)
+        if folder.exists():
+            shutil.rmtree(folder)
+        making.rename(folder)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return "built"
+
+
+def sweep(context: Context, digests: list[str]) -> str:
+    """Remove the folders of members that no family has; return how many."""
+    removed = 0
+    for digest in set(digests) - context.catalog.referenced(digests):
+        folder = context.settings.member_folder(digest)
+        if folder.parent == context.settings.members and folder.is_dir():
+            shutil.rmtree(folder)
+            removed += 1
+    return f"{removed} removed"

@@ -1,0 +1,26 @@
+"""What every task of one worker process shares."""
+
+import threading
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from boomerang.service.catalog import Catalog
+from boomerang.service.jobs import Producer
+from boomerang.service.settings import Settings, get_settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """Settings, catalog, the way to send jobs, and whether the worker is asked to stop."""
+
+    settings: Settings
+    catalog: Catalog
+    producer: Producer
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+
+@lru_cache(maxsize=1)
+def context() -> Context:
+    """The context of this process."""
+    settings = get_settings()
+    return Context(settings, Catalog(settings.database_url), Producer(settings.redis_url))

@@ -1,0 +1,140 @@
+"""Settling a family: its order is chosen, its members are measured, its requests are sent."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from boomerang.errors import BoomerangError
+from boomerang.pair import Pair
+from boomerang.service import shelf
+from boomerang.service.leases import LostLease
+from boomerang.service.orders import named_order
+from boomerang.service.records import Fact, Family, Student, StudentState
+from workers.context import Context
+from workers.fetching import check_pair, fetch_student, fetch_teacher
+from workers.holding import End, Holding, holding
+from workers.process import run
+from workers.settle import settle
+
+log = logging.getLogger("boomerang.workers")
+
+
+def measure(context: Context, family_id: str) -> str:
+    """Choose a family's patch order and measure its members; return what was done, in a word.
+
+    Without texts, or where measuring fails, the order `auto` becomes `last` and the members stay
+    unmeasured; only `klpatch`, which is a measurement, cannot do without.
+    """
+    if context.stopping.is_set():
+        return "stopping"
+    with holding(context, f"family:{family_id}") as held:
+        if held is None:
+            return "already running"
+        family = context.catalog.family(family_id)
+        student = context.catalog.student(family.student)
+        if student.state is not StudentState.READY:
+            return "not ready"
+        if family.measuring is Fact.YES:
+            return "already measured"
+        try:
+            return _Measuring(context, family, student, held).work()
+        except LostLease:
+            return "lost"
+        except Exception as error:
+            if not isinstance(error, BoomerangError | OSError):
+                log.exception("family %s", family_id)
+            context.catalog.set_measuring(family_id, Fact.FAILED, str(error), lease=held.lease)
+            return "failed"
+
+
+class _Measuring:
+    """One measuring of one family."""
+
+    def __init__(self, context: Context, family: Family, student: Student, held: Holding) -> None:
+        self.context, self.family, self.student, self.held = context, family, student, held
+        self.settings, self.catalog = context.settings, context.catalog
+        data = student.data or (str(self.settings.data) if self.settings.data else None)
+        self.data = data if data and Path(data).exists() else None
+        self.measured: dict[int, str] = {}
+
+    def work(self) -> str:
+        teacher = fetch_teacher(self.settings, self.student)
+        folder = fetch_student(self.settings, self.student)
+        self.pair: Pair = check_pair(teacher, folder)
+        named = named_order(self.pair.layermap, self.family.order)
+        if named is not None:
+            self._settle_order(self.family.order, named)
+        if self.data is None:
+            return self._without("there are no texts to measure with", Fact.NO)
+        self.catalog.set_measuring(self.family.id, Fact.RUNNING, lease=self.held.lease)
+        job = {
+            "teacher": str(teacher),
+            "student": str(folder),
+            "data": self.data,
+            "order": list(named) if named is not None else self._measured_order(),
+            "sequence_length": int(self.student.recipe.get("sequence_length") or 256),
+            "calibration_tokens": 16384,
+            "heldout_tokens": 65536,
+            "naive": True,
+        }
+        arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
+        run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"
+        stop = self.settings.stop_seconds
+        outcome = run(arguments, job, run_folder, self.held, stop, self._on_event)
+        if self.held.end is End.STOPPING and not outcome.done:
+            # Left as running: the next reaper finds that nobody holds it.
+            return "stopping"
+        if outcome.reason is not None:
+            return self._without(outcome.reason, Fact.FAILED)
+        self.catalog.set_measuring(self.family.id, Fact.YES, lease=self.held.lease)
+        settle(self.context, self.family.id)
+        return "measured"
+
+    def _measured_order(self) -> str:
+        return "klpatch" if self.family.order == "klpatch" else "auto"
+
+    def _settle_order(
+        self, chosen: str, order: tuple[int, ...], calibration: dict[str, Any] | None = None
+    ) -> None:
+        members = shelf.ladder_members(self.pair, order, self.family.commit, self.family.student)
+        self.catalog.set_members(
+            self.family.id,
+            members,
+            patch_order=order,
+            chosen=chosen,
+            calibration_kl=calibration,
+            lease=self.held.lease,
+        )
+        self.measured = {member.k: member.code for member in members}
+
+    def _without(self, reason: str, state: Fact) -> str:
+        """Go on without measures where the order allows it."""
+        if not self.measured and self.family.order == "klpatch":
+            self.catalog.set_measuring(self.family.id, Fact.FAILED, reason, lease=self.held.lease)
+            for want in self.catalog.wants(self.family.id):
+                if want.state is not Fact.YES:
+                    self.catalog.set_want(want.id, Fact.FAILED, f"no order: {reason}")
+            return "failed"
+        if not self.measured:
+            last = named_order(self.pair.layermap, "last") or ()
+            self._settle_order("last", last)
+        self.catalog.set_measuring(self.family.id, state, reason, lease=self.held.lease)
+        settle(self.context, self.family.id)
+        return "failed" if state is Fact.FAILED else "not measured"
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "order" and not self.measured:
+            order = tuple(int(j) for j in event["patch_order"])
+            self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
+        elif event["event"] == "member" and event["k"] in self.measured:
+            names = ("perplexity", "kl", "naive_perplexity", "naive_kl")
+            values = {name: event.get(name) for name in names}
+            self.catalog.set_fact(
+                self.family.id,
+                int(event["k"]),
+                "measured",
+                Fact.YES,
+                lease=self.held.lease,
+                **values,
+            )

@@ -1,0 +1,67 @@
+"""Pushing a member to the Hub, straight from byte ranges: it need not be built for that."""
+
+import logging
+
+from boomerang.errors import BoomerangError, Unusable
+from boomerang.service.leases import LostLease
+from boomerang.service.records import Fact, Family
+from workers.context import Context
+from workers.holding import holding
+from workers.members import member_files
+from workers.settle import close_want, subject
+
+log = logging.getLogger("boomerang.workers")
+
+
+def publish(
+    context: Context,
+    family_id: str,
+    k: int,
+    repo: str,
+    *,
+    private: bool = True,
+    collection: str | None = None,
+    want: int | None = None,
+) -> str:
+    """Push a member to a repo of the Hub; return what was done, in a word."""
+    from boomerang import hub
+
+    family = context.catalog.family(family_id)
+    member = context.catalog.member(family_id, k)
+    with holding(context, subject("publish", member)) as held:
+        if held is None:
+            return "already running"
+        say = context.catalog.set_fact
+        say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
+        try:
+            _refuse(family)
+            commit = hub.publish(
+                repo,
+                member_files(context, family, member),
+                private=private or family.gated or family.private,
+                message=f"{member.size} of the family of {family.teacher}",
+                collection=collection,
+            )
+            facts = {"repo": repo, "commit": str(commit)}
+            say(family_id, k, "published", Fact.YES, lease=held.lease, **facts)
+            result = "published"
+        except LostLease:
+            return "lost"
+        except Exception as error:
+            if not isinstance(error, BoomerangError | OSError):
+                log.exception("member %s of %s", member.size, family_id)
+            say(family_id, k, "published", Fact.FAILED, str(error), lease=held.lease)
+            result = "failed"
+    close_want(context, family_id, want)
+    return result
+
+
+def _refuse(family: Family) -> None:
+    """Refuse licences that forbid derivatives. Raises Unusable."""
+    parts = (family.license or "").lower().replace("_", "-").split("-")
+    if "nd" in parts:
+        raise Unusable(
+            f"The licence {family.license} of {family.teacher} forbids derived works.",
+            value=family.license,
+            fix="Choose a teacher whose licence allows them.",
+        )

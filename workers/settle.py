@@ -1,0 +1,109 @@
+"""From what was asked of a family to the jobs that do it, and back to whether it is done."""
+
+from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
+from boomerang.ladder import Budget
+from boomerang.service.jobs import Assemble, Job, Publish
+from boomerang.service.records import Fact, Family, Member, Want
+from workers.context import Context
+
+
+def settle(context: Context, family_id: str) -> str:
+    """Send the jobs of every open request of a family; return how many were sent."""
+    family = context.catalog.family(family_id)
+    if family.chosen is None:
+        return "not settled"
+    members = context.catalog.members(family_id)
+    sent = 0
+    for want in context.catalog.wants(family_id):
+        if want.state in (Fact.YES, Fact.FAILED):
+            continue
+        try:
+            asked = resolve(members, want.what)
+        except BoomerangError as error:
+            context.catalog.set_want(want.id, Fact.FAILED, str(error))
+            continue
+        missing = [member for member in asked if not done(family, member, want)]
+        if not missing:
+            context.catalog.set_want(want.id, Fact.YES)
+            continue
+        if want.state is Fact.NO:
+            context.catalog.set_want(want.id, Fact.RUNNING)
+        for member in missing:
+            if context.catalog.lease_holder(subject(want.kind, member)) is None:
+                sent += context.producer.send(_job(context, family, member, want))
+    return f"{sent} sent"
+
+
+def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
+    """The members that a request means: `*`, an exact size, or the largest within a budget.
+
+    Raises SizeNotFound, BudgetOutOfRange.
+    """
+    if what == "*":
+        return members
+    exact = [member for member in members if member.size.casefold() == what.casefold()]
+    if exact:
+        return tuple(exact)
+    sizes = ", ".join(member.size for member in members)
+    try:
+        budget = Budget.parse(what)
+    except BadBudget:
+        raise SizeNotFound(
+            f"There is no size {what!r}.", value=what, fix=f"Sizes: {sizes}."
+        ) from None
+    fitting = [member for member in members if member.parameters <= budget.parameters]
+    if not fitting:
+        raise BudgetOutOfRange(
+            f"A budget of {what} is below the student.", value=what, fix=f"Sizes: {sizes}."
+        )
+    return (max(fitting, key=lambda member: (member.parameters, member.k)),)
+
+
+def subject(kind: str, member: Member) -> str:
+    """The lease under which a member is built or published."""
+    return f"{kind}:{member.digest}"
+
+
+def repo_of(context: Context, family: Family, member: Member, want: Want) -> str:
+    """The Hub repo that a request publishes a member to."""
+    namespace = want.options.get("namespace") or context.settings.namespace
+    return str(want.options.get("repo") or f"{namespace}/{family.name}-{member.size}")
+
+
+def done(family: Family, member: Member, want: Want) -> bool:
+    """Whether a member is what a request asks for."""
+    if want.kind == "build":
+        return member.built is Fact.YES
+    name = want.options.get("repo") or f"/{family.name}-{member.size}"
+    return member.published is Fact.YES and str(member.repo).endswith(name)
+
+
+def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
+    if want.kind == "build":
+        return Assemble(family=family.id, k=member.k, want=want.id)
+    return Publish(
+        family=family.id,
+        k=member.k,
+        repo=repo_of(context, family, member, want),
+        private=bool(want.options.get("private", True)),
+        collection=want.options.get("collection"),
+        want=want.id,
+    )
+
+
+def close_want(context: Context, family_id: str, want_id: int | None) -> None:
+    """Close a request whose members are all done, or one of which has failed."""
+    if want_id is None:
+        return
+    want = next((w for w in context.catalog.wants(family_id) if w.id == want_id), None)
+    if want is None or want.state is not Fact.RUNNING:
+        return
+    family = context.catalog.family(family_id)
+    asked = resolve(context.catalog.members(family_id), want.what)
+    fact = "built" if want.kind == "build" else "published"
+    failed = [m for m in asked if getattr(m, fact) is Fact.FAILED]
+    if failed:
+        reason = f"{failed[0].size}: {getattr(failed[0], f'{fact}_reason')}"
+        context.catalog.set_want(want.id, Fact.FAILED, reason)
+    elif all(done(family, member, want) for member in asked):
+        context.catalog.set_want(want.id, Fact.YES)
