@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 FILES_A_COMMIT = 90
 """The Hub asks for fewer than 100."""
 OURS = "boomerang"
-"""The tag of every card that we write: a repository with weights but without it is not ours."""
+"""The tag of every card that we write."""
+RECORD = "boomerang.json"
+"""In every model of ours: weights with neither this file nor that tag beside them are not."""
 LAST = ("README.md", "config.json", "model.safetensors.index.json")
 """Sent with the last commit: without them nothing loads a model that is half there."""
 
@@ -88,8 +90,9 @@ def publish(
 
 
 def _check_ours(repo_id: str, info: "ModelInfo", private: bool) -> None:
-    weights = any(s.rfilename.endswith(".safetensors") for s in info.siblings or ())
-    if weights and OURS not in (info.tags or ()):
+    names = {sibling.rfilename for sibling in info.siblings or ()}
+    ours = OURS in (info.tags or ()) or RECORD in names
+    if any(name.endswith(".safetensors") for name in names) and not ours:
         raise BadName(
             f"{repo_id!r} holds a model that is not one of Boomerang's.",
             value=repo_id,

@@ -10,7 +10,7 @@ import sys
 from boomerang.service.jobs import celery_app
 from boomerang.service.settings import get_settings
 
-SECONDS = 5.0
+SECONDS = 3.0
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
-"""What every test shares: one thread, no network, Hypothesis without clocks or files."""
+"""What every test shares: one thread, quiet libraries, Hypothesis without clocks or files."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

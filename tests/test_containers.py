@@ -18,25 +18,18 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.test_workflows import TOOLS, pins, tool
+
 ROOT = Path(__file__).parents[1]
 IMAGES = {path.name.removesuffix(".Dockerfile"): path for path in ROOT.glob("docker/*.Dockerfile")}
 OURS = {"app", "gpu-worker", "assembly-worker"}
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 
 def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
     options = {"cwd": ROOT, "timeout": 60} | options
     return subprocess.run(command, capture_output=True, text=True, **options)
-
-
-def tool(name: str, *arguments: str | Path) -> None:
-    """Run a linter of the development tools; whatever it says is a failure."""
-    found = shutil.which(name, path=TOOLS)
-    assert found, f"{name} is not installed: pip install -e .[dev]"
-    result = run(found, *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def instructions(image: str) -> list[tuple[str, str]]:
@@ -56,9 +49,6 @@ def health_command(image: str) -> list[str]:
     return json.loads(final_stage(image)["HEALTHCHECK"].partition("CMD ")[2])
 
 
-# --- images ---
-
-
 def test_one_image_for_each_service_of_ours():
     built = {name: s["build"]["dockerfile"] for name, s in SERVICES.items() if "build" in s}
     assert built == {name: f"docker/{name}.Dockerfile" for name in OURS}
@@ -75,19 +65,13 @@ def test_image_is_small_pinned_and_unprivileged(image):
     bases = [rest for word, rest in instructions(image) if word == "FROM"]
     assert len(bases) == 2
     assert bases[0].endswith(" AS build")
-    assert {base.split()[0] for base in bases} == {python_base()}
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-[a-z]+", bases[1])
+    assert bases[0].split()[0] == bases[1] == instructions("app")[0][1].split()[0]
     final = final_stage(image)
     assert final["USER"] == "10001:10001"
     assert final["STOPSIGNAL"] == "SIGTERM"
     assert health_command(image)[0] == "python"
     assert json.loads(final["CMD"])[0] in {"uvicorn", "boomerang"}
-
-
-def python_base() -> str:
-    """The base all images share, at an exact version."""
-    base = instructions("app")[0][1].split()[0]
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-[a-z]+", base)
-    return base
 
 
 @pytest.mark.parametrize("image", sorted(OURS))
@@ -138,9 +122,6 @@ def test_front_end_image_refuses_to_start_without_keys(monkeypatch, tmp_path):
         Settings().check()
     monkeypatch.setenv("BOOMERANG_API_KEYS", "read:one,two")
     Settings().check()
-
-
-# --- health checks, run as Docker would run them ---
 
 
 @pytest.fixture
@@ -219,56 +200,6 @@ def answers(url: str) -> bool:
         app.close()
 
 
-# --- what each image installs ---
-
-
-def pins(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, ROOT / "docker" / "pins.py", *arguments, cwd=folder)
-
-
-@pytest.fixture
-def small_project(tmp_path: Path) -> Path:
-    (tmp_path / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["torch==2.1", "psycopg[binary]>=3", "Fast_API>=1,<2"]\n'
-    )
-    (tmp_path / "requirements.lock").write_text(
-        "# made by a tool\n--index-url https://example.org\nfast-api==1.5 \\\n    --hash=sha256:0\n"
-        "psycopg[binary]==3.3 ; python_version > '3'\ntorch==2.1+cpu\nstarlette==9.0  # via\n"
-    )
-    return tmp_path
-
-
-def test_pins_leave_out_what_is_named_and_pin_the_rest(small_project):
-    result = pins(small_project, "--without", "Torch")
-    assert result.returncode == 0, result.stderr
-    requirements = (small_project / "pins/requirements.txt").read_text().split("\n")
-    assert requirements == [
-        "-c constraints.txt", "psycopg[binary]==3.3", "fast-api==1.5", ""
-    ]  # fmt: skip
-    constraints = (small_project / "pins/constraints.txt").read_text().split()
-    assert sorted(constraints) == ["fast-api==1.5", "psycopg==3.3", "starlette==9.0", "torch==2.1"]
-
-
-def test_pins_refuse_a_stale_lock_and_an_unknown_name(small_project):
-    result = pins(small_project, "--without", "tensorflow")
-    assert result.returncode == 1
-    assert "--without tensorflow" in result.stderr
-    (small_project / "requirements.lock").write_text("torch==2.1\n")
-    result = pins(small_project)
-    assert result.returncode == 1
-    assert "fast-api psycopg" in result.stderr
-
-
-def left_out(image: str) -> set[str]:
-    found = re.search(r"pins\.py --without ([a-z0-9 -]+?) &&", " ".join(dict_runs(image)))
-    assert found
-    return set(found[1].split())
-
-
-def dict_runs(image: str) -> list[str]:
-    return [re.sub(r"\s+", " ", rest) for word, rest in instructions(image) if word == "RUN"]
-
-
 def closure(names: set[str], extras: dict[str, set[str]]) -> set[str]:
     """Everything that installing these brings along, as this environment's metadata says."""
     found: set[str] = set()
@@ -286,27 +217,24 @@ def closure(names: set[str], extras: dict[str, set[str]]) -> set[str]:
     return found
 
 
-@pytest.fixture
-def real_pins(tmp_path: Path) -> Path:
+def installed(image: str, folder: Path) -> set[str]:
+    """Every distribution in an image, by the --without in its own Dockerfile."""
     for name in ("pyproject.toml", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path)
-    return tmp_path
-
-
-def installed(folder: Path, image: str) -> set[str]:
-    result = pins(folder, "--without", *sorted(left_out(image)))
+        shutil.copy(ROOT / name, folder)
+    (words,) = re.findall(r"pins\.py (--without [a-z ]+[a-z])", IMAGES[image].read_text())
+    result = pins(folder, *words.split())
     assert result.returncode == 0, result.stderr
     lines = (folder / "pins/requirements.txt").read_text().splitlines()[1:]
     direct = [Requirement(line) for line in lines]
     extras = {canonicalize_name(need.name): set(need.extras) for need in direct}
-    return closure({canonicalize_name(need.name) for need in direct}, extras)
+    return closure(set(extras), extras)
 
 
-def test_front_end_runs_on_what_its_image_installs(real_pins):
+def test_front_end_runs_on_what_its_image_installs(tmp_path):
     """Imported with every other distribution of this environment hidden."""
-    inside = installed(real_pins, "app")
+    inside = installed("app", tmp_path)
     assert inside.isdisjoint({"torch", "transformers", "pytest"})
-    locked = (real_pins / "pins/constraints.txt").read_text()
+    locked = (tmp_path / "pins/constraints.txt").read_text()
     unpinned = {n for n in inside if not re.search(rf"^{re.escape(n)}==", locked, re.MULTILINE)}
     assert not unpinned
     hidden = [
@@ -327,17 +255,14 @@ def test_front_end_runs_on_what_its_image_installs(real_pins):
         "import app.main, boomerang.cli, boomerang.service.jobs as jobs\n"
         "jobs.celery_app('redis://127.0.0.1:9')\n"
     )
-    environment = os.environ | {"BOOMERANG_HOME": str(real_pins), "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"BOOMERANG_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     result = run(sys.executable, "-c", script, json.dumps(hidden), env=environment)
     assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("image", ["gpu-worker", "assembly-worker"])
-def test_workers_install_torch(real_pins, image):
-    assert {"torch", "transformers", "celery", "psycopg-binary"} <= installed(real_pins, image)
-
-
-# --- compose ---
+def test_workers_install_torch(tmp_path, image):
+    assert {"torch", "transformers", "celery", "psycopg-binary"} <= installed(image, tmp_path)
 
 
 def test_compose_follows_its_schema_and_style():
@@ -348,10 +273,8 @@ def test_compose_follows_its_schema_and_style():
 def test_services_wait_for_healthy_ones():
     assert set(SERVICES) == OURS | {"redis", "postgres"}
     for name in OURS:
-        assert {n: c["condition"] for n, c in SERVICES[name]["depends_on"].items()} == {
-            "redis": "service_healthy",
-            "postgres": "service_healthy",
-        }
+        healthy = {"condition": "service_healthy"}
+        assert SERVICES[name]["depends_on"] == {"redis": healthy, "postgres": healthy}
     for store in ("redis", "postgres"):
         assert SERVICES[store]["healthcheck"]["test"][0] == "CMD"
         assert re.fullmatch(rf"{store}:\d+\.\d+[\d.]*-alpine", SERVICES[store]["image"])
@@ -398,15 +321,9 @@ def test_secrets_are_required_and_go_where_they_are_needed():
 
 
 def test_gpu_goes_to_the_gpu_worker_alone():
-    devices = {
-        name: s["deploy"]["resources"]["reservations"]["devices"]
-        for name, s in SERVICES.items()
-        if "deploy" in s
-    }
-    assert set(devices) == {"gpu-worker"}
-    assert [(d["driver"], d["capabilities"]) for d in devices["gpu-worker"]] == [
-        ("nvidia", ["gpu"])
-    ]
+    assert [name for name, s in SERVICES.items() if "deploy" in s] == ["gpu-worker"]
+    (device,) = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
 
 def test_env_example_names_exactly_what_compose_reads():

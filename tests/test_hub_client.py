@@ -311,9 +311,13 @@ OURS = "---\ntags: [boomerang]\n---\n# Member\n"
 PUBLISH = """
 import sys
 from pathlib import Path
+from boomerang.bytefile import ByteFile
+from boomerang.checkpoint import FileSource
 from boomerang.hub import publish
 folder = Path({folder!r})
 files = {{p.name: p for p in folder.iterdir() if p.is_file()}}
+weights = files["model.safetensors"]
+files["model.safetensors"] = ByteFile.whole(FileSource.of(weights))
 done = publish({repo!r}, files, message={message!r}, collection="Family", tag="d1")
 print(done.commit, done.url, done.changed)
 """
@@ -345,6 +349,28 @@ def test_publish_in_a_fresh_process(hub: LocalHub, teacher: Path, xet: bool) -> 
 
     assert push("again") == [first[0], first[1], "False"]
     assert hub.commits("family/member") == ["first"]
+
+
+def test_what_was_published_by_xet_is_fetched_by_xet(
+    hub: LocalHub, teacher: Path, tmp_path: Path
+) -> None:
+    files = {name: teacher / name for name in TRAVELLED} | {"README.md": OURS.encode()}
+    done = our.publish("family/member", files, message="one", endpoint=hub.endpoint)
+    seen: list[int] = []
+    target = tmp_path / "got"
+    our.fetch(
+        "family/member",
+        done.commit,
+        target,
+        progress=lambda now, _: seen.append(now),
+        endpoint=hub.endpoint,
+    )
+    assert {p.name: p.read_bytes() for p in target.iterdir()} == {
+        name: (teacher / name).read_bytes() for name in TRAVELLED
+    }
+    assert hub.lines("xet-read-token")
+    assert not hub.lines("/cdn/")
+    assert seen == sorted(seen)
 
 
 def test_publish_replaces_an_earlier_version(hub: LocalHub, teacher: Path) -> None:
@@ -389,6 +415,17 @@ def test_somebody_elses_model_is_not_overwritten(hub: LocalHub, teacher: Path) -
         our.publish("family/precious", {"config.json": b"{}"}, message="m", endpoint=hub.endpoint)
     assert caught.value.value == "family/precious"
     assert hub.commits("family/precious") == ["add files"]
+
+
+@pytest.mark.parametrize("mark", ["README.md", "boomerang.json"])
+def test_a_model_of_ours_is_replaced(hub: LocalHub, teacher: Path, mark: str) -> None:
+    (teacher / mark).write_text(OURS if mark == "README.md" else "{}")
+    hub.add_repo("family/member", teacher, private=True)
+    done = our.publish(
+        "family/member", {mark: (teacher / mark).read_bytes()}, message="new", endpoint=hub.endpoint
+    )
+    assert done.changed
+    assert hub.commits("family/member") == ["new", "add files"]
 
 
 def test_private_never_lands_in_public(hub: LocalHub) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from boomerang.checkpoint import INDEX, SINGLE
@@ -223,9 +224,14 @@ def test_tied_teachers(kind: str, frozen: bool, tmp_path: Path) -> None:
 
 def test_frozen_positions_count_too_and_shards_may_order_them_otherwise(tmp_path: Path) -> None:
     made = duo(tmp_path, "gpt2", frozen=True)
+    tensors = load_file(made.teacher_folder / SINGLE)
     (made.teacher_folder / SINGLE).unlink()
-    made.teacher.save_pretrained(made.teacher_folder, max_shard_size="4KB")
-    assert (made.teacher_folder / INDEX).exists()
+    tokens = {"transformer.wte.weight": tensors.pop("transformer.wte.weight")}
+    save_file(tokens, made.teacher_folder / "model-1.safetensors")
+    save_file(tensors, made.teacher_folder / "model-2.safetensors")
+    shards = dict.fromkeys(tokens, "model-1.safetensors")
+    shards |= dict.fromkeys(tensors, "model-2.safetensors")
+    (made.teacher_folder / INDEX).write_text(json.dumps({"weight_map": shards}))
     assert made.pair.shared_embeddings
     with torch.no_grad():
         made.student.transformer.wpe.weight[-1, -1] += 1

@@ -1,4 +1,4 @@
-"""The GitHub workflows: their form, and what the rebuild's script does."""
+"""The GitHub workflows: their form, what the rebuild installs and what its script does."""
 
 import os
 import re
@@ -13,17 +13,24 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
+TOOLS = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 ON = True  # what YAML 1.1 makes of the key 'on'
 
 
 def tool(name: str, *arguments: str | Path) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = shutil.which(name, path=path)
+    """Run a linter of the development tools; whatever it says is a failure."""
+    found = shutil.which(name, path=TOOLS)
     assert found, f"{name} is not installed: pip install -e .[dev]"
     result = subprocess.run(
         [found, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def pins(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What the images and the rebuild install: docker/pins.py, run in a folder."""
+    command = [sys.executable, ROOT / "docker" / "pins.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
 def jobs(name: str) -> list[dict]:
@@ -144,3 +151,36 @@ def test_a_missing_secret_is_named_and_nothing_is_asked(rebuild, secret):
     assert code != 0
     assert called == []
     assert f"set the secret {secret}" in said
+
+
+@pytest.fixture
+def small_project(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\ndependencies = ["torch==2.1", "psycopg[binary]>=3", "Fast_API>=1,<2"]\n'
+    )
+    (tmp_path / "requirements.lock").write_text(
+        "# made by a tool\n--index-url https://example.org\nfast-api==1.5 \\\n    --hash=sha256:0\n"
+        "psycopg[binary]==3.3 ; python_version > '3'\ntorch==2.1+cpu\nstarlette==9.0  # via\n"
+    )
+    return tmp_path
+
+
+def test_pins_leave_out_what_is_named_and_pin_the_rest(small_project):
+    result = pins(small_project, "--without", "Torch")
+    assert result.returncode == 0, result.stderr
+    requirements = (small_project / "pins/requirements.txt").read_text().split("\n")
+    assert requirements == [
+        "-c constraints.txt", "psycopg[binary]==3.3", "fast-api==1.5", ""
+    ]  # fmt: skip
+    constraints = (small_project / "pins/constraints.txt").read_text().split()
+    assert sorted(constraints) == ["fast-api==1.5", "psycopg==3.3", "starlette==9.0", "torch==2.1"]
+
+
+def test_pins_refuse_a_stale_lock_and_an_unknown_name(small_project):
+    result = pins(small_project, "--without", "tensorflow")
+    assert result.returncode == 1
+    assert "--without tensorflow" in result.stderr
+    (small_project / "requirements.lock").write_text("torch==2.1\n")
+    result = pins(small_project)
+    assert result.returncode == 1
+    assert "fast-api psycopg" in result.stderr

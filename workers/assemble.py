@@ -1,6 +1,7 @@
 """Building a member as a folder: written beside its place, checked, then put there."""
 
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from workers.settle import close_want, subject
 
 log = logging.getLogger("boomerang.workers")
 
+CARD = "README.md"
+
 
 def assemble(context: Context, family_id: str, k: int, want: int | None = None) -> str:
     """Build a member in its folder; return what was done, in a word."""
@@ -30,7 +33,7 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
         try:
             files = member_files(context, family, member)
             folder = context.settings.member_folder(member.digest)
-            result = "already built" if _whole(folder, files) else _build(folder, files)
+            result = _build(folder, files) if not _whole(folder, files) else _keep(folder, files)
             say(family_id, k, "built", Fact.YES, lease=held.lease)
         except LostLease:
             return "lost"
@@ -44,11 +47,20 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
 
 
 def _whole(folder: Path, files: Mapping[str, ByteFile]) -> bool:
-    """Whether a folder has exactly these files, by name and size."""
+    """Whether a folder has exactly these files, by name and size; the card may have changed."""
     if not folder.is_dir():
         return False
     found = {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-    return found == {name: file.size for name, file in files.items()}
+    wanted = {name: file.size for name, file in files.items()}
+    return found | {CARD: 0} == wanted | {CARD: 0}
+
+
+def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:
+    """Keep a folder, but for a card that says something else now (new measures)."""
+    card, path = files.get(CARD), folder / CARD
+    if card is not None and (not path.exists() or path.read_bytes() != card.read()):
+        card.write(path)
+    return "already built"
 
 
 def _build(folder: Path, files: Mapping[str, ByteFile]) -> str:
@@ -75,7 +87,7 @@ def sweep(context: Context, digests: list[str]) -> str:
     removed = 0
     for digest in set(digests) - context.catalog.referenced(digests):
         folder = context.settings.member_folder(digest)
-        if folder.parent == context.settings.members and folder.is_dir():
+        if re.fullmatch("[0-9a-f]{40}", digest) and folder.is_dir():
             shutil.rmtree(folder)
             removed += 1
     return f"{removed} removed"

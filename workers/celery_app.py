@@ -7,7 +7,7 @@ once that its worker is asked to stop, and an end of the worker is the end of al
 import os
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from boomerang.service import jobs
 from boomerang.service.children import READY
@@ -52,6 +52,12 @@ def publish_task(family: str, k: int, repo: str, **options: Any) -> str:
 def sweep_task(digests: list[str]) -> str:
     """Remove members that belong to nobody."""
     return assemble.sweep(context(), digests)
+
+
+@worker_init.connect
+def _prepare(**_: Any) -> None:
+    # Made before there are threads that would each make one.
+    context()
 
 
 @worker_ready.connect

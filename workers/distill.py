@@ -10,7 +10,7 @@ from typing import Any
 from boomerang.errors import BoomerangError
 from boomerang.service.jobs import Measure
 from boomerang.service.leases import LostLease
-from boomerang.service.records import Origin, Student, StudentState
+from boomerang.service.records import Fact, Origin, Student, StudentState
 from workers.context import Context
 from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
@@ -38,6 +38,8 @@ def distill(context: Context, key: str) -> str:
         except LostLease:
             return "lost"
         except Exception as error:
+            if held.end is not None:
+                return _ended(context, student, held, held.end)
             if not isinstance(error, BoomerangError | OSError):
                 log.exception("student %s", key)
             return _failed(context, student, held, str(error) or type(error).__name__)
@@ -58,14 +60,14 @@ def _work(context: Context, student: Student, held: Holding) -> str:
     if student.cancel:
         return _ended(context, student, held, End.CANCELLED)
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
-    teacher = fetch_teacher(settings, student)
+    teacher = fetch_teacher(context, student)
     if student.origin is Origin.DISTILLED:
         outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)
         if outcome.reason is not None:
             return _failed(context, student, held, outcome.reason)
-    check_pair(teacher, fetch_student(settings, student))
+    check_pair(teacher, fetch_student(context, student))
     catalog.set_student_state(student.key, StudentState.READY, lease=held.lease)
     _measure_families(context, student, again=True)
     return "ready"
@@ -76,6 +78,11 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
     run_folder = settings.run_folder(student.key)
     out = settings.student_folder(student.key)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        # The worker before this one died between the trainer's end and saying so.
+        if _damage(context, student) is None:
+            return Outcome(0, True, None)
+        _set_aside(out, held.lease.fence)
     told = _Teller(time.monotonic())
 
     def on_event(event: dict[str, Any]) -> None:
@@ -141,8 +148,8 @@ def _ended(context: Context, student: Student, held: Holding, end: End) -> str:
 def _damage(context: Context, student: Student) -> str | None:
     """What is wrong with a student that should be ready, if anything."""
     try:
-        teacher = fetch_teacher(context.settings, student)
-        pair = check_pair(teacher, fetch_student(context.settings, student))
+        teacher = fetch_teacher(context, student)
+        pair = check_pair(teacher, fetch_student(context, student))
     except (BoomerangError, OSError) as error:
         return str(error)
     if pair.layermap.kept != student.kept:
@@ -160,5 +167,7 @@ def _set_aside(folder: Path, fence: int) -> None:
 
 def _measure_families(context: Context, student: Student, *, again: bool) -> None:
     for family in context.catalog.families_of_student(student.key):
-        if again or family.chosen is None:
+        if again and family.measuring is not Fact.NO:
+            context.catalog.measure_resend(family.id, "its student is new")
+        if again or family.measuring is not Fact.YES:
             context.producer.send(Measure(family=family.id))

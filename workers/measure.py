@@ -59,8 +59,8 @@ class _Measuring:
         self.measured: dict[int, str] = {}
 
     def work(self) -> str:
-        teacher = fetch_teacher(self.settings, self.student)
-        folder = fetch_student(self.settings, self.student)
+        teacher = fetch_teacher(self.context, self.student)
+        folder = fetch_student(self.context, self.student)
         self.pair: Pair = check_pair(teacher, folder)
         named = named_order(self.pair.layermap, self.family.order)
         if named is not None:
@@ -83,7 +83,7 @@ class _Measuring:
         stop = self.settings.stop_seconds
         outcome = run(arguments, job, run_folder, self.held, stop, self._on_event)
         if self.held.end is End.STOPPING and not outcome.done:
-            # Left as running: the next reaper finds that nobody holds it.
+            self.catalog.measure_resend(self.family.id, str(End.STOPPING), lease=self.held.lease)
             return "stopping"
         if outcome.reason is not None:
             return self._without(outcome.reason, Fact.FAILED)

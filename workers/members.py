@@ -4,6 +4,8 @@ from boomerang.bytefile import ByteFile
 from boomerang.composition import Composition
 from boomerang.pair import Pair
 from boomerang.service import shelf
+from boomerang.service.cards import card_text
+from boomerang.service.names import family_names, repo_id
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member
 from boomerang.stitch import is_tied, place
@@ -11,16 +13,25 @@ from boomerang.target_config import target_config
 from workers.context import Context
 
 
-def member_files(context: Context, family: Family, member: Member) -> dict[str, ByteFile]:
+def member_files(
+    context: Context, family: Family, member: Member, repo: str | None = None
+) -> dict[str, ByteFile]:
     """Every file of a member, by name, once its plan is known to be right.
 
+    `repo` is what its card calls it; by default the name under which the service serves it.
     Raises NotReady, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
     pair = shelf.open_pair(context.settings, student)
-    composition = composition_of(pair.layermap, member.code)
-    _verify(pair, composition)
-    return shelf.member_files(context.settings, pair, family, member)
+    _verify(pair, composition_of(pair.layermap, member.code))
+    name = repo or repo_id(family_name(context, family), member)
+    card = card_text(pair, family, student, context.catalog.members(family.id), member, name)
+    return shelf.member_files(context.settings, pair, family, member, card=card)
+
+
+def family_name(context: Context, family: Family) -> str:
+    """What the family is called in the names of repositories."""
+    return family_names(context.catalog.families()).get(family.id, family.name)
 
 
 def _verify(pair: Pair, composition: Composition) -> None:

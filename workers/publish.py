@@ -35,14 +35,15 @@ def publish(
         say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
         try:
             _refuse(family)
-            commit = hub.publish(
+            pushed = hub.publish(
                 repo,
-                member_files(context, family, member),
+                member_files(context, family, member, repo),
                 private=private or family.gated or family.private,
                 message=f"{member.size} of the family of {family.teacher}",
                 collection=collection,
+                endpoint=context.settings.hub_endpoint,
             )
-            facts = {"repo": repo, "commit": str(commit)}
+            facts = {"repo": repo, "commit": pushed.commit}
             say(family_id, k, "published", Fact.YES, lease=held.lease, **facts)
             result = "published"
         except LostLease:

@@ -5,6 +5,7 @@ from boomerang.ladder import Budget
 from boomerang.service.jobs import Assemble, Job, Publish
 from boomerang.service.records import Fact, Family, Member, Want
 from workers.context import Context
+from workers.members import family_name
 
 
 def settle(context: Context, family_id: str) -> str:
@@ -22,7 +23,7 @@ def settle(context: Context, family_id: str) -> str:
         except BoomerangError as error:
             context.catalog.set_want(want.id, Fact.FAILED, str(error))
             continue
-        missing = [member for member in asked if not done(family, member, want)]
+        missing = [member for member in asked if not done(context, family, member, want)]
         if not missing:
             context.catalog.set_want(want.id, Fact.YES)
             continue
@@ -67,15 +68,16 @@ def subject(kind: str, member: Member) -> str:
 def repo_of(context: Context, family: Family, member: Member, want: Want) -> str:
     """The Hub repo that a request publishes a member to."""
     namespace = want.options.get("namespace") or context.settings.namespace
-    return str(want.options.get("repo") or f"{namespace}/{family.name}-{member.size}")
+    name = family_name(context, family)
+    return str(want.options.get("repo") or f"{namespace}/{name}-{member.size}")
 
 
-def done(family: Family, member: Member, want: Want) -> bool:
+def done(context: Context, family: Family, member: Member, want: Want) -> bool:
     """Whether a member is what a request asks for."""
     if want.kind == "build":
         return member.built is Fact.YES
-    name = want.options.get("repo") or f"/{family.name}-{member.size}"
-    return member.published is Fact.YES and str(member.repo).endswith(name)
+    there = member.repo == repo_of(context, family, member, want)
+    return member.published is Fact.YES and there
 
 
 def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
@@ -105,5 +107,5 @@ def close_want(context: Context, family_id: str, want_id: int | None) -> None:
     if failed:
         reason = f"{failed[0].size}: {getattr(failed[0], f'{fact}_reason')}"
         context.catalog.set_want(want.id, Fact.FAILED, reason)
-    elif all(done(family, member, want) for member in asked):
+    elif all(done(context, family, member, want) for member in asked):
         context.catalog.set_want(want.id, Fact.YES)

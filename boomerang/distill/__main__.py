@@ -67,6 +67,8 @@ def distil(job: Job, report: Reporter) -> None:
     )
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
     stream = cached_stream(tokeniser, texts, "train", length, job.run, report.check)
+    # Read before training, so that a text without it is refused at once.
+    tail = Stream(tokeniser.encode(texts, "calibration"), length, "calibration")
     # Loaded as stored, so that the student begins with the teacher's exact values.
     teacher = load(job.teacher, dtype=None, where=device())
     config = students.student_config(teacher_files, layermap)
@@ -87,7 +89,6 @@ def distil(job: Job, report: Reporter) -> None:
         job.checkpoint_seconds,
     )
     progress = trainer.train()
-    tail = Stream(tokeniser.encode(texts, "calibration"), length, "calibration")
     record = {
         **_provenance(job, recipe, layermap, texts),
         "frozen_embeddings": frozen,

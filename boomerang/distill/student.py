@@ -167,6 +167,9 @@ def _dump(file: Path, value: Mapping[str, Any]) -> None:
 
 def _keep(folder: Path) -> None:
     """Have every byte on the disk before the rename makes them a student."""
+    for path in _files(folder):
+        # The serializer makes files that only their owner reads; a shared volume has others.
+        path.chmod(0o644)
     for path in (*_files(folder), folder):
         number = os.open(path, os.O_RDONLY)
         try:

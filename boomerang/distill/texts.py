@@ -34,6 +34,7 @@ class Texts:
     """
 
     name: str
+    path: Path
     files: dict[Split, tuple[Path, ...]]
     dealt: bool
 
@@ -47,15 +48,15 @@ class Texts:
         """
         path = Path(path)
         if path.is_file() and _FILE.search(path.name):
-            return cls(path.name, dict.fromkeys(SPLITS, (path,)), dealt=True)
+            return cls(path.name, path, dict.fromkeys(SPLITS, (path,)), dealt=True)
         if path.is_dir():
             found: dict[Split, tuple[Path, ...]] = {s: tuple(_files(path, s)) for s in SPLITS}
             if all(found.values()):
-                return cls(path.name, found, dealt=False)
+                return cls(path.name, path, found, dealt=False)
             missing = [split for split, files in found.items() if not files]
             every = tuple(sorted(f for f in path.iterdir() if f.is_file() and _FILE.search(f.name)))
             if len(missing) == len(SPLITS) and every:
-                return cls(path.name, dict.fromkeys(SPLITS, every), dealt=True)
+                return cls(path.name, path, dict.fromkeys(SPLITS, every), dealt=True)
             raise _no_text(path, f"it has no {' and no '.join(missing)}")
         raise _no_text(path, "there is no such file or folder" if not path.exists() else "its kind")
 

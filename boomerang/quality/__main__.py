@@ -102,9 +102,10 @@ def run(job: Job, report: Reporter) -> None:
     )
     report.check()
     members = list(ladder_members(both, chosen.order))
-    measured = measure(both, heldout, members)
-    naive = measure(both, heldout, [*map(naive_counterpart, members)]) if job.naive else None
-    for k, (member, quality) in enumerate(zip(members, measured, strict=True)):
+    beside = [naive_counterpart(member) for member in members] if job.naive else []
+    measured = measure(both, heldout, [*members, *beside])
+    naive = measured[len(members) :]
+    for k, (member, quality) in enumerate(zip(members, measured[: len(members)], strict=True)):
         report(
             "member",
             k=k,

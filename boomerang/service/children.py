@@ -35,7 +35,10 @@ class Child:
         leaves: Path | None = None,
         stop_seconds: float = 10.0,
     ) -> None:
-        """`healthy` or `ready_line` (in the log) tells when it is up; `leaves` is removed after it."""
+        """`healthy`, or `ready_line` in the log, tells when it is up.
+
+        `leaves` is a file that it leaves behind, removed once it is stopped.
+        """
         self.name = name
         self.log = log
         self._arguments = arguments

@@ -100,6 +100,7 @@ class FamilyStore(Store):
             family.sent, family.sends, family.attempts = self.db.now(session), 0, 0
             if again:
                 family.measuring, family.measuring_reason = Fact.NO.value, None
+                family.settled = False
             return "measure"
         return "settle" if asked and family.chosen is not None else None
 

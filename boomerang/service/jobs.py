@@ -145,7 +145,7 @@ class Producer:
     def ping(self) -> None:
         """Raise where the queue does not answer."""
         with self.app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=3)
+            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
 
     def close(self) -> None:
         """Close every connection to the queue."""

@@ -120,15 +120,34 @@ class MemberStore(Store):
         *,
         lease: Lease | None = None,
     ) -> Family:
-        """Say how far the measuring of a family is. Raises FamilyNotFound, LostLease."""
+        """Say how far the measuring of a family is; with any state but `running` it is over.
+
+        Raises FamilyNotFound, LostLease.
+        """
         with self.db.write() as session:
             guard(session, lease)
             row = family_row(session, family)
             row.measuring, row.measuring_reason = state.value, reason
+            row.settled = state is not Fact.RUNNING
             row.updated = self.db.now(session)
             payload = {"state": state.value, "reason": reason}
             self.db.note(session, "measuring", payload, family=family)
             return family_record(row)
+
+    def measure_resend(
+        self, family: str, reason: str | None = None, *, lease: Lease | None = None
+    ) -> None:
+        """Let a family be measured (again): the next reaper sends it, if nobody does before.
+
+        Raises FamilyNotFound, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = family_row(session, family)
+            row.settled, row.sent, row.sends = False, 0.0, 0
+            row.measuring, row.measuring_reason = Fact.NO.value, reason
+            payload = {"state": row.measuring, "reason": reason}
+            self.db.note(session, "measuring", payload, family=family)
 
     def referenced(self, digests: Sequence[str]) -> frozenset[str]:
         """Which of these digests still belong to a family."""

@@ -93,6 +93,7 @@ class FamilyRow(Base):
     chosen: Mapped[str | None]
     measuring: Mapped[str] = mapped_column(index=True)
     measuring_reason: Mapped[str | None]
+    settled: Mapped[bool] = mapped_column(default=False)
     attempts: Mapped[int] = mapped_column(default=0)
     sent: Mapped[float] = mapped_column(default=0.0)
     sends: Mapped[int] = mapped_column(default=0)

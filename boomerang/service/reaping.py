@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from boomerang.service.leases import holder_of
@@ -82,19 +82,19 @@ class ReapingStore(Store):
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
         statement = statement.where(
             StudentRow.state == StudentState.READY,
-            FamilyRow.measuring.in_((Fact.NO.value, Fact.RUNNING.value)),
-            or_(FamilyRow.chosen.is_(None), FamilyRow.measuring == Fact.RUNNING),
+            FamilyRow.settled.is_(False),
         )
         for row in session.scalars(statement):
             if holder_of(self.db, session, f"family:{row.id}") is not None:
                 continue
             lost = row.measuring == Fact.RUNNING
             if lost and row.attempts + 1 >= most:
-                row.measuring, row.measuring_reason = Fact.FAILED, "its worker was lost"
+                row.measuring, row.measuring_reason = Fact.FAILED.value, "its worker was lost"
+                row.settled = True
                 payload = {"state": row.measuring, "reason": row.measuring_reason}
                 self.db.note(session, "measuring", payload, family=row.id)
             elif self._due(session, row, lost, patience):
-                row.measuring = Fact.NO.value
+                row.measuring = Fact.NO.value  # as it waits in the queue again
                 yield Due("measure", row.id)
 
     def _open_wants(self, session: Session, patience: float) -> Iterator[Due]:
@@ -104,7 +104,7 @@ class ReapingStore(Store):
         )
         families: set[str] = set()
         for want, family in session.execute(statement):
-            if family.measuring != Fact.RUNNING and self._due(session, want, False, patience):
+            if family.settled and self._due(session, want, False, patience):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
 

@@ -36,7 +36,7 @@ def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
     folder = teacher_folder(settings, student)
     if student.teacher_source is not None or folder.is_dir():
         return Checkpoint.open(folder, student.teacher)
-    return _remote(student.teacher, student.teacher_commit)
+    return _remote(settings, student.teacher, student.teacher_commit)
 
 
 def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
@@ -50,19 +50,24 @@ def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
     folder = student_folder(settings, student)
     if student.origin is not Origin.HUB or folder.is_dir():
         return Checkpoint.open(folder, f"{student.teacher} (student)")
-    return _remote(str(student.location), student.revision_commit)
+    return _remote(settings, str(student.location), student.revision_commit)
 
 
-def _remote(repo: str, commit: str | None) -> Checkpoint:
+def _remote(settings: Settings, repo: str, commit: str | None) -> Checkpoint:
     from boomerang import hub
 
-    opened: Checkpoint = hub.open_remote(repo, commit)
-    return opened
+    return hub.open_remote(repo, commit, endpoint=settings.hub_endpoint)
 
 
-def open_pair(settings: Settings, student: Student) -> Pair:
-    """Teacher and student of a family, checked against each other."""
-    return Pair.of(teacher_checkpoint(settings, student), student_checkpoint(settings, student))
+def open_pair(settings: Settings, student: Student, *, verify: bool = True) -> Pair:
+    """Teacher and student of a family, checked against each other.
+
+    Without `verify` a student of ours is believed about its frozen embeddings; one that was
+    given is always compared byte for byte.
+    """
+    teacher = teacher_checkpoint(settings, student)
+    given = student.origin is not Origin.DISTILLED
+    return Pair.of(teacher, student_checkpoint(settings, student), verify=verify or given)
 
 
 def ladder_members(

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -60,6 +61,8 @@ def serve(settings: Settings, say: Say = print) -> None:
         finally:
             for part in reversed(parts):
                 part.stop()
+            if not settings.redis_url:
+                _tidy(_socket(settings).parent, settings)
             say("stopped")
 
 
@@ -141,6 +144,12 @@ def _private(socket: Path) -> Path:
     return socket
 
 
+def _tidy(folder: Path, settings: Settings) -> None:
+    """Remove the socket's folder where it had to lie outside the home."""
+    if not folder.is_relative_to(settings.home) and folder.is_dir():
+        folder.rmdir()
+
+
 def _answers(url: str) -> bool:
     try:
         Producer(url).ping()
@@ -193,12 +202,13 @@ def _responds(url: str) -> bool:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings as the children read them, whatever this process was given."""
-    found = {"BOOMERANG_HOME": str(settings.home), "BOOMERANG_DATABASE_URL": settings.database_url}
-    for name in ("models", "data", "redis_url", "recipe", "host", "port", "namespace"):
-        value = getattr(settings, name)
-        if value not in (None, ""):
-            found[f"BOOMERANG_{name.upper()}"] = str(value)
-    return found
+    found = {"HF_ENDPOINT": settings.hub_endpoint}
+    for name, value in settings.model_dump(mode="json", exclude={"api_keys"}).items():
+        written = json.dumps(value) if isinstance(value, list) else str(value)
+        if value is not None:
+            found[f"BOOMERANG_{name.upper()}"] = written
+    keys = [key.get_secret_value() for key in settings.api_keys]
+    return found | ({"BOOMERANG_API_KEYS": ",".join(keys)} if keys else {})
 
 
 def _start(part: Child, say: Say, stop: threading.Event) -> Child:

@@ -212,9 +212,10 @@ def _writing(app: FastAPI, store: Store, xet: XetStore, find: Find) -> None:
         return {"files": answers}
 
     @app.get(MODEL + "/xet-{kind}-token/{revision}")
-    def token(owner: str, name: str, kind: str, request: Request) -> Response:
-        find(request, owner, name, write=kind == "write")
-        made = xet.write_token() if kind == "write" else xet.read_token()
+    def token(owner: str, name: str, kind: str, revision: str, request: Request) -> Response:
+        repo = find(request, owner, name, write=kind == "write")
+        commit = repo.at(unquote(revision))
+        made = xet.write_token() if kind == "write" else xet.read_token(commit)
         headers = {
             "X-Xet-Cas-Url": made["casUrl"],
             "X-Xet-Access-Token": made["accessToken"],
@@ -294,7 +295,10 @@ def _files(app: FastAPI, store: Store, find: Find) -> None:
         if not blob.lfs:
             return FileResponse(store.path(blob.sha256), headers=headers)
         # Large files lie on another host, as on the Hub: no token may follow there.
-        port = request.url.port
+        root, port = str(request.base_url).rstrip("/"), request.url.port
+        if blob.xet:
+            route = f"{root}/api/models/{repo.id}/xet-read-token/{commit.oid}"
+            headers |= {"X-Xet-Hash": blob.xet, "X-Xet-Refresh-Route": route}
         headers |= {"X-Linked-Etag": f'"{blob.etag}"', "X-Linked-Size": str(blob.size)}
         headers["Location"] = f"http://localhost:{port}/cdn/{blob.sha256}?t={int(time.time())}"
         return Response(status_code=302, headers=headers)

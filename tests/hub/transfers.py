@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from tests.hub.repos import HubError, Repo, Store
+from tests.hub.repos import Commit, HubError, Repo, Store
 
 ENTRY = 48
 """Every record of a shard has 48 bytes."""
@@ -60,12 +60,23 @@ class XetStore:
         self.folders.append(folder)
         return _token(folder)
 
-    def read_token(self) -> dict[str, Any]:
-        """Leave to read from a copy of everything that was written."""
+    def read_token(self, commit: Commit) -> dict[str, Any]:
+        """Leave to read a commit's files. What lies in many folders is put into one of its own:
+        the same content has the same hash again.
+        """
+        import hf_xet
+
         copy = Path(tempfile.mkdtemp(dir=self.store.folder, prefix="read-"))
-        for folder in self.folders:
-            ignored = shutil.ignore_patterns("*.redb")
-            shutil.copytree(folder, copy, dirs_exist_ok=True, ignore=ignored)
+        with tempfile.TemporaryDirectory(dir=self.store.folder) as made:
+            session = hf_xet.XetSession()
+            with session.new_upload_commit(
+                endpoint=f"local://{made}", token="xet", token_expiry_unix_secs=2**32
+            ) as upload:
+                for blob in commit.files.values():
+                    if blob.xet:
+                        path = str(self.store.path(blob.sha256))
+                        upload.start_upload_file(path, sha256=blob.sha256)
+            shutil.copytree(made, copy, dirs_exist_ok=True)
         return _token(copy)
 
     def take(self, sha256: str) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 from boomerang.checkpoint import Checkpoint
 from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
+from boomerang.hub_publish import Published
 from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import Job, Producer
 from boomerang.service.records import Fact, Family, NewFamily, NewStudent, NewWant, Origin
@@ -77,7 +78,13 @@ def test_a_given_student_without_texts_is_settled_in_the_order_last(context: Con
     digest = context.catalog.member(made.id, 1).digest
     built = Checkpoint.open(context.settings.member_folder(digest))
     assert built.parameters == context.catalog.member(made.id, 1).parameters
+    card = context.settings.member_folder(digest) / "README.md"
+    before = card.read_text()
+    # What was measured since stands on the card; the weights are left where they are.
+    context.catalog.set_fact(made.id, 1, "measured", Fact.YES, perplexity=7.25)
     assert assemble(context, made.id, 1) == "already built"
+    assert "7.25" in card.read_text()
+    assert "7.25" not in before
 
 
 def test_klpatch_without_texts_fails_and_says_so(context: Context) -> None:
@@ -103,11 +110,11 @@ def test_published_members_carry_repo_and_commit(
 ) -> None:
     pushed: dict[str, Any] = {}
 
-    def push(repo: str, files: Any, **options: Any) -> str:
+    def push(repo: str, files: Any, **options: Any) -> Published:
         pushed[repo] = (sorted(files), options)
-        return "9" * 40
+        return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.publish", push, raising=False)
+    monkeypatch.setattr("boomerang.hub.publish", push)
     want = NewWant(kind="publish", what="*", options={"namespace": "me", "private": False})
     made = family(context, want, gated=True)
     measure(context, made.id)
@@ -130,7 +137,7 @@ def test_a_refused_push_is_a_fact_with_its_reason(
     def push(*_: Any, **__: Any) -> str:
         raise HubFailure("The Hub said 403.", fix="Check the token.")
 
-    monkeypatch.setattr("boomerang.hub.publish", push, raising=False)
+    monkeypatch.setattr("boomerang.hub.publish", push)
     made = family(context)
     measure(context, made.id)
     assert publish(context, made.id, 0, "me/x") == "failed"
@@ -142,7 +149,7 @@ def test_a_refused_push_is_a_fact_with_its_reason(
 def test_a_licence_without_derivatives_is_not_published(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boomerang.hub.publish", lambda *_, **__: "1", raising=False)
+    monkeypatch.setattr("boomerang.hub.publish", lambda *_, **__: None)
     made = family(context, license="cc-by-nc-nd-4.0")
     measure(context, made.id)
     assert publish(context, made.id, 0, "me/x") == "failed"

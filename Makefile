@@ -1,0 +1,43 @@
+# Every target works on a fresh machine that has Python 3.11: the environment is made on the way.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo serve test check lock format clean
+
+demo: $(READY)  ## distil the small teacher, serve every size, show the table
+	$(BIN)/boomerang demo
+
+serve: $(READY)  ## keep the demo's service and its dashboard running
+	BOOMERANG_HOME=.demo BOOMERANG_MODELS=examples $(BIN)/boomerang serve
+
+test: $(READY)  ## every test
+	$(BIN)/pytest -n 2
+
+check: $(READY)  ## format, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# pip, because it takes the build of torch that fits the machine: see docs/decisions/lock.md.
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:  ## write requirements.lock anew from pyproject.toml
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet torch==2.13.0
+	.lock-venv/bin/python -m pip install --quiet '.[dev]' 'setuptools>=77' wheel
+	.lock-venv/bin/python -m pip freeze --all --exclude boomerang --exclude pip | sed 's/+cpu$$//' > requirements.lock
+	rm -rf .lock-venv
+
+clean:
+	rm -rf $(VENV) .demo build *.egg-info

@@ -1,0 +1,42 @@
+"""What routes are given: settings, catalog, producer and library, each made once."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.library import Library
+from boomerang.service.catalog import Catalog
+from boomerang.service.jobs import Producer
+from boomerang.service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running front end."""
+
+    settings: Settings
+    catalog: Catalog
+    producer: Producer
+    library: Library
+
+    @classmethod
+    def start(cls, settings: Settings) -> "Service":
+        """Open the catalog and the queue. Raises BadRequest for settings that are not safe."""
+        settings.check()
+        catalog = Catalog(settings.database_url)
+        producer = Producer(settings.redis_url)
+        return cls(settings, catalog, producer, Library(settings, catalog))
+
+    def stop(self) -> None:
+        """Close what was opened."""
+        self.producer.close()
+        self.catalog.close()
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service
+    return found
+
+
+ServiceDep = Annotated[Service, Depends(_service)]

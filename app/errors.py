@@ -1,0 +1,74 @@
+"""Errors as RFC 9457 problem details: the one place that maps the exception tree to HTTP."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from boomerang.errors import (
+    BadRequest,
+    BoomerangError,
+    BudgetOutOfRange,
+    GatedTeacher,
+    HubFailure,
+    NotFound,
+    NotReady,
+    SourceChanged,
+    Unusable,
+)
+
+STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
+    (GatedTeacher, 403),
+    (NotFound, 404),
+    (NotReady, 409),
+    (SourceChanged, 410),
+    (BadRequest, 422),
+    (BudgetOutOfRange, 422),
+    (Unusable, 422),
+    (HubFailure, 502),
+)
+
+
+def status_of(error: BoomerangError) -> int:
+    """The HTTP status of an error."""
+    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
+
+
+def problem(
+    status: int, slug: str, title: str, detail: str, *, value: Any = None, fix: str = "",
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:  # fmt: skip
+    """A problem detail: `type`, `title`, `status`, `detail`, the offending `value`, the `fix`."""
+    body = {"type": f"urn:boomerang:{slug}", "title": title, "status": status,
+            "detail": detail, "value": value, "fix": fix}  # fmt: skip
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem detail."""
+
+    @app.exception_handler(BoomerangError)
+    async def ours(request: Request, error: BoomerangError) -> JSONResponse:
+        status = status_of(error)
+        headers = {"Retry-After": "5"} if status == 409 else None
+        value = error.value if isinstance(error.value, str | int | float | list | dict) else None
+        return problem(status, error.slug, error.title, error.detail, value=value, fix=error.fix,
+                       headers=headers)  # fmt: skip
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        value = first.get("input")
+        shown = value if isinstance(value, str | int | float) else None
+        return problem(422, "bad-request", BadRequest.title, f"{where}: {first['msg']}.",
+                       value=shown, fix="See /docs for the fields of this request.")  # fmt: skip
+
+    @app.exception_handler(HTTPException)
+    async def plain(request: Request, error: HTTPException) -> JSONResponse:
+        fix = "See /docs for what there is." if error.status_code == 404 else ""
+        return problem(error.status_code, "http", str(error.detail), str(error.detail),
+                       value=request.url.path, fix=fix,
+                       headers=dict(error.headers or {}))  # fmt: skip

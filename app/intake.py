@@ -1,0 +1,269 @@
+"""From a request to the records of a family: teacher found, student named, ladder planned.
+
+Nothing is downloaded but headers. What this cannot turn into a family it refuses with the reason.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.schemas import FamilyRequest
+from boomerang import hub
+from boomerang.architectures import dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.composition import last_to_first
+from boomerang.distill.recipe import Recipe, student_key
+from boomerang.distill.texts import Texts
+from boomerang.errors import BadName, BadRecipe, BadRequest, TeacherNotFound
+from boomerang.ladder import Budget, Ladder
+from boomerang.pair import Pair
+from boomerang.service.catalog import Catalog
+from boomerang.service.orders import named_order
+from boomerang.service.records import NewFamily, NewMember, NewStudent, NewWant, Origin
+from boomerang.service.settings import Settings
+from boomerang.service.shelf import ladder_members
+
+LICENCES_WITHOUT_DERIVATIVES = ("cc-by-nd", "cc-by-nc-nd")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was named: its commit, its headers, and its folder where it is local."""
+
+    name: str
+    commit: str
+    checkpoint: Checkpoint
+    folder: Path | None = None
+    license: str | None = None
+    gated: bool = False
+    private: bool = False
+
+
+@dataclass(frozen=True)
+class Intake:
+    """All that `Catalog.create_family` takes, and what the answer adds to the family."""
+
+    family: NewFamily
+    student: NewStudent
+    members: tuple[NewMember, ...]
+    wants: tuple[NewWant, ...]
+    budget: dict[str, Any] | None
+    cost: dict[str, Any]
+
+
+def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake:
+    """Turn a request into records. Raises whatever is wrong with it."""
+    teacher = find(settings, catalog, request.teacher, request.revision)
+    if teacher.license and teacher.license.startswith(LICENCES_WITHOUT_DERIVATIVES):
+        raise BadRequest(
+            f"The licence of {request.teacher!r} ({teacher.license}) forbids derivatives.",
+            value=teacher.license,
+            fix="Use a teacher whose licence allows them.",
+        )
+    recipe = _recipe(request.recipe if request.recipe is not None else settings.recipe)
+    texts = _texts(settings, request.data)
+    if request.student is not None:
+        pair, student = _given(settings, catalog, request, teacher, texts)
+    else:
+        pair, student = _distilled(request, teacher, recipe, texts)
+    order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
+    ladder = Ladder.of(pair, order)
+    family = NewFamily(
+        name=request.teacher.rstrip("/").rsplit("/", 1)[-1],
+        teacher=request.teacher,
+        revision=request.revision,
+        commit=teacher.commit,
+        source=str(teacher.folder) if teacher.folder else None,
+        student=student.key,
+        order=request.order,
+        request=request.model_dump(mode="json"),
+        license=teacher.license,
+        gated=teacher.gated,
+        private=teacher.private,
+        published_repo=student.location if student.origin is Origin.HUB else None,
+    )
+    members = ladder_members(pair, order, teacher.commit, student.key)
+    wants = tuple(_wants(request, ladder, teacher))
+    cost = _cost(ladder, recipe if request.student is None else None)
+    bought = None if request.budget is None else _bought(request.budget, ladder)
+    return Intake(family, student, members, wants, bought, cost)
+
+
+def find(settings: Settings, catalog: Catalog, name: str, revision: str | None) -> Model:
+    """A model by the name of a folder below BOOMERANG_MODELS, or by its Hub repo id."""
+    folder = local_path(settings, name)
+    if folder is not None and folder.is_dir():
+        checkpoint = Checkpoint.open(folder, name)
+        return Model(name, _folder_commit(catalog, folder), checkpoint, folder)
+    if name.count("/") > 1:
+        raise TeacherNotFound(
+            f"There is no folder {name!r} below BOOMERANG_MODELS.",
+            value=name,
+            fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
+        )
+    found = hub.resolve(name, revision, endpoint=settings.hub_endpoint)
+    checkpoint = Checkpoint.read(name, hub.sources(found))
+    return Model(name, found.commit, checkpoint, None, found.license, found.gated, found.private)
+
+
+def local_path(settings: Settings, name: str) -> Path | None:
+    """Where a name lies below BOOMERANG_MODELS; None where no such folder is set.
+
+    Raises BadName for a path that leaves it, links included.
+    """
+    parts = name.split("/")
+    if name.startswith(("/", "~")) or "\\" in name or "\0" in name or ".." in parts:
+        raise BadName(
+            f"{name!r} is no name of a model or a text.",
+            value=name,
+            fix="Give a Hub repo id, or a folder below BOOMERANG_MODELS without '..'.",
+        )
+    if settings.models is None:
+        return None
+    path = (settings.models / name).resolve()
+    if not path.is_relative_to(settings.models.resolve()):
+        raise BadName(
+            f"{name!r} leads out of BOOMERANG_MODELS.", value=name, fix="Move the folder there."
+        )
+    return path
+
+
+def _folder_commit(catalog: Catalog, folder: Path) -> str:
+    """40 hex digits over the content of every file that travels; hashed once for each file."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or not (hub.travels(path.name) or path.name == "boomerang.json"):
+            continue
+        known = catalog.known_hash(path)
+        if known is None:
+            with path.open("rb") as file:
+                known = hashlib.file_digest(file, "sha256").hexdigest()
+            catalog.remember_hash(path, known)
+        total.update(f"{path.name} {known}\n".encode())
+    return total.hexdigest()[:40]
+
+
+def _recipe(asked: str | dict[str, Any]) -> Recipe:
+    if isinstance(asked, dict):
+        return Recipe.parse(asked)
+    # A name from a request must not become a path.
+    if not asked.replace("-", "").replace("_", "").isalnum():
+        raise BadRecipe(
+            f"{asked!r} is no recipe.", value=asked, fix="Name one, or give its fields."
+        )
+    return Recipe.load(asked)
+
+
+def _texts(settings: Settings, data: str | None) -> Texts | None:
+    if data is None:
+        return Texts.open(settings.data) if settings.data is not None else None
+    path = local_path(settings, data)
+    if path is None:
+        raise BadRecipe(
+            f"The text {data!r} cannot be read: no folder of local files is set.",
+            value=data,
+            fix="Start the service with BOOMERANG_MODELS.",
+        )
+    return Texts.open(path)
+
+
+def _distilled(
+    request: FamilyRequest, teacher: Model, recipe: Recipe, texts: Texts | None
+) -> tuple[Pair, NewStudent]:
+    anatomy = dissect(teacher.checkpoint)
+    layermap = recipe.layermap(anatomy.depth)
+    if not layermap.long:
+        raise BadRecipe(
+            f"A student of {anatomy.depth} layers would be as deep as {teacher.name!r}.",
+            value=anatomy.depth,
+            fix="Use a recipe that keeps fewer layers.",
+        )
+    if texts is None:
+        raise BadRecipe(
+            "There is no text to distil on.",
+            value=request.data,
+            fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
+        )
+    pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
+    student = NewStudent(
+        key=student_key(teacher.commit, layermap, recipe, texts.digest),
+        teacher=request.teacher,
+        teacher_commit=teacher.commit,
+        kept=layermap.kept,
+        layers=layermap.layers,
+        recipe=recipe.model_dump(mode="json"),
+        recipe_name=recipe.name,
+        data=str(texts.path),
+        data_digest=texts.digest,
+        seed=recipe.seed,
+        teacher_source=str(teacher.folder) if teacher.folder else None,
+    )
+    return pair, student
+
+
+def _given(
+    settings: Settings, catalog: Catalog, request: FamilyRequest, teacher: Model,
+    texts: Texts | None,
+) -> tuple[Pair, NewStudent]:  # fmt: skip
+    given = find(settings, catalog, str(request.student), None)
+    pair = Pair.of(teacher.checkpoint, given.checkpoint, verify=given.folder is not None)
+    made_of = f"given\n{teacher.commit}\n{given.commit}\n{texts.digest if texts else ''}"
+    student = NewStudent(
+        key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
+        teacher=request.teacher,
+        teacher_commit=teacher.commit,
+        kept=pair.layermap.kept,
+        layers=pair.layermap.layers,
+        data=str(texts.path) if texts else None,
+        data_digest=texts.digest if texts else None,
+        origin=Origin.FOLDER if given.folder else Origin.HUB,
+        location=str(given.folder) if given.folder else given.name,
+        revision_commit=None if given.folder else given.commit,
+        teacher_source=str(teacher.folder) if teacher.folder else None,
+    )
+    return pair, student
+
+
+def _wants(request: FamilyRequest, ladder: Ladder, teacher: Model) -> Sequence[NewWant]:
+    asked = [ladder.resolve(size).name for size in request.sizes or []]
+    if request.budget is not None:
+        _bought(request.budget, ladder)
+        # The budget itself is kept: measuring may choose an order with other sizes.
+        budget = Budget.parse(request.budget)
+        asked.append(budget.text if isinstance(request.budget, str) else str(budget.parameters))
+    if request.publish is None:
+        return [NewWant(kind="build", what=what) for what in dict.fromkeys(asked)]
+    options = request.publish.model_dump()
+    if (teacher.gated or teacher.private) and not options["private"]:
+        raise BadRequest(
+            f"{request.teacher!r} is gated or private, so its family is never made public.",
+            value=False,
+            fix="Publish with private: true.",
+        )
+    return [NewWant(kind="publish", what=w, options=options) for w in dict.fromkeys(asked) or ["*"]]
+
+
+def _bought(asked: Any, ladder: Ladder) -> dict[str, Any]:
+    """What a budget buys; a size's exact name is matched before it is read as a number."""
+    budget = Budget.parse(asked)
+    member = ladder.find(budget.text) or ladder.within(budget)
+    return {
+        "asked": budget.text,
+        "size": member.name,
+        "parameters": member.parameters,
+        "below_by": max(budget.parameters - member.parameters, 0),
+    }
+
+
+def _cost(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:
+    """What the family costs: 6 FLOPs a token and parameter to train, 2 for the teacher's pass."""
+    stored = {"stored_bytes": ladder.student.bytes, "sizes": len(ladder.members)}
+    if recipe is None:
+        return {"distillation": None, **stored}
+    tokens = recipe.steps * recipe.batch_tokens if recipe.steps else None
+    each = 6 * ladder.student.parameters + 2 * ladder.teacher.parameters
+    work = {"steps": recipe.steps, "minutes": recipe.minutes, "tokens": tokens,
+            "flops": tokens * each if tokens else None}  # fmt: skip
+    return {"distillation": work, **stored}

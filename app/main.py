@@ -1,0 +1,45 @@
+"""The front end: `uvicorn app.main:app`. Importing it loads no torch and opens nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from app import errors
+from app.deps import Service
+from app.routes import events, families, health, hub, models, pages, webhooks
+from app.security import Guard
+from boomerang import __version__
+from boomerang.service.settings import Settings, get_settings
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.state.service = Service.start(app.state.settings)
+    try:
+        yield
+    finally:
+        app.state.service.stop()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """A front end with these settings, or those of the environment."""
+    app = FastAPI(
+        title="Boomerang",
+        version=__version__,
+        summary="Any model size between a student and its teacher.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings or get_settings()
+    errors.install(app)
+    app.add_middleware(Guard, settings=app.state.settings)
+    static = Path(__file__).parent / "static"
+    app.mount("/static", StaticFiles(directory=static), name="static")
+    for routes in (health, families, events, models, webhooks, pages, hub):
+        app.include_router(routes.router)
+    return app
+
+
+app = create_app()

@@ -1,0 +1,52 @@
+"""What happens, as it happens: server-sent events, resumable by Last-Event-ID."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from app.deps import Service, ServiceDep
+
+router = APIRouter(tags=["events"])
+
+POLL_SECONDS = 0.3
+
+
+@router.get("/families/{id_}/events")
+async def of_family(
+    id_: str, request: Request, service: ServiceDep, after: int | None = None
+) -> EventSourceResponse:
+    """States, steps, losses and members of one family, from its first event on."""
+    await run_in_threadpool(service.catalog.family, id_)
+    return EventSourceResponse(_events(service, id_, _start(request, after, 0)))
+
+
+@router.get("/events")
+async def of_all(
+    request: Request, service: ServiceDep, after: int | None = None
+) -> EventSourceResponse:
+    """The events of every family, from now on."""
+    newest = await run_in_threadpool(service.catalog.last_event)
+    return EventSourceResponse(_events(service, None, _start(request, after, newest)))
+
+
+def _start(request: Request, after: int | None, otherwise: int) -> int:
+    last = request.headers.get("last-event-id", "")
+    if last.isdecimal() and len(last) < 19:
+        return int(last)
+    return otherwise if after is None else after
+
+
+async def _events(service: Service, family: str | None, at: int) -> AsyncIterator[ServerSentEvent]:
+    while True:
+        found = await run_in_threadpool(service.catalog.events_after, at, family)
+        for event in found:
+            at = event.id
+            data = {"time": event.time, "family": event.family, "student": event.student,
+                    **event.payload}  # fmt: skip
+            yield ServerSentEvent(json.dumps(data), event=event.kind, id=str(event.id))
+        if not found:
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,86 @@
+"""Families: asked for, listed, rebuilt, cancelled, deleted."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.deps import Service, ServiceDep
+from app.errors import problem
+from app.intake import take
+from app.schemas import FamilyRequest, RebuildRequest, family_json
+
+router = APIRouter(prefix="/families", tags=["families"])
+
+
+def show(service: Service, id_: str, **more: Any) -> dict[str, Any]:
+    """The JSON of a family."""
+    catalog = service.catalog
+    family = catalog.family(id_)
+    student = catalog.student(family.student)
+    name = service.library.names()[id_]
+    return family_json(family, student, catalog.members(id_), catalog.wants(id_), name, **more)
+
+
+@router.post("", status_code=202, response_model=None)
+def create(
+    body: FamilyRequest, request: Request, response: Response, service: ServiceDep
+) -> dict[str, Any] | Response:
+    """Plan a family and distil its student, once: the same request is the same family."""
+    if body.publish is not None and not getattr(request.state, "may_publish", True):
+        return problem(403, "scope", "Not with this key", "Publishing needs the scope 'publish'.",
+                       value="publish", fix="Use a key with that scope.")  # fmt: skip
+    intake = take(service.settings, service.catalog, body)
+    created = service.catalog.create_family(
+        intake.family, intake.student, intake.members, intake.wants
+    )
+    service.producer.start(created)
+    response.headers["Location"] = f"/families/{created.family.id}"
+    return show(service, created.family.id, budget=intake.budget, cost=intake.cost)
+
+
+@router.get("/{id_}", response_model=None)
+def read(id_: str, request: Request, service: ServiceDep) -> dict[str, Any] | Response:
+    """A family with its student and its whole ladder."""
+    if wants_page(request):
+        from app.routes.pages import family_page
+
+        return family_page(id_, request, service)
+    return show(service, id_)
+
+
+@router.get("")
+def index(service: ServiceDep) -> dict[str, Any]:
+    """Every family, newest first."""
+    return {"families": [show(service, family.id) for family in service.catalog.families()]}
+
+
+@router.delete("/{id_}", status_code=204)
+def delete(id_: str, service: ServiceDep) -> None:
+    """Forget a family and what was built of it; its student stays cached."""
+    service.producer.sweep(service.catalog.delete_family(id_))
+
+
+@router.post("/{id_}/cancel", status_code=202)
+def cancel(id_: str, service: ServiceDep) -> dict[str, Any]:
+    """Stop the distillation."""
+    service.catalog.cancel(id_)
+    return show(service, id_)
+
+
+@router.post("/{id_}/rebuild", status_code=202)
+def rebuild(
+    id_: str, response: Response, service: ServiceDep, body: RebuildRequest | None = None
+) -> dict[str, Any]:
+    """Verify a family, and make what is missing; with `force`, a new generation beside it."""
+    rebuilt = service.catalog.rebuild(id_, force=body.force if body else False)
+    service.library.forget(rebuilt.student.key)
+    service.producer.start(rebuilt)
+    response.headers["Location"] = f"/families/{rebuilt.family.id}"
+    return show(service, rebuilt.family.id, event=rebuilt.event)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks: it names text/html before JSON."""
+    accept = request.headers.get("accept", "")
+    html, json = accept.find("text/html"), accept.find("application/json")
+    return html >= 0 and (json < 0 or html < json)

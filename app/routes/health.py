@@ -1,0 +1,38 @@
+"""Whether the service lives, whether it can work, and its figures."""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from app.deps import ServiceDep
+from app.errors import problem
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """The process answers."""
+    return "ok\n"
+
+
+@router.get("/readyz")
+def readyz(service: ServiceDep) -> Response:
+    """Catalog and queue answer."""
+    for name, check in (("catalog", service.catalog.ping), ("queue", service.producer.ping)):
+        try:
+            check()
+        except Exception as error:
+            return problem(503, "not-ready", "Not ready", f"The {name} does not answer.",
+                           value=type(error).__name__, fix="Look at its log.")  # fmt: skip
+    return JSONResponse({"catalog": "ok", "queue": "ok"})
+
+
+@router.get("/metrics")
+def metrics(service: ServiceDep) -> Response:
+    """Counts for Prometheus."""
+    registry = CollectorRegistry()
+    gauge = Gauge("boomerang_things", "What the catalog holds", ["kind"], registry=registry)
+    for kind, count in service.catalog.counts().items():
+        gauge.labels(kind).set(count)
+    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,68 @@
+"""A teacher changed on the Hub: its families are rebuilt."""
+
+import hmac
+import os
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+
+from app.deps import Service, ServiceDep
+from app.errors import problem
+from app.intake import take
+from app.schemas import FamilyRequest
+
+router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+
+SECRET = "BOOMERANG_WEBHOOK_SECRET"  # noqa: S105 (the name of a variable)
+
+
+class Repo(BaseModel):
+    """The repository that changed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    name: str
+
+
+class Payload(BaseModel):
+    """What of a Hub webhook (version 3) is read; `updatedRefs` says which branches moved."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    repo: Repo
+    updatedRefs: list[dict[str, Any]] = []  # noqa: N815
+
+
+@router.post("/hub", status_code=202, response_model=None)
+async def hub_changed(
+    payload: Payload, request: Request, service: ServiceDep
+) -> dict[str, Any] | Response:
+    """Make the families of a teacher anew at its new commit; those there are stay as they are."""
+    secret = os.environ.get(SECRET, "")
+    given = request.headers.get("x-webhook-secret", "")
+    if not secret or not hmac.compare_digest(given.encode(), secret.encode()):
+        return problem(401, "webhook", "Not from the Hub", "The webhook's secret is not ours.",
+                       fix=f"Set the same secret on the Hub and in {SECRET}.")  # fmt: skip
+    moved = [ref for ref in payload.updatedRefs if ref.get("newSha")]
+    if payload.repo.type != "model" or not moved:
+        return {"rebuilt": []}
+    return {"rebuilt": await run_in_threadpool(_rebuild, service, payload.repo.name)}
+
+
+def _rebuild(service: Service, teacher: str) -> list[str]:
+    made: dict[str, None] = {}
+    for family in service.catalog.families_of_teacher(teacher):
+        if family.revision is not None or family.source is not None:
+            continue
+        request = FamilyRequest.model_validate(family.request)
+        intake = take(service.settings, service.catalog, request)
+        created = service.catalog.create_family(
+            intake.family, intake.student, intake.members, intake.wants
+        )
+        service.producer.start(created)
+        made[created.family.id] = None
+    return list(made)

@@ -1,0 +1,81 @@
+"""What requests may say, and the JSON that answers are made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from boomerang.service.names import repo_id
+from boomerang.service.records import Family, Member, Student, Want
+
+
+class PublishTo(BaseModel):
+    """Where members are pushed once they can be: one repository for each size."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    namespace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
+    private: bool = True
+    collection: str | None = Field(default=None, max_length=200)
+
+
+class FamilyRequest(BaseModel):
+    """`POST /families`: a teacher, and what is wanted of its family."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    teacher: str = Field(min_length=1, max_length=300, description="Hub repo id, or a folder")
+    revision: str | None = Field(default=None, max_length=200)
+    budget: str | int | float | dict[str, Any] | None = Field(
+        default=None, description='"2.9B", 2900000000, {"memory": "6GB", "dtype": "bfloat16"}'
+    )
+    sizes: list[str] | None = Field(default=None, max_length=500, description="sizes to build")
+    student: str | None = Field(default=None, max_length=300, description="a student there is")
+    order: str = Field(default="auto", max_length=2000)
+    recipe: str | dict[str, Any] | None = None
+    data: str | None = Field(default=None, max_length=300, description="folder of texts")
+    publish: PublishTo | None = None
+
+
+class RebuildRequest(BaseModel):
+    """`POST /families/{id}/rebuild`: `force` makes a new generation beside the old."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = False
+
+
+def student_json(student: Student) -> dict[str, Any]:
+    """A student as clients see it: no folder of this machine."""
+    hidden = {"location", "teacher_source", "data", "cancel", "attempts"}
+    return {key: value for key, value in asdict(student).items() if key not in hidden}
+
+
+def member_json(member: Member, name: str) -> dict[str, Any]:
+    """A member with the addresses under which it is had. `name` is its family's."""
+    return {
+        **asdict(member),
+        "url": f"/models/{member.size}?family={member.family}",
+        "hub_id": repo_id(name, member),
+    }
+
+
+def family_json(
+    family: Family,
+    student: Student,
+    members: Sequence[Member],
+    wants: Sequence[Want],
+    name: str,
+    **more: Any,
+) -> dict[str, Any]:
+    """A family with its student, its whole ladder, what was asked of it and `more`."""
+    own: Mapping[str, Any] = asdict(family)
+    hidden = {"source", "request", "student"}
+    return {
+        **{key: value for key, value in own.items() if key not in hidden},
+        "student": student_json(student),
+        "members": [member_json(member, name) for member in members],
+        "wants": [{k: v for k, v in asdict(want).items() if k != "family"} for want in wants],
+        **more,
+    }

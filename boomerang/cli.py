@@ -1,0 +1,255 @@
+"""The command line: `boomerang …`. Nothing heavy is imported before a command needs it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from boomerang.errors import BoomerangError
+
+app = typer.Typer(
+    help="Any size between: distil a teacher once, then have every size up to the teacher.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Teacher = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
+Student = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
+Text = Annotated[Path, typer.Option(help="Folder or file of text.", show_default=False)]
+Order = Annotated[str, typer.Option(help="last, first, or long student layers: 5,3,1.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Url = Annotated[str, typer.Option(envvar="BOOMERANG_URL", help="Address of the service.")]
+Key = Annotated[
+    str, typer.Option(envvar="BOOMERANG_API_KEY", help="Key of the service.", show_default=False)
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
+
+LOCAL = "http://127.0.0.1:8000"
+
+
+def main() -> None:
+    """Run the command line. An error is one line on stderr and status 1; wrong usage is 2."""
+    try:
+        app(prog_name="boomerang")
+    except BrokenPipeError:
+        # The reader of a pipe went away, which is no error; nothing more can be said to it.
+        sys.stderr.close()
+        raise SystemExit(1) from None
+    except (BoomerangError, OSError) as error:
+        line = " ".join(str(error).split()) or type(error).__name__
+        sys.stderr.write(f"error: {line}\n")
+        raise SystemExit(1) from None
+
+
+@app.command()
+def plan(
+    teacher: Teacher,
+    student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
+    budget: Annotated[str | None, typer.Option(help="2.9B, or the name of a size.")] = None,
+    order: Order = "last",
+    recipe: Annotated[str | None, typer.Option(help="Recipe whose student is planned.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the ladder of sizes, from headers alone."""
+    from boomerang import cli_local
+    from boomerang.cli_show import emit, plan_view
+
+    emit(cli_local.plan(teacher, student, budget, order, recipe), as_json, plan_view)
+
+
+@app.command()
+def distill(
+    teacher: Teacher,
+    out: Annotated[Path, typer.Option(help="Folder of the student.", show_default=False)],
+    text: Text,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Distil a student. The same command goes on where it was interrupted."""
+    if steps is not None and minutes is not None:
+        raise typer.BadParameter("Give --steps or --minutes, not both.")
+    from boomerang import cli_jobs
+    from boomerang.cli_show import duration, emit
+
+    def show(record: dict[str, Any]) -> str:
+        final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
+        took = duration(record["seconds"])
+        return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
+
+    emit(cli_jobs.distill(teacher, out, text, recipe, steps, minutes), as_json, show)
+
+
+@app.command()
+def measure(
+    teacher: Teacher,
+    student: Student,
+    text: Text,
+    order: Annotated[str, typer.Option(help="auto, last, first, klpatch, or 5,3,1.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure every size on held-out text, beside naive pruning to the same depth."""
+    from boomerang import cli_jobs
+    from boomerang.cli_show import emit, measures_view
+
+    emit(cli_jobs.measure(teacher, student, text, order), as_json, measures_view)
+
+
+@app.command()
+def assemble(
+    teacher: Teacher,
+    student: Student,
+    order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
+    size: Annotated[str | None, typer.Option(help="Name of a size, or a budget.")] = None,
+    patch: Annotated[int | None, typer.Option(help="Number of patched blocks.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one size to a folder."""
+    if (size is None) == (patch is None):
+        raise typer.BadParameter("Give either --size or --patch.")
+    from boomerang import cli_local
+    from boomerang.cli_show import emit
+
+    emit(
+        cli_local.assemble(teacher, student, order, size, patch, out),
+        as_json,
+        lambda made: f"{made['out']}: {made['parameters']:,} parameters, {made['layers']} layers",
+    )
+
+
+@app.command()
+def publish(
+    teacher: Teacher,
+    student: Student,
+    size: Annotated[str, typer.Option(help="Name of a size, or a budget.", show_default=False)],
+    order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
+    to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
+    public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Push one size to the Hub, private unless told otherwise."""
+    from boomerang import cli_local
+    from boomerang.cli_show import emit
+
+    done = cli_local.publish(teacher, student, order, size, to, public)
+    emit(done, as_json, lambda made: f"{made['url']} at {made['commit']}")
+
+
+@app.command()
+def request(
+    teacher: Teacher,
+    budget: Annotated[str, typer.Argument(help="2.9B, or the name of a size.")],
+    data: Annotated[str | None, typer.Option(help="Text, by the service's name for it.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Name of a recipe.")] = None,
+    student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
+    order: Annotated[str, typer.Option(help="auto, last, first, klpatch, or 5,3,1.")] = "auto",
+    publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
+    wait: Wait = False,
+    url: Url = LOCAL,
+    api_key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Ask a running service for a size."""
+    from boomerang.cli_remote import Service, wait_made
+    from boomerang.cli_show import emit, family_view
+
+    asked = {"teacher": teacher, "budget": budget, "data": data, "recipe": recipe,
+             "student": student, "order": order}  # fmt: skip
+    body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    if publish is not None:
+        body["publish"] = {"namespace": publish}
+    with Service(url, api_key) as service:
+        family = service.post("/families", body)
+        if wait:
+            family = {**family, **wait_made(service, family["id"])}
+        emit(family, as_json, family_view)
+
+
+@app.command()
+def rebuild(
+    family: Annotated[str | None, typer.Argument(help="Id of a family.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every family.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Distil again, beside the old.")] = False,
+    wait: Wait = False,
+    url: Url = LOCAL,
+    api_key: Key = "",
+    as_json: Json = False,
+) -> None:
+    """Verify families and make what is missing. The exit status says whether it worked."""
+    if (family is None) is not every:
+        raise typer.BadParameter("Give either a family or --all.")
+    from boomerang.cli_remote import Service, rebuild_all
+    from boomerang.cli_show import emit, rebuilt_view
+
+    with Service(url, api_key) as service:
+        done = rebuild_all(service, family, force=force, wait=wait)
+    emit(done, as_json, rebuilt_view)
+    if any(one["error"] for one in done["families"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Run everything on this machine until ^C."""
+    from boomerang.service import supervisor
+    from boomerang.service.settings import Settings
+
+    given = {"host": host, "port": port}
+    supervisor.serve(settings(Settings, **{k: v for k, v in given.items() if v is not None}), _say)
+
+
+@app.command()
+def worker(
+    queues: Annotated[str, typer.Option(help="Queues, separated by commas.")] = (
+        "distill,measure,assemble,publish"
+    ),
+    concurrency: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
+) -> None:
+    """Run one worker, of a service that has a Redis of its own."""
+    from boomerang.service import supervisor
+    from boomerang.service.settings import Settings
+
+    names = tuple(name.strip() for name in queues.split(",") if name.strip())
+    raise typer.Exit(supervisor.worker(settings(Settings), names, concurrency))
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder of the demo's service.")] = Path(".demo"),
+    examples: Annotated[Path, typer.Option(help="Folder of the examples.")] = Path("examples"),
+    recipe: Annotated[str, typer.Option(help="Name of a recipe.")] = "kjv",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+) -> None:
+    """Distil the small teacher of the examples and show every size of its family."""
+    from boomerang.demo import run
+
+    run(home, examples, recipe, port)
+
+
+def settings(kind: Any, **given: Any) -> Any:
+    """Read the settings; what is wrong with them is one line."""
+    from pydantic import ValidationError
+
+    from boomerang.errors import BadRequest
+
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "BOOMERANG_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadRequest(
+            f"{name.replace('BOOMERANG_BOOMERANG_', 'BOOMERANG_')}: {first['msg']}.",
+            fix="Correct the environment.",
+        ) from None
+
+
+def _say(text: str) -> None:
+    typer.echo(text)

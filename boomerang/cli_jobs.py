@@ -1,0 +1,186 @@
+"""Distilling and measuring from the command line: one process each, its events on a bar."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from boomerang.cli_local import Model, find
+from boomerang.cli_show import Bar
+from boomerang.errors import BadComposition, BadRecipe, BoomerangError, TrainingFailed
+
+ORDERS = ("auto", "last", "first", "klpatch")
+
+
+class JobFailed(BoomerangError):
+    """The trainer or the measurer stopped with an error of its own."""
+
+    slug, title = "job-failed", "The process failed"
+
+
+def distill(
+    teacher: str,
+    out: Path,
+    text: Path,
+    recipe_name: str,
+    steps: int | None,
+    minutes: float | None,
+) -> dict[str, Any]:
+    """Distil a student into the folder `out` and return its record.
+
+    What was trained is kept beside `out` until the student is whole, so that the same command
+    goes on after an interruption. Raises BadRecipe, TrainingFailed, or as `find`.
+    """
+    from boomerang.architectures import dissect
+    from boomerang.distill.recipe import Recipe, student_key
+    from boomerang.distill.texts import Texts
+
+    recipe = Recipe.load(recipe_name)
+    if steps is not None or minutes is not None:
+        recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
+    texts = Texts.open(text)
+    model = find(teacher)
+    layermap = recipe.layermap(dissect(model.checkpoint).depth)
+    if not layermap.long:
+        raise BadRecipe(
+            f"A student of {layermap.layers} layers would be as deep as {teacher!r}.",
+            value=layermap.layers,
+            fix="Use a recipe that keeps fewer layers.",
+        )
+    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
+    run.mkdir(parents=True, exist_ok=True)
+    job = {
+        "teacher": str(folder_of(model)),
+        "teacher_name": model.folder.name if model.folder else model.name,
+        "teacher_commit": model.commit,
+        "out": str(out),
+        "run": str(run),
+        "recipe": recipe.model_dump(mode="json"),
+        "data": str(text.absolute()),
+        "kept": list(layermap.kept),
+        "key": student_key(model.commit, layermap, recipe, texts.digest),
+    }
+    with Bar("distilling") as bar:
+        for event in events("boomerang.distill", job, run):
+            if event["event"] in ("start", "step"):
+                bar.steps(event)
+    _remove(run)
+    record: dict[str, Any] = json.loads((out / "boomerang.json").read_text("utf-8"))
+    return {"out": str(out), **record}
+
+
+def measure(teacher: str, student: str, text: Path, order: str) -> dict[str, Any]:
+    """Measure every member of two given models: the order, then one record for each k.
+
+    Raises BadComposition for an order that is none, JobFailed, or as `find`.
+    """
+    models = [find(teacher), find(student)]
+    job = {
+        "teacher": str(folder_of(models[0])),
+        "student": str(folder_of(models[1])),
+        "data": str(text.absolute()),
+        "order": _order(order),
+    }
+    found: dict[str, Any] = {"teacher": teacher, "student": student, "members": []}
+    with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch, Bar("measuring") as bar:
+        for event in events("boomerang.quality", job, Path(scratch)):
+            kind = event.pop("event")
+            if kind == "order":
+                found |= event
+                bar.count(0, len(event["patch_order"]) + 1)
+            elif kind == "member":
+                found["members"].append(event)
+                bar.count(len(found["members"]), len(found["patch_order"]) + 1)
+    return found
+
+
+def folder_of(model: Model) -> Path:
+    """The model's folder; one of the Hub is fetched once, to the service's own place for it."""
+    if model.folder is not None:
+        return model.folder
+    if model.resolved is None:
+        raise JobFailed(f"{model.name!r} has neither folder nor commit.", value=model.name)
+    from boomerang import hub
+    from boomerang.service.settings import get_settings
+
+    folder = get_settings().teacher_folder(model.resolved.commit)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Bar(f"fetching {model.name}", size=True) as bar:
+        return hub.fetch(model.name, model.resolved.commit, folder, progress=bar.count)
+
+
+def events(module: str, job: Mapping[str, Any], run: Path) -> Iterator[dict[str, Any]]:
+    """Run a module on a job file and yield its events; the process is stopped with this one.
+
+    Raises JobFailed with what the process said went wrong.
+    """
+    path, log = run / "job.json", run / "process.log"
+    path.write_text(json.dumps(job), "utf-8")
+    with _started([sys.executable, "-m", module, str(path)], log) as process:
+        for line in process.stdout or ():
+            event = _parse(line)
+            if event is None:
+                continue
+            if event["event"] == "error":
+                fix = str(event.get("fix") or "")
+                raise JobFailed(str(event["detail"]), value=event.get("value"), fix=fix)
+            yield event
+        if process.wait() != 0:
+            raise TrainingFailed(
+                f"The process ended with status {process.returncode}: {_last_line(log)}",
+                value=process.returncode,
+                fix="Run the same command again to go on from its last checkpoint.",
+            )
+
+
+@contextmanager
+def _started(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
+    # In a session of its own: ^C reaches this process alone, which then tells it to stop.
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text("utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing."
+
+
+def _order(order: str) -> str | list[int]:
+    if order in ORDERS:
+        return order
+    try:
+        return [int(part) for part in order.split(",")]
+    except ValueError:
+        raise BadComposition(
+            f"{order!r} is no patch order.",
+            value=order,
+            fix=f"Use {', '.join(ORDERS)}, or the long student layers separated by commas.",
+        ) from None
+
+
+def _remove(run: Path) -> None:
+    import shutil
+
+    shutil.rmtree(run, ignore_errors=True)

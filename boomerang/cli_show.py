@@ -1,0 +1,188 @@
+"""What the command line prints: JSON, tables and bars. Bars go to stderr, results to stdout."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class Bar:
+    """A progress bar; `size` shows bytes. Where stderr is no terminal it shows once, at the end."""
+
+    def __init__(self, title: str, *, size: bool = False) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (
+            [DownloadColumn(), TransferSpeedColumn()]
+            if size
+            else [TextColumn("{task.fields[note]}")]
+        )
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )  # fmt: skip
+        self._task = self._progress.add_task(title, total=None, note="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, title: str) -> None:
+        """What is going on now."""
+        self._progress.update(self._task, description=title)
+
+    def count(self, done: int, total: int) -> None:
+        """So many of so many."""
+        self._progress.update(self._task, completed=done, total=total, note=f"{done}/{total}")
+
+    def steps(self, at: Mapping[str, Any]) -> None:
+        """The state of a distillation: `step`, `steps`, `loss`, `eta_s`."""
+        step, steps = at.get("step") or 0, at.get("steps")
+        loss = at.get("loss")
+        parts = [f"step {step}/{steps}" if steps else f"step {step}"]
+        if loss is not None:
+            parts.append(f"loss {loss:.3f}")
+        if at.get("eta_s") is not None:
+            parts.append(f"{duration(at['eta_s'])} left")
+        self._progress.update(self._task, completed=step, total=steps, note="  ".join(parts))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def emit(value: object, as_json: bool, show: Any = None) -> None:
+    """Print a value as JSON, or by `show(value)`, which returns text or a rich renderable."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+        return
+    shown = value if show is None else show(value)
+    if isinstance(shown, str):
+        sys.stdout.write(shown + "\n")
+        return
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        # Columns are whole in a file or a pipe, however many there are.
+        console = Console(width=160)
+    console.print(shown)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> "Table":
+    """A plain table; the first column is on the left, the others on the right."""
+    from rich import box
+    from rich.table import Table
+
+    found = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for index, column in enumerate(columns):
+        found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash for what is not known."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def plan_view(plan: Mapping[str, Any]) -> Any:
+    """The ladder of a plan, and what the budget buys."""
+    from rich.console import Group
+
+    rows = [
+        (
+            m["size"],
+            str(m["layers"]),
+            f"{m['parameters']:,}",
+            f"{m['bytes'] / 1e9:.3f}" if m["bytes"] >= 1e7 else f"{m['bytes'] / 1e9:.6f}",
+            "yes" if m["tied"] else "no",
+        )
+        for m in plan["members"]
+    ]
+    title = f"{plan['teacher']}: {len(rows)} sizes, patched in the order {plan['order']}"
+    shown = table(("size", "layers", "parameters", "GB", "tied"), rows, title)
+    bought = plan["budget"]
+    return Group(shown, budget_line(bought)) if bought else shown
+
+
+def budget_line(bought: Mapping[str, Any]) -> str:
+    """What a budget buys, in a sentence."""
+    below = bought["below_by"]
+    how = f"{below:,} below it" if below else "exactly"
+    return f"{bought['asked']} buys {bought['size']}: {bought['parameters']:,} parameters, {how}."
+
+
+def measures_view(found: Mapping[str, Any]) -> Any:
+    """The members of a measuring."""
+    rows = [
+        (
+            str(m["k"]),
+            str(m["layers"]),
+            *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
+        )
+        for m in found["members"]
+    ]
+    columns = ("k", "layers", "perplexity", "KL", "naive perplexity", "naive KL")
+    order = ",".join(str(j) for j in found["patch_order"])
+    return table(columns, rows, f"order {found['order']} ({order})")
+
+
+def family_view(family: Mapping[str, Any]) -> Any:
+    """A family of the service: how far it is, and its sizes."""
+    from rich.console import Group
+
+    student = family["student"]
+    rows = [
+        (
+            m["size"],
+            str(m["layers"]),
+            f"{m['parameters']:,}",
+            *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
+            str(m["built"]),
+            str(m.get("repo") or m["published"]),
+        )
+        for m in family["members"]
+    ]
+    columns = (
+        "size", "layers", "parameters", "perplexity", "KL", "naive perplexity", "naive KL",
+        "built", "published",
+    )  # fmt: skip
+    order = family.get("chosen") or family["order"]
+    title = f"{family['id']}  {family['teacher']}: {student['state']}, order {order}"
+    shown = table(columns, rows, title)
+    bought = family.get("budget")
+    return Group(shown, budget_line(bought)) if bought else shown
+
+
+def rebuilt_view(done: Mapping[str, Any]) -> str:
+    """One line for each family that was rebuilt."""
+    lines = [f"{one['id']}: {one['error'] or one['state']}" for one in done["families"]]
+    return "\n".join(lines) or "There is no family."

@@ -1,0 +1,52 @@
+"""The model card of a member, from what the catalog knows of its family."""
+
+from collections.abc import Sequence
+
+from boomerang.card import Facts, Size, card
+from boomerang.pair import Pair
+from boomerang.service.orders import composition_of
+from boomerang.service.records import Family, Member, Student
+
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+def card_text(
+    pair: Pair,
+    family: Family,
+    student: Student,
+    members: Sequence[Member],
+    member: Member,
+    repo_id: str,
+) -> str:
+    """README.md of `member` as it is called `repo_id`; `members` is the whole ladder."""
+    sizes = tuple(_size(one) for one in sorted(members, key=lambda m: (m.parameters, m.k)))
+    dtype = pair.teacher.head_tensor.dtype
+    return card(
+        Facts(
+            repo_id=repo_id,
+            size=_size(member),
+            composition=composition_of(pair.layermap, member.code),
+            teacher=family.teacher if family.source is None else family.name,
+            teacher_commit=family.commit,
+            order=family.chosen or family.order,
+            dtype=_DTYPES.get(dtype, dtype),
+            student=family.published_repo,
+            license=family.license,
+            sizes=sizes,
+            recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
+            text=str(student.data).rsplit("/", 1)[-1] if student.data else None,
+        )
+    )
+
+
+def _size(member: Member) -> Size:
+    return Size(
+        name=member.size,
+        parameters=member.parameters,
+        layers=member.layers,
+        perplexity=member.perplexity,
+        kl=member.kl,
+        naive_perplexity=member.naive_perplexity,
+        naive_kl=member.naive_kl,
+        repo_id=member.repo,
+    )

@@ -1,0 +1,76 @@
+"""A tiny teacher with a tokenizer, a text, and jobs for the trainer."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from boomerang.distill.recipe import Recipe
+from tests.models import VOCABULARY, model
+
+WORDS = [f"w{i}" for i in range(VOCABULARY - 3)]
+RECIPE: dict[str, Any] = {
+    "steps": 6,
+    "batch_tokens": 64,
+    "sequence_length": 16,
+    "micro_batch": 2,
+    "learning_rate": 1e-2,
+    "patch_probability": 0.5,
+    "patch_after": 0.3,
+}
+
+
+def save_tokenizer(folder: Path) -> None:
+    names = ["<unk>", "<s>", "</s>", *WORDS]
+    words = models.WordLevel({word: i for i, word in enumerate(names)}, unk_token="<unk>")
+    tokenizer = Tokenizer(words)
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+
+
+def save_texts(folder: Path, documents: int = 40) -> Path:
+    folder.mkdir(exist_ok=True)
+    draw = random.Random(0)
+    for split in ("train", "calibration", "heldout"):
+        lines = (" ".join(draw.choices(WORDS, k=20)) for _ in range(documents))
+        rows = [json.dumps({"text": line}) for line in lines]
+        (folder / f"{split}.jsonl").write_text("\n".join(rows))
+    return folder
+
+
+def save_teacher(folder: Path, kind: str = "qwen3-tied", **changes: Any) -> Path:
+    model(kind, 1, **changes).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def job(
+    folder: Path, name: str = "a", *, recipe: dict[str, Any] | None = None, **more: Any
+) -> Path:
+    """A job file below `folder`, which has a teacher and texts in it."""
+    fields = Recipe.parse({**RECIPE, **(recipe or {})}).model_dump(mode="json")
+    path = folder / f"{name}.json"
+    described = {
+        "teacher": str(folder / "teacher"),
+        "teacher_name": "tiny",
+        "teacher_commit": "0" * 40,
+        "out": str(folder / f"{name}-student"),
+        "run": str(folder / f"{name}-run"),
+        "recipe": fields,
+        "data": str(folder / "texts"),
+        "seed": 0,
+        "kept": None,
+        "key": "k" * 32,
+        **more,
+    }
+    path.write_text(json.dumps(described))
+    return path
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]

@@ -1,0 +1,117 @@
+"""Packed sequences and the draws of a step."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from boomerang.composition import Composition
+from boomerang.distill.data import Stream, Tokeniser, cached_stream
+from boomerang.distill.patching import member_for
+from boomerang.distill.recipe import Recipe
+from boomerang.distill.texts import Texts
+from boomerang.errors import BadRecipe, CorruptCheckpoint
+from boomerang.layermap import LayerMap
+from tests.distill.jobs import RECIPE, save_texts, save_tokenizer
+from tests.models import VOCABULARY
+
+
+def test_documents_are_joined_with_the_end_of_text_before_each(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    (tmp_path / "t.jsonl").write_text('{"text": "w0 w1"}\n{"text": "w2"}')
+    texts = Texts("t", tmp_path, {"train": (tmp_path / "t.jsonl",)}, dealt=False)
+    tokens = Tokeniser(tmp_path, VOCABULARY).encode(texts, "train")
+    assert tokens.tolist() == [2, 3, 4, 2, 5]
+
+
+def test_an_epoch_gives_every_token_once_and_windows_in_a_row_join_up() -> None:
+    stream = Stream(np.arange(101, dtype=np.int32), 10)
+    assert stream.windows == 10
+    batch = stream.batch(seed=1, step=0, sequences=10)
+    assert batch.shape == (10, 11)
+    assert len(set(batch[:, :-1].flatten().tolist())) == 100
+    assert all((row[1:] - row[:-1]).remainder(101).eq(1).all() for row in batch)
+    following = stream.batch(seed=1, step=1, sequences=10)
+    assert not batch.equal(following)
+
+
+def test_a_step_depends_on_seed_and_step_alone() -> None:
+    tokens = np.arange(1000, dtype=np.int32)
+    first = [Stream(tokens, 10).batch(1, step, 7) for step in range(30)]
+    assert Stream(tokens, 10).batch(1, 20, 7).equal(first[20])
+    assert Stream(tokens, 10).batch(1, 3, 7).equal(first[3])
+    assert not Stream(tokens, 10).batch(2, 3, 7).equal(first[3])
+
+
+def test_a_stream_shorter_than_a_sequence_is_refused() -> None:
+    with pytest.raises(BadRecipe, match="10 tokens"):
+        Stream(np.arange(10, dtype=np.int32), 10)
+    assert Stream(np.arange(11, dtype=np.int32), 10).windows == 1
+
+
+def test_a_run_tokenises_once_and_again_where_the_text_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tokenizer(tmp_path)
+    tokeniser, folder = Tokeniser(tmp_path, VOCABULARY), save_texts(tmp_path / "texts")
+    calls: list[None] = []
+
+    def stream() -> Stream:
+        texts = Texts.open(folder)
+        return cached_stream(tokeniser, texts, "train", 8, tmp_path, lambda: calls.append(None))
+
+    first, again = stream(), stream()
+    assert len(calls) == 1
+    assert first.tokens.tolist() == again.tokens.tolist()
+    save_texts(folder, documents=3)
+    assert len(stream().tokens) == 3 * 21
+    assert len(calls) == 2
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path)
+    with pytest.raises(CorruptCheckpoint, match="vocabulary has 20"):
+        Tokeniser(tmp_path, 20).encode(Texts.open(save_texts(tmp_path / "texts")), "train")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(CorruptCheckpoint, match="does not load"):
+        Tokeniser(tmp_path, VOCABULARY)
+
+
+MAP = LayerMap.published(12)
+"""Kept 0, 2, 4, 6, 8, 10, 11: five long layers."""
+
+
+def drawn(count: int = 3000, **fields: object) -> list[Composition]:
+    recipe = Recipe.parse({**RECIPE, "steps": count, **fields})
+    return [member_for(recipe, MAP, 0, step, count, 0) for step in range(count)]
+
+
+def test_plain_steps_come_first_and_then_the_share_that_was_asked_for() -> None:
+    plain = Composition.patched(MAP, ())
+    members = drawn(patch_probability=0.5, patch_after=0.3)
+    assert set(members[:900]) == {plain}
+    share = sum(member != plain for member in members[900:]) / 2100
+    assert share == pytest.approx(0.5, abs=0.04)
+    assert set(drawn(200, patch_probability=0)) == {plain}
+    assert plain not in drawn(200, patch_probability=1, patch_after=0)
+
+
+def test_patched_sets_have_every_size_and_reach_every_order() -> None:
+    members = drawn(patch_probability=1, patch_after=0)
+    sets = [frozenset(j for j in MAP.long if m.choices[j] == "b") for m in members]
+    sizes = Counter(map(len, sets))
+    assert sorted(sizes) == [1, 2, 3, 4]
+    assert all(650 < count < 850 for count in sizes.values())
+    assert len(set(sets)) == 2**5 - 2
+    often = Counter(sets)
+    assert min(often[frozenset(MAP.long[:2])], often[frozenset(MAP.long[-2:])]) > 150
+    assert all(
+        member == Composition.patched(MAP, s) for member, s in zip(members, sets, strict=True)
+    )
+
+
+def test_a_map_with_one_long_layer_has_nothing_to_patch() -> None:
+    small = LayerMap((0, 2, 3), 4)
+    recipe = Recipe.parse({**RECIPE, "patch_probability": 1, "patch_after": 0})
+    assert member_for(recipe, small, 0, 3, 10, 0) == Composition.patched(small, ())

@@ -1,0 +1,87 @@
+"""Recipes: what comes with the package, what is refused, what changes a key."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boomerang.distill.recipe import Recipe, student_key
+from boomerang.errors import BadRecipe
+from boomerang.layermap import LayerMap
+
+SMALL = {"steps": 3, "batch_tokens": 64, "sequence_length": 16, "learning_rate": 1e-3}
+
+
+def test_the_published_recipe_has_the_papers_numbers() -> None:
+    recipe = Recipe.load("published")
+    assert (recipe.steps, recipe.batch_tokens, recipe.sequence_length) == (500, 4_194_304, 2048)
+    assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (3e-4, (0.9, 0.95), 0.1)
+    assert (recipe.warmup, recipe.clip, recipe.patch_probability) == (0.01, 1.0, 0.0)
+    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (1.0, 0.1, 2.0)
+    assert recipe.freezes(tied=True) is False
+    assert recipe.layermap(36).kept == (*range(0, 33, 2), 34, 35)
+
+
+@pytest.mark.parametrize("name", ["default", "smoke", "kjv"])
+def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.patch_probability == 0.5
+    assert (recipe.freezes(tied=True), recipe.freezes(tied=False)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"learing_rate": 1.0}, "learing_rate"),
+        ({"steps": 0}, "steps"),
+        ({"minutes": 2}, "either steps or minutes"),
+        ({"steps": None}, "either steps or minutes"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"betas": [0.9, 1.0]}, "betas"),
+        ({"patch_probability": 1.5}, "patch_probability"),
+        ({"ce_weight": 0, "kl_weight": 0, "cosine_weight": 0}, "loss weights"),
+    ],
+)
+def test_what_is_wrong_is_named(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(BadRecipe, match=said):
+        Recipe.parse({**SMALL, **fields})
+
+
+def test_a_recipe_is_read_from_a_file_and_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("minutes = 2\nbatch_tokens = 64\nsequence_length = 16\nlearning_rate = 1e-3\n")
+    recipe = Recipe.load(file)
+    assert (recipe.name, recipe.minutes) == ("mine", 2)
+    longer = recipe.override(steps=7)
+    assert (longer.steps, longer.minutes) == (7, None)
+    assert longer.override(minutes=1.5).steps is None
+    file.write_text("minutes = = 2")
+    with pytest.raises(BadRecipe, match="not TOML"):
+        Recipe.load(file)
+    with pytest.raises(BadRecipe, match="no recipe 'fast'"):
+        Recipe.load("fast")
+
+
+def test_the_key_follows_everything_that_makes_the_student() -> None:
+    recipe, layermap = Recipe.parse(SMALL), LayerMap((0, 2), 4)
+    keys = {
+        student_key("a", layermap, recipe, "d"),
+        student_key("b", layermap, recipe, "d"),
+        student_key("a", LayerMap((0, 1), 4), recipe, "d"),
+        student_key("a", LayerMap((0, 2), 5), recipe, "d"),
+        student_key("a", layermap, recipe.override(seed=1), "d"),
+        student_key("a", layermap, recipe, "e"),
+    }
+    assert len(keys) == 6
+    assert all(len(key) == 32 and int(key, 16) >= 0 for key in keys)
+    renamed = recipe.override(name="other")
+    assert student_key("a", layermap, renamed, "d") == student_key("a", layermap, recipe, "d")
+
+
+def test_recipes_and_texts_import_no_torch() -> None:
+    code = (
+        "import sys, boomerang.distill.recipe, boomerang.distill.texts\n"
+        "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

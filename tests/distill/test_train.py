@@ -1,0 +1,258 @@
+"""The trainer as a process: what it says, how it stops, how it goes on, what it leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill import __main__ as trainer
+from boomerang.distill.loop import rate_at
+from boomerang.pair import Pair
+from tests.distill.jobs import events, job, save_teacher, save_texts
+
+LONG = {"steps": 4000}
+"""More steps than any of these tests waits for."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_teacher(tmp_path / "teacher", "qwen3-tied")
+    save_texts(tmp_path / "texts")
+    return tmp_path
+
+
+def told(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
+    status = trainer.main([str(path)])
+    return status, events(capsys.readouterr().out)
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    return load_file(folder / f"{name}-student" / "model.safetensors")
+
+
+def test_a_job_makes_a_student_and_says_what_made_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = told(job(folder), capsys)
+    assert status == 0
+    assert [e["event"] for e in said] == ["start", "step", "checkpoint", "done"]
+    assert said[0]["steps"] == said[1]["step"] == said[1]["steps"] == 6
+    assert said[1]["loss"] == pytest.approx(
+        said[1]["ce"] + 0.1 * said[1]["kl"] + 2 * said[1]["cosine"], abs=1e-3
+    )
+    out = folder / "a-student"
+    record = json.loads((out / "boomerang.json").read_text())
+    assert (record["key"], record["kept"], record["layers"]) == ("k" * 32, [0, 2, 4, 6, 7], 8)
+    assert (record["steps"], record["tokens"]) == (6, 6 * 64)
+    assert record["frozen_embeddings"] is True
+    assert set(record["final"]) == {"loss", "ce", "kl", "cosine"}
+    pair = Pair.of(Checkpoint.open(folder / "teacher"), Checkpoint.open(out))
+    assert pair.shared_embeddings
+    teacher = load_file(folder / "teacher" / "model.safetensors")
+    student = load_file(out / "model.safetensors")
+    assert not student["model.norm.weight"].equal(teacher["model.norm.weight"])
+    assert not any(p.name.endswith(".partial") for p in folder.iterdir())
+    again, said = told(job(folder), capsys)
+    assert (again, [e["event"] for e in said]) == (0, ["done"])
+
+
+def test_training_lowers_the_loss(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(job(folder, "short", recipe={"steps": 1, "learning_rate": 1e-6}), capsys)
+    told(job(folder, "long", recipe={"steps": 60, "patch_probability": 0}), capsys)
+    short, long = (
+        json.loads((folder / f"{name}-student/boomerang.json").read_text())["final"]
+        for name in ("short", "long")
+    )
+    assert long["loss"] < 0.9 * short["loss"]
+    assert long["cosine"] < 0.8 * short["cosine"]
+
+
+def test_embeddings_train_where_the_recipe_says_so(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = told(job(folder, recipe={"freeze_embeddings": False}), capsys)
+    assert status == 0
+    teacher = load_file(folder / "teacher" / "model.safetensors")
+    name = "model.embed_tokens.weight"
+    assert not weights(folder, "a")[name].equal(teacher[name])
+    assert (
+        json.loads((folder / "a-student/boomerang.json").read_text())["frozen_embeddings"] is False
+    )
+
+
+def begin(path: Path, *, until: str) -> subprocess.Popen[str]:
+    """Start the trainer, and wait for an event."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boomerang.distill", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["event"] == until:
+            return process
+    raise AssertionError(f"It ended with status {process.wait()} before {until!r}.")
+
+
+def test_told_to_stop_it_writes_a_checkpoint_and_goes_on_from_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {"steps": 60}
+    path = job(folder, "a", recipe=recipe, checkpoint_seconds=0)
+    process = begin(path, until="checkpoint")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    last = events(output)[-1]
+    assert last["event"] == "checkpoint"
+    assert 0 < last["step"] < 60
+    assert not (folder / "a-student").exists()
+    status, said = told(path, capsys)
+    assert (status, said[0]["step"], said[0]["steps"]) == (0, last["step"], 60)
+    assert told(job(folder, "b", recipe=recipe), capsys)[0] == 0
+    once, resumed = weights(folder, "b"), weights(folder, "a")
+    assert once.keys() == resumed.keys()
+    assert all(once[name].equal(resumed[name]) for name in once)
+    final = [
+        json.loads((folder / f"{name}-student/boomerang.json").read_text())["final"]
+        for name in ("a", "b")
+    ]
+    assert final[0] == final[1]
+
+
+def test_killed_it_leaves_no_student_and_its_lock_is_free(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = job(folder, recipe=LONG, checkpoint_seconds=0)
+    process = begin(path, until="checkpoint")
+    status, said = told(path, capsys)
+    assert (status, said[-1]["slug"]) == (1, "training-failed")
+    assert "Another process" in said[-1]["detail"]
+    process.kill()
+    process.communicate(timeout=60)
+    assert not list(folder.glob("*student*"))
+    process = begin(path, until="start")
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_it_stops_when_its_parent_dies(folder: Path) -> None:
+    path = job(folder, recipe=LONG)
+    code = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-m', 'boomerang.distill', {str(path)!r}],\n"
+        "    stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate(timeout=60)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and _alive(child):
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_minutes_become_steps_and_the_trial_leaves_no_trace(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boomerang.distill.loop.TIMED", 0.0)
+    fields = {"steps": None, "minutes": 0.005}
+    status, said = told(job(folder, "a", recipe=fields), capsys)
+    steps = said[0]["steps"]
+    assert status == 0
+    assert said[-3]["step"] == steps >= 1
+    assert told(job(folder, "b", recipe={"steps": steps}), capsys)[0] == 0
+    timed, counted = weights(folder, "a"), weights(folder, "b")
+    assert all(timed[name].equal(counted[name]) for name in timed)
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_with_its_cause(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = told(job(folder, recipe={"learning_rate": 1e30, "steps": 50}), capsys)
+    assert (status, said[-1]["event"], said[-1]["slug"]) == (1, "error", "training-failed")
+    assert "not finite at step" in said[-1]["detail"]
+    assert "learning rate" in said[-1]["fix"]
+    assert not (folder / "a-student").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "slug"),
+    [
+        ({"data": "nowhere"}, "bad-recipe"),
+        ({"recipe": {"steps": 3, "speed": 9}}, "bad-recipe"),
+        ({"kept": [1, 2]}, "student-mismatch"),
+        ({"teacher": "nowhere"}, "teacher-not-found"),
+        ({"colour": "blue"}, "bad-recipe"),
+    ],
+)
+def test_bad_input_is_an_error_event(
+    change: dict[str, Any], slug: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = job(folder)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    status, said = told(path, capsys)
+    assert (status, said[-1]["event"], said[-1]["slug"]) == (1, "error", slug)
+    assert said[-1]["fix"]
+
+
+def test_a_text_too_short_and_an_unknown_architecture_are_errors(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_texts(folder / "texts", documents=1)
+    (folder / "texts" / "train.jsonl").write_text('{"text": "w1 w2"}\n' * 99)
+    status, said = told(job(folder, recipe={"sequence_length": 64}), capsys)
+    assert (status, said[-1]["slug"]) == (1, "bad-recipe")
+    assert [e["event"] for e in said] == ["error"]
+    assert "calibration split has 21 tokens" in said[-1]["detail"]
+    config = folder / "teacher" / "config.json"
+    config.write_text(config.read_text().replace('"qwen3"', '"mamba"'))
+    status, said = told(job(folder), capsys)
+    assert (status, said[-1]["slug"]) == (1, "unsupported-architecture")
+
+
+def test_a_folder_that_is_taken_and_a_run_of_another_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(job(folder), capsys)[0] == 0
+    status, said = told(job(folder, key="other"), capsys)
+    assert (status, said[-1]["slug"]) == (1, "training-failed")
+    assert "never overwritten" in said[-1]["fix"]
+    away = job(folder, key="other", out=str(folder / "elsewhere"))
+    status, said = told(away, capsys)
+    assert (status, said[-1]["slug"]) == (1, "training-failed")
+    assert "another student" in said[-1]["detail"]
+
+
+def test_the_learning_rate_rises_and_falls_as_half_a_cosine() -> None:
+    rates = [rate_at(step, 100, 0.1) for step in range(100)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[0] > 0
+    assert rates[10] == max(rates) == 1
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.01

@@ -1,0 +1,145 @@
+"""Measures against the plain formulas, and orders by measure."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from boomerang.composition import Composition, last_to_first
+from boomerang.layermap import LayerMap
+from boomerang.quality import measure as measuring
+from boomerang.quality.__main__ import main
+from boomerang.quality.measure import ladder_members, measure, naive_counterpart
+from boomerang.quality.models import Causal, Couple, couple
+from boomerang.quality.order import choose, klpatch
+from tests.distill.jobs import events, save_texts, save_tokenizer
+from tests.models import KEPT, LAYERS, VOCABULARY, duo, model
+
+WINDOWS = torch.randint(VOCABULARY, (20, 13), generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Couple:
+    made = duo(tmp_path_factory.mktemp("duo"), "qwen3-tied")
+    for one in (made.teacher, made.student):
+        one.requires_grad_(False)
+    return couple(Causal(made.teacher), Causal(made.student), LayerMap(KEPT, LAYERS))
+
+
+@pytest.mark.parametrize("logits", [measuring.LOGITS, VOCABULARY * 30])
+def test_perplexity_and_kl_are_the_formulas(
+    both: Couple, logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "LOGITS", logits)
+    members = [*ladder_members(both, last_to_first(both.layermap))]
+    members += [Composition.of(both.layermap, "sfbsb"), Composition.of(both.layermap, "fbsbs")]
+    inputs, labels = WINDOWS[:, :-1], WINDOWS[:, 1:]
+    teacher = both.teacher.model(inputs).logits.double().log_softmax(-1)
+    for member, found in zip(members, measure(both, WINDOWS, members), strict=True):
+        logs = both.logits(member, inputs).double().log_softmax(-1)
+        perplexity = math.exp(functional.nll_loss(logs.flatten(0, 1), labels.flatten()))
+        kl = (teacher.exp() * (teacher - logs)).sum(-1).mean()
+        assert found.perplexity == pytest.approx(perplexity, rel=1e-4)
+        assert found.kl == pytest.approx(float(kl), rel=1e-4, abs=1e-9)
+    assert measure(both, WINDOWS, members)[len(both.layermap.long)].kl == 0
+
+
+def test_the_naive_counterpart_has_the_depth_and_no_student_in_it(both: Couple) -> None:
+    order = last_to_first(both.layermap)
+    for member in ladder_members(both, order):
+        naive = naive_counterpart(member)
+        assert len(naive.layers) == len(member.layers)
+        assert {side.value for side in naive.sides} == {"teacher"}
+    assert naive == member
+
+
+def graded(gains: tuple[float, float, float]) -> Couple:
+    """A student that is the teacher but for the second layers of the blocks, which do `gains`."""
+    teacher = model("llama", 1, num_hidden_layers=6)
+    student = model("llama", 1, num_hidden_layers=3)
+    parts = Causal(teacher), Causal(student)
+    with torch.no_grad():
+        for j, gain in enumerate(gains):
+            second = parts[0].layers[2 * j + 1]
+            second.self_attn.o_proj.weight.mul_(gain)
+            second.mlp.down_proj.weight.mul_(gain)
+            parts[1].layers[j].load_state_dict(parts[0].layers[2 * j].state_dict())
+        for to, of in zip(parts[1].ends, parts[0].ends, strict=True):
+            to.load_state_dict(of.state_dict())
+    return couple(*parts, LayerMap((0, 2, 4), 6))
+
+
+def test_klpatch_patches_first_what_is_missed_most() -> None:
+    order = klpatch(graded((0.3, 1.0, 0.0)), WINDOWS)
+    assert order == (1, 0, 2)
+
+
+def test_auto_takes_the_order_with_the_lowest_kl_between_the_ends() -> None:
+    chosen = choose(graded((0.3, 1.0, 0.0)), WINDOWS, "auto")
+    assert (chosen.name, chosen.order) == ("klpatch", (1, 0, 2))
+    inner = {name: sum(kls[1:-1]) for name, kls in chosen.calibration_kl.items()}
+    assert inner["klpatch"] < min(inner["last"], inner["first"])
+    simpler = choose(graded((0.0, 0.3, 1.0)), WINDOWS, "auto")
+    assert (simpler.name, simpler.order) == ("last", (2, 1, 0))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> dict[str, object]:
+    made = duo(tmp_path, "gpt2", frozen=True)
+    save_tokenizer(made.teacher_folder)
+    return {
+        "teacher": str(made.teacher_folder),
+        "student": str(made.student_folder),
+        "data": str(save_texts(tmp_path / "texts")),
+        "order": "auto",
+        "sequence_length": 16,
+        "calibration_tokens": 128,
+        "heldout_tokens": 256,
+        "naive": True,
+    }
+
+
+def told(job: dict[str, object], folder: Path, capsys: pytest.CaptureFixture[str]):
+    (folder / "job.json").write_text(json.dumps(job))
+    status = main([str(folder / "job.json")])
+    return status, events(capsys.readouterr().out)
+
+
+def test_the_process_tells_order_and_members(
+    job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = told(job, tmp_path, capsys)
+    assert (status, said[0]["event"], said[-1]) == (0, "order", {"event": "done"})
+    assert set(said[0]["calibration_kl"]) == {"last", "first", "klpatch"}
+    assert sorted(said[0]["patch_order"]) == [0, 2, 3]
+    members = said[1:-1]
+    assert [m["k"] for m in members] == [0, 1, 2, 3]
+    assert (members[0]["layers"], members[-1]["layers"]) == (len(KEPT), LAYERS)
+    assert members[0]["code"] == "sssss+sss"
+    assert members[-1]["kl"] == members[-1]["naive_kl"] == 0
+    assert members[0]["kl"] > 0
+    assert members[0]["naive_kl"] > 0
+
+
+def test_a_given_order_is_kept_and_a_wrong_one_refused(
+    job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = told({**job, "order": [2, 0, 3], "naive": False}, tmp_path, capsys)
+    assert (status, said[0]["patch_order"]) == (0, [2, 0, 3])
+    assert said[1]["naive_kl"] is None
+    status, said = told({**job, "order": [0, 1]}, tmp_path, capsys)
+    assert (status, said[-1]["slug"]) == (1, "bad-composition")
+
+
+def test_a_text_too_short_and_a_student_of_another_are_refused(
+    job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = save_texts(tmp_path / "short", documents=1)
+    status, said = told({**job, "data": str(short), "sequence_length": 60}, tmp_path, capsys)
+    assert (status, said[-1]["slug"]) == (1, "bad-recipe")
+    other = duo(tmp_path / "other", "gpt2", n_embd=8)
+    status, said = told({**job, "student": str(other.student_folder)}, tmp_path, capsys)
+    assert (status, said[-1]["slug"]) == (1, "student-mismatch")
