@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.library import Library
+from app.redaction import Redactor
 from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings
@@ -19,6 +20,7 @@ class Service:
     catalog: Catalog
     producer: Producer
     library: Library
+    redact: Redactor
 
     @classmethod
     def start(cls, settings: Settings) -> "Service":
@@ -26,7 +28,8 @@ class Service:
         settings.check()
         catalog = Catalog(settings.database_url)
         producer = Producer(settings.redis_url)
-        return cls(settings, catalog, producer, Library(settings, catalog))
+        library = Library(settings, catalog)
+        return cls(settings, catalog, producer, library, Redactor(settings))
 
     def stop(self) -> None:
         """Close what was opened."""

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: the one place that maps the exception tree to HTTP."""
 
+import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -7,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.redaction import Redactor
 from boomerang.errors import (
     BadRequest,
     BoomerangError,
@@ -19,6 +21,8 @@ from boomerang.errors import (
     Unusable,
 )
 
+log = logging.getLogger("boomerang.app")
+
 STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (GatedTeacher, 403),
     (NotFound, 404),
@@ -29,6 +33,9 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (Unusable, 422),
     (HubFailure, 502),
 )
+
+
+_SHOWN = (str, int, float, list, dict, tuple)
 
 
 def status_of(error: BoomerangError) -> int:
@@ -46,29 +53,37 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, redact: Redactor) -> None:
     """Answer every error of the application with a problem detail."""
 
     @app.exception_handler(BoomerangError)
     async def ours(request: Request, error: BoomerangError) -> JSONResponse:
         status = status_of(error)
         headers = {"Retry-After": "5"} if status == 409 else None
-        value = error.value if isinstance(error.value, str | int | float | list | dict) else None
-        return problem(status, error.slug, error.title, error.detail, value=value, fix=error.fix,
-                       headers=headers)  # fmt: skip
+        value = error.value if isinstance(error.value, _SHOWN) else None
+        return problem(status, error.slug, error.title, redact(error.detail), value=redact(value),
+                       fix=redact(error.fix), headers=headers)  # fmt: skip
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        # Of a union only the field's own name: "recipe", not "recipe.str".
+        found = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+        where = "body" if not found or found[0].isdigit() else found[0]
         value = first.get("input")
-        shown = value if isinstance(value, str | int | float) else None
-        return problem(422, "bad-request", BadRequest.title, f"{where}: {first['msg']}.",
-                       value=shown, fix="See /docs for the fields of this request.")  # fmt: skip
+        shown = value if isinstance(value, _SHOWN) and first["type"] != "missing" else None
+        return problem(422, "bad-request", BadRequest.title, redact(f"{where}: {first['msg']}."),
+                       value=redact(shown), fix="See /docs for its fields.")  # fmt: skip
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
         fix = "See /docs for what there is." if error.status_code == 404 else ""
         return problem(error.status_code, "http", str(error.detail), str(error.detail),
-                       value=request.url.path, fix=fix,
+                       value=redact(request.url.path), fix=fix,
                        headers=dict(error.headers or {}))  # fmt: skip
+
+    @app.exception_handler(Exception)
+    async def ours_to_mend(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        return problem(500, "internal", "Something failed here", "The service has a fault.",
+                       value=type(error).__name__, fix="Its log says which.")  # fmt: skip

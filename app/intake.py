@@ -4,6 +4,7 @@ Nothing is downloaded but headers. What this cannot turn into a family it refuse
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,14 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.composition import last_to_first
 from boomerang.distill.recipe import Recipe, student_key
 from boomerang.distill.texts import Texts
-from boomerang.errors import BadName, BadRecipe, BadRequest, TeacherNotFound
+from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
 from boomerang.ladder import Budget, Ladder
 from boomerang.pair import Pair
 from boomerang.service.catalog import Catalog
 from boomerang.service.orders import named_order
 from boomerang.service.records import NewFamily, NewMember, NewStudent, NewWant, Origin
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import ladder_members
+from boomerang.service.shelf import folder_commit, ladder_members
 
 LICENCES_WITHOUT_DERIVATIVES = ("cc-by-nd", "cc-by-nc-nd")
 
@@ -56,13 +57,13 @@ class Intake:
 def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake:
     """Turn a request into records. Raises whatever is wrong with it."""
     teacher = find(settings, catalog, request.teacher, request.revision)
-    if teacher.license and teacher.license.startswith(LICENCES_WITHOUT_DERIVATIVES):
+    if teacher.license and teacher.license.lower().startswith(LICENCES_WITHOUT_DERIVATIVES):
         raise BadRequest(
             f"The licence of {request.teacher!r} ({teacher.license}) forbids derivatives.",
             value=teacher.license,
             fix="Use a teacher whose licence allows them.",
         )
-    recipe = _recipe(request.recipe if request.recipe is not None else settings.recipe)
+    recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
     texts = _texts(settings, request.data)
     if request.student is not None:
         pair, student = _given(settings, catalog, request, teacher, texts)
@@ -71,7 +72,7 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
     order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
     ladder = Ladder.of(pair, order)
     family = NewFamily(
-        name=request.teacher.rstrip("/").rsplit("/", 1)[-1],
+        name=request.teacher.rsplit("/", 1)[-1],
         teacher=request.teacher,
         revision=request.revision,
         commit=teacher.commit,
@@ -93,10 +94,19 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
 
 def find(settings: Settings, catalog: Catalog, name: str, revision: str | None) -> Model:
     """A model by the name of a folder below BOOMERANG_MODELS, or by its Hub repo id."""
+    try:
+        return _found(settings, catalog, name, revision)
+    except CorruptCheckpoint as error:
+        # It names the file; a request may have named two models.
+        detail = f"{name!r}: {error.detail}"
+        raise CorruptCheckpoint(detail, value=error.value, fix=error.fix) from error
+
+
+def _found(settings: Settings, catalog: Catalog, name: str, revision: str | None) -> Model:
     folder = local_path(settings, name)
-    if folder is not None and folder.is_dir():
+    if folder is not None and os.path.isdir(folder):
         checkpoint = Checkpoint.open(folder, name)
-        return Model(name, _folder_commit(catalog, folder), checkpoint, folder)
+        return Model(name, folder_commit(catalog, checkpoint), checkpoint, folder)
     if name.count("/") > 1:
         raise TeacherNotFound(
             f"There is no folder {name!r} below BOOMERANG_MODELS.",
@@ -128,21 +138,6 @@ def local_path(settings: Settings, name: str) -> Path | None:
             f"{name!r} leads out of BOOMERANG_MODELS.", value=name, fix="Move the folder there."
         )
     return path
-
-
-def _folder_commit(catalog: Catalog, folder: Path) -> str:
-    """40 hex digits over the content of every file that travels; hashed once for each file."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if not path.is_file() or not (hub.travels(path.name) or path.name == "boomerang.json"):
-            continue
-        known = catalog.known_hash(path)
-        if known is None:
-            with path.open("rb") as file:
-                known = hashlib.file_digest(file, "sha256").hexdigest()
-            catalog.remember_hash(path, known)
-        total.update(f"{path.name} {known}\n".encode())
-    return total.hexdigest()[:40]
 
 
 def _recipe(asked: str | dict[str, Any]) -> Recipe:
@@ -220,7 +215,7 @@ def _given(
         data_digest=texts.digest if texts else None,
         origin=Origin.FOLDER if given.folder else Origin.HUB,
         location=str(given.folder) if given.folder else given.name,
-        revision_commit=None if given.folder else given.commit,
+        revision_commit=given.commit,
         teacher_source=str(teacher.folder) if teacher.folder else None,
     )
     return pair, student
@@ -232,7 +227,9 @@ def _wants(request: FamilyRequest, ladder: Ladder, teacher: Model) -> Sequence[N
         _bought(request.budget, ladder)
         # The budget itself is kept: measuring may choose an order with other sizes.
         budget = Budget.parse(request.budget)
-        asked.append(budget.text if isinstance(request.budget, str) else str(budget.parameters))
+        exact = ladder.find(budget.text)
+        plain = exact is not None or isinstance(request.budget, str)
+        asked.append(budget.text if plain else str(budget.parameters))
     if request.publish is None:
         return [NewWant(kind="build", what=what) for what in dict.fromkeys(asked)]
     options = request.publish.model_dump()

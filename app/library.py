@@ -4,28 +4,38 @@ Headers are read once for each student and kept; weights are only read while the
 """
 
 import hashlib
+import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 
-from boomerang.bytefile import ByteFile
-from boomerang.errors import BadBudget, BudgetOutOfRange, FileNotInModel, SizeNotFound
+from boomerang.bytefile import ByteFile, Literal
+from boomerang.errors import (
+    BadBudget,
+    BudgetOutOfRange,
+    FileNotInModel,
+    SizeNotFound,
+    SourceChanged,
+)
 from boomerang.ladder import Budget
-from boomerang.pair import Pair
+from boomerang.pair import RECORD, Pair
 from boomerang.service.cards import card_text
 from boomerang.service.catalog import Catalog
 from boomerang.service.names import NAMESPACE, family_names, repo_id
-from boomerang.service.records import Family, Member, Student
+from boomerang.service.records import Family, Member, Student, StudentState
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import member_files, open_pair
+from boomerang.service.shelf import check_unchanged, files_of, member_files, open_pair
 from boomerang.tarball import tar
 
 FORMAT = "1"
 """Changed whenever the same member would be written as other bytes."""
 
 KEPT_PAIRS = 32
+
+_SIZE = re.compile(r"[0-9A-Za-z.\-]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -77,15 +87,13 @@ class Library:
         With no family given there may be several. Raises FamilyNotFound, SizeNotFound,
         BudgetOutOfRange.
         """
-        if family is not None:
-            self._catalog.family(family)
-        exact = self._catalog.find_members(size, family)
-        if exact:
-            return exact
         families = [family] if family is not None else [f.id for f in self._catalog.families()]
         ladders = [self._catalog.members(one) for one in families]
-        if not re.fullmatch(r"[0-9A-Za-z.\-]{1,40}", size):
+        if not _SIZE.fullmatch(size):
             raise _no_size(size, ladders)
+        exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]
+        if exact:
+            return tuple(exact)
         try:
             budget = Budget.parse(size)
         except BadBudget:
@@ -100,33 +108,43 @@ class Library:
             )
         return tuple(best)
 
-    def by_repo(self, repo: str) -> tuple[Family, Member] | None:
+    def by_repo(self, repo: str) -> Member | None:
         """The member that is served under a repository's name, if there is one."""
         if not repo.startswith(NAMESPACE + "/"):
             return None
-        families = {family.id: family for family in self._catalog.families()}
         for id_, name in self.names().items():
             if not repo.startswith(f"{NAMESPACE}/{name}-"):
                 continue
             for member in self._catalog.members(id_):
                 if repo_id(name, member) == repo:
-                    return families[id_], member
+                    return member
         return None
 
-    def open(self, family: Family, member: Member) -> Volume:
+    def open(self, member: Member) -> Volume:
         """The files of a member. Raises NotReady before the student is there, or SourceChanged."""
+        family = self._catalog.family(member.family)
         student = self._catalog.student(family.student)
         pair = self._pair(student)
         members = self._catalog.members(family.id)
         repo = repo_id(self.names()[family.id], member)
         card = card_text(pair, family, student, members, member, repo)
         files = member_files(self._settings, pair, family, member, card=card)
-        made_of = f"{FORMAT}\n{member.digest}\n{self._settings.shard_size}\n{card}"
-        small = (file for name, file in sorted(files.items()) if name.endswith(".json"))
-        total = hashlib.sha256(made_of.encode())
-        for file in small:
-            total.update(str(file.size).encode())
-        return Volume(family, member, repo, files, total.hexdigest()[:40])
+        return Volume(family, member, repo, files, self._revision(member, pair, files))
+
+    def _revision(self, member: Member, pair: Pair, files: Mapping[str, ByteFile]) -> str:
+        """40 hex digits that stand for every byte of every file.
+
+        The digest pins teacher and student; what is written here is hashed itself. The student's
+        own record is in it because a student that was damaged is made again under its key.
+        """
+        total = hashlib.sha256(f"{FORMAT}\n{member.digest}\n".encode())
+        for name, file in sorted(files.items()):
+            total.update(f"{name} {file.size}\n".encode())
+            if all(isinstance(piece, Literal) for piece in file.pieces):
+                total.update(file.read())
+        record = pair.student.checkpoint.json(RECORD)
+        total.update(json.dumps(record, sort_keys=True).encode())
+        return total.hexdigest()[:40]
 
     def forget(self, student: str) -> None:
         """Read a student's headers anew at the next request."""
@@ -138,13 +156,25 @@ class Library:
         key = (student.key, student.generation)
         with self._lock:
             found = self._pairs.get(key)
-        if found is None or not student.state.over:
+        if student.state is not StudentState.READY or found is None or not _fresh(found):
             found = open_pair(self._settings, student, verify=False)
+            check_unchanged(self._catalog, student, found)
             with self._lock:
                 while len(self._pairs) >= KEPT_PAIRS:
                     del self._pairs[next(iter(self._pairs))]
                 self._pairs[key] = found
         return found
+
+
+def _fresh(pair: Pair) -> bool:
+    """Whether every file that the pair was read from is the same file still."""
+    try:
+        for side in (pair.teacher, pair.student):
+            for source in files_of(side.checkpoint):
+                os.close(source.open())
+    except SourceChanged:
+        return False
+    return True
 
 
 def _sizes(ladders: Sequence[Sequence[Member]]) -> str:

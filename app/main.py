@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from app import errors
 from app.deps import Service
+from app.redaction import Redactor
 from app.routes import events, families, health, hub, models, pages, webhooks
 from app.security import Guard
 from boomerang import __version__
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings or get_settings()
-    errors.install(app)
+    errors.install(app, Redactor(app.state.settings))
     app.add_middleware(Guard, settings=app.state.settings)
     static = Path(__file__).parent / "static"
     app.mount("/static", StaticFiles(directory=static), name="static")

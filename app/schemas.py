@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from boomerang.ladder import Budget
 from boomerang.service.names import repo_id
 from boomerang.service.records import Family, Member, Student, Want
 
@@ -36,6 +37,19 @@ class FamilyRequest(BaseModel):
     recipe: str | dict[str, Any] | None = None
     data: str | None = Field(default=None, max_length=300, description="folder of texts")
     publish: PublishTo | None = None
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _a_budget(cls, value: Any) -> Any:
+        # Before pydantic makes a number of `true`. Raises BadBudget.
+        if value is not None:
+            Budget.parse(value)
+        return value
+
+    @field_validator("teacher", "student", "data")
+    @classmethod
+    def _one_spelling(cls, value: str | None) -> str | None:
+        return None if value is None else value.rstrip("/") or "/"
 
 
 class RebuildRequest(BaseModel):

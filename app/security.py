@@ -6,6 +6,7 @@ header is checked) nor by a cross-site form (the Origin header and the content t
 
 import hashlib
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import problem
 from boomerang.service.settings import Settings
 
-OPEN_PATHS = ("/healthz", "/readyz", "/webhooks/hub")
+OPEN_PATHS = ("/healthz", "/readyz", "/webhooks/hub", "/docs", "/openapi.json")
+READING_POSTS = re.compile(r"/api/models/[^/]+/[^/]+/paths-info/.+")
+"""What the Hub's client asks by POST, as a form, though it changes nothing."""
 SCOPES = ("read", "build", "publish")
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
@@ -26,8 +29,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._hosts = set(_LOOPBACK)
-        for url in (settings.host, urlsplit(settings.public_url).hostname or ""):
-            self._hosts.add(url)
+        self._hosts |= {settings.host, urlsplit(settings.public_url).hostname or settings.host}
         self._check_hosts = settings.loopback
         self._keys = [_key(key.get_secret_value()) for key in settings.api_keys]
 
@@ -38,17 +40,21 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
-        name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+        name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         if self._check_hosts and name not in self._hosts:
+            fix = "Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL."
             return problem(421, "host", "Not this host", f"This service is not {host!r}.",
-                           value=host, fix="Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL.")  # fmt: skip
-        changes = request.method not in ("GET", "HEAD", "OPTIONS")
+                           value=host, fix=fix)  # fmt: skip
+        changes = request.method not in ("GET", "HEAD", "OPTIONS") and not (
+            request.method == "POST" and READING_POSTS.fullmatch(request.url.path)
+        )
         origin = request.headers.get("origin")
         if changes and origin is not None and urlsplit(origin).netloc != host:
             return problem(403, "origin", "Another site's page", f"{origin!r} may not do this.",
                            value=origin, fix="Ask from the dashboard or a program.")  # fmt: skip
         kind = request.headers.get("content-type", "").split(";")[0].strip()
-        has_body = request.headers.get("content-length", "0") != "0"
+        length = request.headers.get("content-length", "0")
+        has_body = length != "0" or "transfer-encoding" in request.headers
         if changes and has_body and kind != "application/json":
             return problem(415, "content-type", "Not JSON", f"The body is {kind or 'untyped'!r}.",
                            value=kind, fix="Send Content-Type: application/json.")  # fmt: skip

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import problem
 from boomerang.bytefile import ByteFile
 
-_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*")
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")
 
 
 async def serve(
@@ -60,9 +60,11 @@ def _asked(request: Request, etag: str, size: int) -> tuple[int, int, int] | Non
 
     A header that is no single byte range is ignored, as section 14.2 allows.
     """
-    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    # Only GET has ranges (section 14.2): HEAD tells about the whole.
+    header = request.headers.get("range", "") if request.method == "GET" else ""
+    match = _RANGE.fullmatch(header)
     condition = request.headers.get("if-range")
-    if match is None or match[0].count("-") != 1 or (not match[1] and not match[2]):
+    if match is None or (not match[1] and not match[2]):
         return 0, size, 200
     if condition is not None and condition.strip('"') != etag:
         return 0, size, 200

@@ -248,7 +248,7 @@ def write_folder(files: "Mapping[str, ByteFile]", out: Path) -> None:
 def publish(
     teacher: str, student: str, order: str, size: str, to: str, public: bool
 ) -> dict[str, Any]:
-    """Push a member to the repository `to`. Raises BadName, BadRequest, GatedTeacher, HubFailure."""
+    """Push a member to the repository `to`. Raises BadName, BadRequest or as `hub.publish`."""
     from boomerang import hub
     from boomerang.card import Facts, Size, card
 

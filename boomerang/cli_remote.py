@@ -43,7 +43,6 @@ class Service:
     """A running Boomerang at a URL. Use as a context."""
 
     def __init__(self, url: str, key: str = "") -> None:
-        host = urlsplit(url).hostname or ""
         headers = {"Accept": "application/json"}
         if key:
             headers["Authorization"] = f"Bearer {_header(key)}"
@@ -53,7 +52,7 @@ class Service:
                 headers=headers,
                 timeout=httpx.Timeout(60, connect=10),
                 # A proxy has no way to this machine's own loopback.
-                trust_env=host not in ("127.0.0.1", "localhost", "::1"),
+                trust_env=urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"),
             )
         self.url = url.rstrip("/")
 
@@ -282,7 +281,7 @@ def _answer(answer: httpx.Response) -> dict[str, Any]:
 def _errors(url: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
         raise BadRequest(
             f"{url!r} is no address of a service: {error}.",
             value=url,

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -24,15 +25,15 @@ class Bar:
             TransferSpeedColumn,
         )
 
-        columns = (
-            [DownloadColumn(), TransferSpeedColumn()]
-            if size
-            else [TextColumn("{task.fields[note]}")]
-        )
+        note = TextColumn("{task.fields[note]}", markup=False)
+        columns = [DownloadColumn(), TransferSpeedColumn()] if size else [note]
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            *columns,
+            TimeElapsedColumn(),
             console=Console(stderr=True),
-        )  # fmt: skip
+        )
         self._task = self._progress.add_task(title, total=None, note="")
 
     def __enter__(self) -> Self:
@@ -86,21 +87,24 @@ def emit(value: object, as_json: bool, show: Any = None) -> None:
     if isinstance(shown, str):
         sys.stdout.write(shown + "\n")
         return
+    terminal().print(shown)
+
+
+def terminal() -> "Console":
+    """Where results are printed: text as it is, no markup read into it."""
     from rich.console import Console
 
-    console = Console()
-    if not console.is_terminal:
-        # Columns are whole in a file or a pipe, however many there are.
-        console = Console(width=160)
-    console.print(shown)
+    # Columns are whole in a file or a pipe, however many there are.
+    width = None if sys.stdout.isatty() else 160
+    return Console(markup=False, highlight=False, width=width)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> "Table":
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     """A plain table; the first column is on the left, the others on the right."""
     from rich import box
     from rich.table import Table
 
-    found = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    found = Table(box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
@@ -128,9 +132,9 @@ def plan_view(plan: Mapping[str, Any]) -> Any:
         for m in plan["members"]
     ]
     title = f"{plan['teacher']}: {len(rows)} sizes, patched in the order {plan['order']}"
-    shown = table(("size", "layers", "parameters", "GB", "tied"), rows, title)
+    shown = table(("size", "layers", "parameters", "GB", "tied"), rows)
     bought = plan["budget"]
-    return Group(shown, budget_line(bought)) if bought else shown
+    return Group(title, shown, *([budget_line(bought)] if bought else []))
 
 
 def budget_line(bought: Mapping[str, Any]) -> str:
@@ -142,6 +146,8 @@ def budget_line(bought: Mapping[str, Any]) -> str:
 
 def measures_view(found: Mapping[str, Any]) -> Any:
     """The members of a measuring."""
+    from rich.console import Group
+
     rows = [
         (
             str(m["k"]),
@@ -152,7 +158,7 @@ def measures_view(found: Mapping[str, Any]) -> Any:
     ]
     columns = ("k", "layers", "perplexity", "KL", "naive perplexity", "naive KL")
     order = ",".join(str(j) for j in found["patch_order"])
-    return table(columns, rows, f"order {found['order']} ({order})")
+    return Group(f"order {found['order']} ({order})", table(columns, rows))
 
 
 def family_view(family: Mapping[str, Any]) -> Any:
@@ -177,9 +183,8 @@ def family_view(family: Mapping[str, Any]) -> Any:
     )  # fmt: skip
     order = family.get("chosen") or family["order"]
     title = f"{family['id']}  {family['teacher']}: {student['state']}, order {order}"
-    shown = table(columns, rows, title)
     bought = family.get("budget")
-    return Group(shown, budget_line(bought)) if bought else shown
+    return Group(title, table(columns, rows), *([budget_line(bought)] if bought else []))
 
 
 def rebuilt_view(done: Mapping[str, Any]) -> str:

@@ -19,10 +19,11 @@ def member_files(
     """Every file of a member, by name, once its plan is known to be right.
 
     `repo` is what its card calls it; by default the name under which the service serves it.
-    Raises NotReady, CorruptCheckpoint and whatever the sources raise.
+    Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
     pair = shelf.open_pair(context.settings, student)
+    shelf.check_unchanged(context.catalog, student, pair)
     _verify(pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
     card = card_text(pair, family, student, context.catalog.members(family.id), member, name)

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -14,10 +15,12 @@ router = APIRouter(tags=["events"])
 
 POLL_SECONDS = 0.3
 
+After = Annotated[int | None, Query(ge=0, le=1 << 62)]
+
 
 @router.get("/families/{id_}/events")
 async def of_family(
-    id_: str, request: Request, service: ServiceDep, after: int | None = None
+    id_: str, request: Request, service: ServiceDep, after: After = None
 ) -> EventSourceResponse:
     """States, steps, losses and members of one family, from its first event on."""
     await run_in_threadpool(service.catalog.family, id_)
@@ -25,9 +28,7 @@ async def of_family(
 
 
 @router.get("/events")
-async def of_all(
-    request: Request, service: ServiceDep, after: int | None = None
-) -> EventSourceResponse:
+async def of_all(request: Request, service: ServiceDep, after: After = None) -> EventSourceResponse:
     """The events of every family, from now on."""
     newest = await run_in_threadpool(service.catalog.last_event)
     return EventSourceResponse(_events(service, None, _start(request, after, newest)))
@@ -47,6 +48,8 @@ async def _events(service: Service, family: str | None, at: int) -> AsyncIterato
             at = event.id
             data = {"time": event.time, "family": event.family, "student": event.student,
                     **event.payload}  # fmt: skip
-            yield ServerSentEvent(json.dumps(data), event=event.kind, id=str(event.id))
+            yield ServerSentEvent(
+                json.dumps(service.redact(data)), event=event.kind, id=str(event.id)
+            )
         if not found:
             await asyncio.sleep(POLL_SECONDS)

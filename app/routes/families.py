@@ -18,7 +18,11 @@ def show(service: Service, id_: str, **more: Any) -> dict[str, Any]:
     family = catalog.family(id_)
     student = catalog.student(family.student)
     name = service.library.names()[id_]
-    return family_json(family, student, catalog.members(id_), catalog.wants(id_), name, **more)
+    members, wants = catalog.members(id_), catalog.wants(id_)
+    shown: dict[str, Any] = service.redact(
+        family_json(family, student, members, wants, name, **more)
+    )
+    return shown
 
 
 @router.post("", status_code=202, response_model=None)
@@ -39,8 +43,11 @@ def create(
 
 
 @router.get("/{id_}", response_model=None)
-def read(id_: str, request: Request, service: ServiceDep) -> dict[str, Any] | Response:
+def read(
+    id_: str, request: Request, response: Response, service: ServiceDep
+) -> dict[str, Any] | Response:
     """A family with its student and its whole ladder."""
+    response.headers["Vary"] = "Accept"
     if wants_page(request):
         from app.routes.pages import family_page
 

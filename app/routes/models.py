@@ -8,11 +8,9 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
-from app.library import Volume
 from app.routes.families import wants_page
 from app.schemas import member_json
 from app.serving import serve
-from boomerang.errors import SourceChanged
 from boomerang.service.records import Member
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -27,16 +25,18 @@ def index(service: ServiceDep, family: str | None = None) -> dict[str, Any]:
     wanted = [family] if family is not None else list(names)
     found = [m for one in wanted for m in service.catalog.members(one)]
     found.sort(key=lambda member: (member.parameters, member.family))
-    return {"models": [member_json(member, names[member.family]) for member in found]}
+    shown = [member_json(member, names[member.family]) for member in found]
+    return {"models": service.redact(shown)}
 
 
-@router.api_route("/{size}", methods=["GET", "HEAD"], response_model=None)
+@router.head("/{size}", response_model=None, include_in_schema=False)
+@router.get("/{size}", response_model=None)
 async def download(
     size: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """The whole model as one tar; its record as JSON, or its page, where that is asked for."""
     found = await run_in_threadpool(service.library.find, size, family)
-    elsewhere = _elsewhere(request, service, size, found, "")
+    elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, "")
     if elsewhere is not None:
         return elsewhere
     member = found[0]
@@ -46,33 +46,28 @@ async def download(
         return await run_in_threadpool(member_page, member, request, service)
     if _wants_json(request):
         names = await run_in_threadpool(service.library.names)
-        return JSONResponse(member_json(member, names[member.family]), headers=VARY)
-    volume = await run_in_threadpool(_open, service, member)
+        record = service.redact(member_json(member, names[member.family]))
+        return JSONResponse(record, headers=VARY)
+    volume = await run_in_threadpool(service.library.open, member)
     name = volume.repo_id.rsplit("/", 1)[-1]
-    headers = {**VARY, "Content-Disposition": f'attachment; filename="{name}.tar"'}
+    headers = {**VARY, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.tar"}
     return await serve(request, volume.tar, etag=volume.etag(""), media_type="application/x-tar",
                        headers=headers)  # fmt: skip
 
 
-@router.api_route("/{size}/{file:path}", methods=["GET", "HEAD"], response_model=None)
+@router.head("/{size}/{file:path}", response_model=None, include_in_schema=False)
+@router.get("/{size}/{file:path}", response_model=None)
 async def one_file(
     size: str, file: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """One file of the model."""
     found = await run_in_threadpool(service.library.find, size, family)
-    elsewhere = _elsewhere(request, service, size, found, f"/{quote(file)}")
+    rest = f"/{quote(file)}"
+    elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, rest)
     if elsewhere is not None:
         return elsewhere
-    volume = await run_in_threadpool(_open, service, found[0])
+    volume = await run_in_threadpool(service.library.open, found[0])
     return await serve(request, volume.file(file), etag=volume.etag(file))
-
-
-def _open(service: Service, member: Member) -> Volume:
-    try:
-        return service.library.open(service.catalog.family(member.family), member)
-    except SourceChanged:
-        service.library.forget(service.catalog.family(member.family).student)
-        raise
 
 
 def _elsewhere(
@@ -82,7 +77,7 @@ def _elsewhere(
     if len(found) > 1:
         names = service.library.names()
         choices = [member_json(member, names[member.family]) for member in found]
-        return JSONResponse({"choices": choices}, 300, VARY)
+        return JSONResponse({"choices": service.redact(choices)}, 300, VARY)
     member = found[0]
     if member.size.casefold() == size.casefold():
         return None

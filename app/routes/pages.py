@@ -26,38 +26,52 @@ _templates.env.filters["figure"] = lambda value, digits=2: (
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request, service: ServiceDep) -> Response:
     """Families and sizes, built and possible, with live state."""
-    families = [_family(service, family.id) for family in service.catalog.families()]
-    return _page(request, "home.html", families=families)
+    event = service.catalog.last_event()
+    names = service.library.names()
+    families = [_family(service, id_, name) for id_, name in names.items()]
+    families.reverse()
+    return _page(request, service, "home.html", event, families=families)
 
 
 def family_page(id_: str, request: Request, service: Service) -> Response:
     """One family: its student, its ladder, what was asked of it."""
-    return _page(request, "family.html", family=_family(service, id_))
+    event = service.catalog.last_event()
+    family = service.catalog.family(id_)
+    name = service.library.names()[family.id]
+    return _page(request, service, "family.html", event, family=_family(service, id_, name))
 
 
 def member_page(member: Member, request: Request, service: Service) -> Response:
     """One size: how to have it, and what was measured."""
+    event = service.catalog.last_event()
     name = service.library.names()[member.family]
     return _page(
         request,
+        service,
         "member.html",
-        member=member_json(member, name),
-        family=_family(service, member.family),
-        base=str(request.base_url).rstrip("/"),
+        event,
+        member=service.redact(member_json(member, name)),
+        family=_family(service, member.family, name),
     )
 
 
-def _family(service: Service, id_: str) -> dict[str, Any]:
+def _family(service: Service, id_: str, name: str) -> dict[str, Any]:
     catalog = service.catalog
     family = catalog.family(id_)
-    name = service.library.names()[id_]
-    members = sorted(catalog.members(id_), key=lambda m: (m.parameters, m.k))
-    return family_json(
-        family, catalog.student(family.student), members, catalog.wants(id_), name, label=name
+    student = catalog.student(family.student)
+    members, wants = catalog.members(id_), catalog.wants(id_)
+    shown: dict[str, Any] = service.redact(
+        family_json(family, student, members, wants, name, label=name)
     )
+    return shown
 
 
-def _page(request: Request, template: str, **context: Any) -> Response:
+def _page(
+    request: Request, service: Service, template: str, event: int, **context: Any
+) -> Response:
+    """A page; `event` is the newest from before its facts were read, so that none is missed."""
+    context["event"] = event
+    context["base"] = (service.settings.public_url or str(request.base_url)).rstrip("/")
     response = _templates.TemplateResponse(request, template, context)
     response.headers["Vary"] = "Accept"
     response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"

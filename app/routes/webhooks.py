@@ -1,6 +1,7 @@
 """A teacher changed on the Hub: its families are rebuilt."""
 
 import hmac
+import logging
 import os
 from typing import Any
 
@@ -13,6 +14,9 @@ from app.deps import Service, ServiceDep
 from app.errors import problem
 from app.intake import take
 from app.schemas import FamilyRequest
+from boomerang.errors import BoomerangError
+
+log = logging.getLogger("boomerang.app")
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -59,7 +63,12 @@ def _rebuild(service: Service, teacher: str) -> list[str]:
         if family.revision is not None or family.source is not None:
             continue
         request = FamilyRequest.model_validate(family.request)
-        intake = take(service.settings, service.catalog, request)
+        try:
+            intake = take(service.settings, service.catalog, request)
+        except BoomerangError as error:
+            # Its student may be gone, or its new commit unusable; others may be fine.
+            log.warning("family %s cannot be made anew: %s", family.id, error)
+            continue
         created = service.catalog.create_family(
             intake.family, intake.student, intake.members, intake.wants
         )

@@ -1,5 +1,5 @@
 // Draws the page again when something happens, at most once a second.
-const events = new EventSource("/events");
+const events = new EventSource(`/events?after=${document.getElementById("live").dataset.event}`);
 let waiting = false;
 async function draw() {
   waiting = false;

@@ -3,18 +3,23 @@
 Front end and workers get them here, so that what is streamed, built and published is the same.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boomerang.bytefile import ByteFile
-from boomerang.checkpoint import Checkpoint
-from boomerang.errors import NotReady
+from boomerang.checkpoint import Checkpoint, FileSource
+from boomerang.errors import NotReady, SourceChanged
+from boomerang.hub_files import travels
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member, NewMember, Origin, Student, StudentState
 from boomerang.service.settings import Settings
+
+if TYPE_CHECKING:
+    from boomerang.service.catalog import Catalog
 
 
 def teacher_folder(settings: Settings, student: Student) -> Path:
@@ -35,7 +40,7 @@ def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
     """The teacher's headers: from its folder, or by range from the Hub once that is gone."""
     folder = teacher_folder(settings, student)
     if student.teacher_source is not None or folder.is_dir():
-        return Checkpoint.open(folder, student.teacher)
+        return _opened(folder, student.teacher)
     return _remote(settings, student.teacher, student.teacher_commit)
 
 
@@ -49,8 +54,17 @@ def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
         )
     folder = student_folder(settings, student)
     if student.origin is not Origin.HUB or folder.is_dir():
-        return Checkpoint.open(folder, f"{student.teacher} (student)")
+        return _opened(folder, f"{student.teacher} (student)")
     return _remote(settings, str(student.location), student.revision_commit)
+
+
+def _opened(folder: Path, name: str) -> Checkpoint:
+    if not folder.is_dir():
+        # Checkpoint.open would name the folder, and this reaches clients.
+        raise SourceChanged(
+            f"The folder of {name} is gone.", value=name, fix="Put it back, or ask for it anew."
+        )
+    return Checkpoint.open(folder, name)
 
 
 def _remote(settings: Settings, repo: str, commit: str | None) -> Checkpoint:
@@ -68,6 +82,44 @@ def open_pair(settings: Settings, student: Student, *, verify: bool = True) -> P
     teacher = teacher_checkpoint(settings, student)
     given = student.origin is not Origin.DISTILLED
     return Pair.of(teacher, student_checkpoint(settings, student), verify=verify or given)
+
+
+def files_of(checkpoint: Checkpoint) -> Iterator[FileSource]:
+    """The files on this machine that a member may be cut from."""
+    weights = {tensor.source for tensor in checkpoint.tensors.values()}
+    others = {source for name, source in checkpoint.files.items() if travels(name)}
+    return (source for source in weights | others if isinstance(source, FileSource))
+
+
+def folder_commit(catalog: "Catalog", checkpoint: Checkpoint) -> str:
+    """What stands for the commit of a folder: 40 hex digits over the content of those files.
+
+    Each is hashed once for as long as size, inode and modification time stay what they are.
+    """
+    total = hashlib.sha256()
+    for source in sorted(files_of(checkpoint), key=lambda source: source.name):
+        digest = catalog.known_hash(source.path)
+        if digest is None:
+            status = source.path.stat()
+            with source.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            catalog.remember_hash(source.path, digest, status)
+        total.update(f"{source.name} {digest}\n".encode())
+    return total.hexdigest()[:40]
+
+
+def check_unchanged(catalog: "Catalog", student: Student, pair: Pair) -> None:
+    """Raise SourceChanged where a local folder is no longer what the family was planned from."""
+    local = [(student.teacher_source, student.teacher_commit, pair.teacher.checkpoint)]
+    if student.origin is Origin.FOLDER:
+        local.append((student.location, student.revision_commit or "", pair.student.checkpoint))
+    for folder, commit, checkpoint in local:
+        if folder is not None and commit and folder_commit(catalog, checkpoint) != commit:
+            raise SourceChanged(
+                f"The folder of {checkpoint.name} holds other files than the family was made from.",
+                value=checkpoint.name,
+                fix="Put those files back, or POST /families again for a family of the new ones.",
+            )
 
 
 def ladder_members(

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from boomerang.checkpoint import Checkpoint
 from boomerang.service.catalog import Catalog
 from boomerang.service.children import READY, Child
 from boomerang.service.jobs import QUEUES, Producer
 from boomerang.service.records import Created, NewFamily, NewStudent, NewWant
 from boomerang.service.settings import Settings
+from boomerang.service.shelf import folder_commit
 from boomerang.service.supervisor import valkey, valkey_url, worker_command
 
 HERE = Path(__file__).parent
@@ -116,10 +118,11 @@ class Backend:
         **student: Any,
     ) -> Created:
         teacher = str(self.models / "teacher")
+        commit = folder_commit(self.catalog, Checkpoint.open(self.models / "teacher"))
         values: dict[str, Any] = {
             "key": key,
             "teacher": "teacher",
-            "teacher_commit": "c" * 40,
+            "teacher_commit": commit,
             "teacher_source": teacher,
             "kept": KEPT,
             "layers": LAYERS,
@@ -130,7 +133,7 @@ class Backend:
             name="teacher",
             teacher="teacher",
             revision=None,
-            commit="c" * 40,
+            commit=commit,
             source=teacher,
             student=key,
             order=order,

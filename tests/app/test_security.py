@@ -1,0 +1,174 @@
+"""Who may ask what, and what no answer ever tells."""
+
+import hashlib
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from boomerang.service.records import Fact, StudentState
+from tests.app.conftest import Front, problem
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "169.254.1.1", "[::2]:1"]
+)
+def test_a_name_that_is_bound_to_this_address_is_refused(shared: Front, host: str) -> None:
+    for method, path in (("GET", "/"), ("GET", "/models"), ("POST", "/families"),
+                         ("GET", "/healthz"), ("GET", "/static/live.js")):  # fmt: skip
+        answer = shared.client.request(method, path, headers={"Host": host})
+        assert problem(answer, 421, "host")["value"] == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8000", "[::1]"])
+def test_names_of_this_machine_are_served(shared: Front, host: str) -> None:
+    assert shared.client.get("/healthz", headers={"Host": host}).text == "ok\n"
+
+
+def test_a_public_name_is_served(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_PUBLIC_URL="https://models.example/")
+    answer = front.client.get("/", headers={"Host": "models.example"})
+    assert "https://models.example/families" in answer.text
+
+
+def test_pages_of_other_sites_change_nothing(shared: Front) -> None:
+    body = json.dumps({"teacher": "teacher", "data": "texts"})
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{shared.port + 1}"):
+        headers = JSON | {"Origin": origin}
+        problem(shared.client.post("/families", content=body, headers=headers), 403, "origin")
+        answer = shared.client.delete("/families/x", headers={"Origin": origin})
+        problem(answer, 403, "origin")
+    forms = ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "")
+    for kind in forms:
+        headers = {"Content-Type": kind}
+        answer = shared.client.post("/families", content=body, headers=headers)
+        problem(answer, 415, "content-type")
+        # Without a length too.
+        parts = iter([body.encode()])
+        answer = shared.client.post("/families", content=parts, headers=headers)
+        problem(answer, 415, "content-type")
+    assert shared.catalog.families() == ()
+    assert shared.client.get("/", headers={"Origin": "https://evil.example"}).status_code == 200
+    assert "access-control-allow-origin" not in shared.client.get("/models").headers
+
+
+def test_its_own_page_may(front: Front) -> None:
+    answer = front.client.post(
+        "/families", json={"teacher": "teacher", "data": "texts"}, headers={"Origin": front.base}
+    )
+    assert answer.status_code == 202
+
+
+def test_keys_and_what_they_allow(make_front: Callable[..., Front]) -> None:
+    digest = hashlib.sha256(b"builder").hexdigest()
+    keys = f"all-key,read:reader,build:sha256${digest},publish:publisher"
+    front = make_front(BOOMERANG_API_KEYS=keys)
+    asked = {"teacher": "teacher", "student": "student"}
+    public = {**asked, "publish": {"namespace": "me"}}
+
+    def status(key: str | None, method: str, path: str, body: object = None) -> int:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        url = front.base + path
+        return httpx.request(
+            method, url, json=body, headers=headers, trust_env=False, timeout=30
+        ).status_code
+
+    for path in ("/healthz", "/docs", "/openapi.json", "/static/style.css"):
+        assert status(None, "GET", path) == 200
+    for path in ("/", "/models", "/families", "/events", "/metrics", "/api/models/boomerang/x"):
+        assert status(None, "GET", path) == 401
+        assert status("wrong", "GET", path) == 401
+        assert status(f"sha256${digest}", "GET", path) == 401
+        assert status(digest, "GET", path) == 401
+    assert status(None, "POST", "/families", asked) == 401
+    assert status("reader", "GET", "/models") == 200
+    assert status("reader", "POST", "/families", asked) == 403
+    assert status("reader", "DELETE", "/families/x") == 403
+    assert status("builder", "POST", "/families", asked) == 202
+    assert status("builder", "POST", "/families", public) == 403
+    assert status("publisher", "POST", "/families", public) == 202
+    assert status("all-key", "POST", "/families", public) == 202
+    # A webhook has its own secret and needs no key.
+    assert status(None, "POST", "/webhooks/hub", {"repo": {"type": "model", "name": "a/b"}}) == 401
+    answer = httpx.get(f"{front.base}/models", trust_env=False)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert problem(answer, 401, "key")["detail"]
+    # The Hub's client sends its token the same way: a form that reads needs to read only.
+    form = httpx.post(f"{front.base}/api/models/a/b/paths-info/main", data={"paths": "x"},
+                      headers={"Authorization": "Bearer reader"}, trust_env=False)  # fmt: skip
+    assert form.status_code == 404
+    cookie = httpx.get(f"{front.base}/", cookies={"boomerang_key": "reader"}, trust_env=False)
+    assert cookie.status_code == 200
+
+
+def everything(front: Front, family: str) -> dict[str, str]:
+    """What every address answers."""
+    members = front.catalog.members(family)
+    size = members[0].size
+    paths = [
+        "/", "/models", "/families", f"/families/{family}", f"/models/{size}?family={family}",
+        f"/models/{size}/boomerang.json?family={family}",
+        f"/models/{size}/README.md?family={family}", "/metrics", "/readyz", "/docs",
+        "/openapi.json", f"/api/models/boomerang/teacher-{size}", "/nowhere",
+        f"/api/models/boomerang/teacher-{size}/tree/main",
+    ]  # fmt: skip
+    found = {}
+    for path in paths:
+        for accept in ("application/json", "text/html"):
+            if "/models/" in path and "boomerang" not in path and accept != "application/json":
+                accept = "text/html"
+            found[f"{path} {accept}"] = front.client.get(path, headers={"Accept": accept}).text
+    with front.client.stream("GET", f"/families/{family}/events") as events:
+        text = ""
+        for chunk in events.iter_text():
+            text += chunk
+            if "the end" in text:
+                break
+    found["events"] = text
+    return found
+
+
+def test_no_secret_and_no_folder_in_any_answer(make_front: Callable[..., Front]) -> None:
+    secrets = {
+        "HF_TOKEN": "hf_do-not-tell",
+        "BOOMERANG_API_KEYS": "api-do-not-tell",
+        "BOOMERANG_WEBHOOK_SECRET": "hook-do-not-tell",
+    }
+    front = make_front(**secrets)
+    family = front.ready(data="texts", publish={"namespace": "me"})
+    queued = front.queued()
+    # Whatever went wrong, it says so with the file that it went wrong with.
+    here = f"[Errno 28] No space left on device: '{front.home}/students/x/model.safetensors'"
+    front.catalog.set_fact(family.id, 0, "built", Fact.FAILED, here)
+    front.catalog.set_student_state(queued["student"]["key"], StudentState.FAILED, here)
+    front.catalog.set_measuring(family.id, Fact.FAILED, f"no text in {front.models}/texts")
+    front.catalog.set_want(front.catalog.wants(family.id)[0].id, Fact.FAILED, f"{here}: the end")
+    found = everything(front, family.id)
+    found["failed"] = front.client.get(f"/families/{queued['id']}").text
+    for body in ({"teacher": "no/such/one", "data": "texts"},
+                 {"teacher": "teacher", "data": "none"},
+                 {"teacher": "texts", "data": "texts"}, {"teacher": "teacher/config.json"},
+                 {"teacher": "teacher", "student": "texts"},
+                 {"teacher": ".", "data": "texts"},
+                 {"teacher": "teacher", "data": "teacher/config.json"}):  # fmt: skip
+        answer = front.post(**body)
+        assert answer.status_code != 202
+        assert answer.headers["content-type"] == "application/problem+json"
+        found[json.dumps(body)] = answer.text
+    where = (str(front.home.parent), str(front.models), str(front.home))
+    for name, text in found.items():
+        for never in (*where, *secrets.values()):
+            assert never not in text, name
+    assert "students/x/model.safetensors" in found["failed"]
+    log = front.log.read_text()
+    assert all(secret not in log for secret in secrets.values())
+
+
+def test_pages_may_load_nothing_from_elsewhere(shared: Front) -> None:
+    policy = shared.client.get("/").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "content-security-policy" not in shared.client.get("/docs").headers
