@@ -1,5 +1,6 @@
 """Sizes: listed, described, downloaded whole as a tar or file by file."""
 
+import re
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -50,7 +51,10 @@ async def download(
         return JSONResponse(record, headers=VARY)
     volume = await run_in_threadpool(service.library.open, member)
     name = volume.repo_id.rsplit("/", 1)[-1]
-    headers = {**VARY, "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.tar"}
+    # curl reads the plain name, browsers the other one (RFC 6266).
+    plain, full = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII), quote(name)
+    shown = f"attachment; filename=\"{plain}.tar\"; filename*=UTF-8''{full}.tar"
+    headers = {**VARY, "Content-Disposition": shown}
     return await serve(request, volume.tar, etag=volume.etag(""), media_type="application/x-tar",
                        headers=headers)  # fmt: skip
 

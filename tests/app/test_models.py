@@ -124,6 +124,10 @@ def test_curl_takes_a_broken_download_up_again(
         cwd=tmp_path, check=True, timeout=30,
     )  # fmt: skip
     assert (tmp_path / "model.tar").read_bytes() == whole
+    # As the page says it: the file is named after the model.
+    command = ["curl", "-sS", "--noproxy", "*", "-LOJ", url]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=30)
+    assert (tmp_path / f"teacher-{members[-1].size}.tar").read_bytes() == whole
 
 
 def test_budgets_lead_to_sizes(held: tuple[Front, Family, tuple[Member, ...]]) -> None:

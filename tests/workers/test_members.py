@@ -14,6 +14,7 @@ from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import Job, Producer
 from boomerang.service.records import Fact, Family, NewFamily, NewStudent, NewWant, Origin
 from boomerang.service.settings import Settings
+from boomerang.service.shelf import folder_commit
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.assemble import assemble
 from workers.context import Context
@@ -48,10 +49,11 @@ def context(tmp_path: Path) -> Iterator[Context]:
 
 def family(context: Context, *wants: NewWant, order: str = "last", **facts: Any) -> Family:
     folder = context.settings.home.parent
+    commit = folder_commit(context.catalog, Checkpoint.open(folder / "teacher"))
     student = NewStudent(
         key="f" * 32,
         teacher="teacher",
-        teacher_commit="c" * 40,
+        teacher_commit=commit,
         kept=KEPT,
         layers=LAYERS,
         origin=Origin.FOLDER,
@@ -59,7 +61,7 @@ def family(context: Context, *wants: NewWant, order: str = "last", **facts: Any)
         teacher_source=str(folder / "teacher"),
     )
     asked = NewFamily(
-        name="teacher", teacher="teacher", revision=None, commit="c" * 40,
+        name="teacher", teacher="teacher", revision=None, commit=commit,
         source=str(folder / "teacher"), student="f" * 32, order=order, **facts,
     )  # fmt: skip
     return context.catalog.create_family(asked, student, (), wants).family
@@ -168,3 +170,15 @@ def test_what_a_request_means(context: Context) -> None:
         resolve(members, "3")
     with pytest.raises(SizeNotFound):
         resolve(members, "big")
+
+
+def test_a_folder_that_is_not_what_was_planned_is_not_built(context: Context) -> None:
+    made = family(context)
+    measure(context, made.id)
+    weights = context.settings.home.parent / "teacher" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-4] + bytes(4))
+    assert assemble(context, made.id, 1) == "failed"
+    assert "holds other files" in str(context.catalog.member(made.id, 1).built_reason)
+    weights.write_bytes(content)
+    assert assemble(context, made.id, 1) == "built"
