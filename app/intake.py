@@ -15,6 +15,7 @@ from boomerang import hub
 from boomerang.architectures import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import last_to_first
+from boomerang.content import refuse_without_derivatives
 from boomerang.distill.recipe import Recipe, student_key
 from boomerang.distill.texts import Texts
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
@@ -25,8 +26,6 @@ from boomerang.service.orders import named_order
 from boomerang.service.records import NewFamily, NewMember, NewStudent, NewWant, Origin
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit, ladder_members
-
-LICENCES_WITHOUT_DERIVATIVES = ("cc-by-nd", "cc-by-nc-nd")
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,7 @@ class Intake:
 def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake:
     """Turn a request into records. Raises whatever is wrong with it."""
     teacher = find(settings, catalog, request.teacher, request.revision)
-    if teacher.license and teacher.license.lower().startswith(LICENCES_WITHOUT_DERIVATIVES):
-        raise BadRequest(
-            f"The licence of {request.teacher!r} ({teacher.license}) forbids derivatives.",
-            value=teacher.license,
-            fix="Use a teacher whose licence allows them.",
-        )
+    refuse_without_derivatives(request.teacher, teacher.license)
     recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
     texts = _texts(settings, request.data)
     if request.student is not None:

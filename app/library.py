@@ -13,6 +13,7 @@ from functools import cached_property
 from threading import Lock
 
 from boomerang.bytefile import ByteFile, Literal
+from boomerang.content import files_of
 from boomerang.errors import (
     BadBudget,
     BudgetOutOfRange,
@@ -27,7 +28,7 @@ from boomerang.service.catalog import Catalog
 from boomerang.service.names import NAMESPACE, family_names, repo_id
 from boomerang.service.records import Family, Member, Student, StudentState
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import check_unchanged, files_of, member_files, open_pair
+from boomerang.service.shelf import check_unchanged, member_files, open_pair
 from boomerang.tarball import tar
 
 FORMAT = "1"

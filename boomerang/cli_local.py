@@ -1,6 +1,5 @@
 """What the command line does on this machine, from headers alone: plan, assemble, publish."""
 
-import hashlib
 import os
 import secrets
 import shutil
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from boomerang.architectures import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Composition
+from boomerang.content import content_commit
 from boomerang.errors import (
     BadComposition,
     BadName,
@@ -19,7 +19,6 @@ from boomerang.errors import (
     BudgetOutOfRange,
     TeacherNotFound,
 )
-from boomerang.hub_files import travels
 from boomerang.ladder import Budget, Ladder, Member
 from boomerang.layermap import LayerMap
 from boomerang.pair import Pair
@@ -46,7 +45,7 @@ class Model:
         """The Hub's commit, or 40 hex digits over the content of a folder's files (slow)."""
         if self.resolved is not None:
             return self.resolved.commit
-        return folder_commit(self.folder or Path(self.name))
+        return content_commit(self.checkpoint)
 
 
 def find(name: str) -> Model:
@@ -67,17 +66,6 @@ def find(name: str) -> Model:
 
     resolved = hub.resolve(name)
     return Model(name, Checkpoint.read(name, hub.sources(resolved)), None, resolved)
-
-
-def folder_commit(folder: Path) -> str:
-    """40 hex digits over the content of a folder's model files: the same as the service's."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and travels(path.name):
-            with path.open("rb") as file:
-                known = hashlib.file_digest(file, "sha256").hexdigest()
-            total.update(f"{path.name} {known}\n".encode())
-    return total.hexdigest()[:40]
 
 
 def pair_of(teacher: Model, student: Model | None, recipe: str | None = None) -> Pair:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boomerang.cli_show import number, table
+from boomerang.cli_show import table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,10 +23,10 @@ def measures_table(family: Mapping[str, Any], seen: Seen) -> "Table":
             str(member["size"]),
             str(of["layers"]),
             f"{of['parameters']:,}",
-            number(of["perplexity"]),
+            f"{of['perplexity']:.2f}",
             f"{of['kl']:.4f}",
-            number(None if at == last else member["naive_perplexity"]),
-            "–" if at == last or member["naive_kl"] is None else f"{member['naive_kl']:.4f}",
+            "–" if at == last else _figure(member["naive_perplexity"], 2),
+            "–" if at == last else _figure(member["naive_kl"], 4),
         )
         for at, (member, of) in enumerate(zip(family["members"], seen, strict=True))
     ]
@@ -108,3 +108,7 @@ def _agree(members: Sequence[Mapping[str, Any]], seen: Seen) -> str:
         "Measured on the models as loaded; the service's own figures are at most "
         f"{max(apart):.1g} from these."
     )
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

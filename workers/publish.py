@@ -2,9 +2,10 @@
 
 import logging
 
-from boomerang.errors import BoomerangError, Unusable
+from boomerang.content import refuse_without_derivatives
+from boomerang.errors import BoomerangError
 from boomerang.service.leases import LostLease
-from boomerang.service.records import Fact, Family
+from boomerang.service.records import Fact
 from workers.context import Context
 from workers.holding import holding
 from workers.members import member_files
@@ -34,7 +35,7 @@ def publish(
         say = context.catalog.set_fact
         say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
         try:
-            _refuse(family)
+            refuse_without_derivatives(family.teacher, family.license)
             pushed = hub.publish(
                 repo,
                 member_files(context, family, member, repo),
@@ -55,14 +56,3 @@ def publish(
             result = "failed"
     close_want(context, family_id, want)
     return result
-
-
-def _refuse(family: Family) -> None:
-    """Refuse licences that forbid derivatives. Raises Unusable."""
-    parts = (family.license or "").lower().replace("_", "-").split("-")
-    if "nd" in parts:
-        raise Unusable(
-            f"The licence {family.license} of {family.teacher} forbids derived works.",
-            value=family.license,
-            fix="Choose a teacher whose licence allows them.",
-        )

@@ -3,15 +3,14 @@
 Front end and workers get them here, so that what is streamed, built and published is the same.
 """
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boomerang.bytefile import ByteFile
 from boomerang.checkpoint import Checkpoint, FileSource
+from boomerang.content import content_commit, sha256_of
 from boomerang.errors import NotReady, SourceChanged
-from boomerang.hub_files import travels
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
@@ -84,28 +83,21 @@ def open_pair(settings: Settings, student: Student, *, verify: bool = True) -> P
     return Pair.of(teacher, student_checkpoint(settings, student), verify=verify or given)
 
 
-def files_of(checkpoint: Checkpoint) -> Iterator[FileSource]:
-    """The files on this machine that a member may be cut from."""
-    weights = {tensor.source for tensor in checkpoint.tensors.values()}
-    others = {source for name, source in checkpoint.files.items() if travels(name)}
-    return (source for source in weights | others if isinstance(source, FileSource))
-
-
 def folder_commit(catalog: "Catalog", checkpoint: Checkpoint) -> str:
     """What stands for the commit of a folder: 40 hex digits over the content of those files.
 
     Each is hashed once for as long as size, inode and modification time stay what they are.
     """
-    total = hashlib.sha256()
-    for source in sorted(files_of(checkpoint), key=lambda source: source.name):
-        digest = catalog.known_hash(source.path)
-        if digest is None:
+
+    def digest(source: FileSource) -> str:
+        known = catalog.known_hash(source.path)
+        if known is None:
             status = source.path.stat()
-            with source.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            catalog.remember_hash(source.path, digest, status)
-        total.update(f"{source.name} {digest}\n".encode())
-    return total.hexdigest()[:40]
+            known = sha256_of(source)
+            catalog.remember_hash(source.path, known, status)
+        return known
+
+    return content_commit(checkpoint, digest)
 
 
 def check_unchanged(catalog: "Catalog", student: Student, pair: Pair) -> None:
