@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boomerang.cli_show import table
+from boomerang.cli_show import number, table
 
 if TYPE_CHECKING:
     from rich.table import Table

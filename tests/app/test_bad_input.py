@@ -73,7 +73,7 @@ def lying(how: str) -> bytes:
         ("org/code", 422, "remote-code"),
         ("org/mamba", 422, "unsupported-architecture"),
         ("org/lies", 422, "corrupt-checkpoint"),
-        ("org/nd", 422, "bad-request"),
+        ("org/nd", 422, "unusable"),
         ("org/../good", 422, "bad-name"),
         ("../teacher", 422, "bad-name"),
         ("a/..", 422, "bad-name"),

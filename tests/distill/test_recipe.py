@@ -26,7 +26,7 @@ def test_the_published_recipe_has_the_papers_numbers() -> None:
 @pytest.mark.parametrize("name", ["default", "smoke", "kjv"])
 def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) -> None:
     recipe = Recipe.load(name)
-    assert recipe.patch_probability == 0.5
+    assert recipe.patch_probability >= 0.5
     assert (recipe.freezes(tied=True), recipe.freezes(tied=False)) == (True, False)
 
 
