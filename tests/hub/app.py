@@ -1,4 +1,4 @@
-"""The routes of the test Hub: what huggingface_hub calls, as HUB.md lists it."""
+"""The routes of the test Hub: what huggingface_hub 2 calls."""
 
 import base64
 import json
