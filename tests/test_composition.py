@@ -27,7 +27,7 @@ def shorthand(composition: Composition) -> str:
 
 
 def test_method_example_of_order_last() -> None:
-    """METHOD.md: kept 0, 2, 3, 5, 7 of 8, `last`, k = 2: student layer 0, teacher 2 to 7."""
+    """docs/method.md: kept 0, 2, 3, 5, 7 of 8, `last`, k = 2: student layer 0, teacher 2 to 7."""
     member = Composition.patched(MAP, last_to_first(MAP)[:2])
     assert shorthand(member) == "s0 t2 t3 t4 t5 t6 t7"
     assert (member.embeddings, member.norm, member.head) == (

@@ -1,4 +1,4 @@
-"""The proof: a member's files, loaded by transformers, are the model that METHOD.md describes.
+"""The proof: a member's files, loaded by transformers, are the model that docs/method.md describes.
 
 The other side of each comparison is put together from torch modules in memory. It shares no code
 with what is tested: the rules for `last` and `first` are written here a second time, from their
@@ -42,7 +42,7 @@ class Recipe:
 
 
 def told(kept: Sequence[int], order: str, k: int, layers: int = LAYERS) -> Recipe:
-    """METHOD.md, 'Counting k, as published', word for word."""
+    """The rule of docs/method.md, 'Counting k', word for word."""
     ends = [*kept[1:], layers]
     long = [j for j in range(len(kept)) if ends[j] - kept[j] > 1]
     student = [("s", j) for j in range(len(kept))]
