@@ -13,7 +13,7 @@ serve: $(READY)  ## keep the demo's service and its dashboard running
 	BOOMERANG_HOME=.demo BOOMERANG_MODELS=examples $(BIN)/boomerang serve
 
 test: $(READY)  ## every test
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

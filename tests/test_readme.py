@@ -61,7 +61,7 @@ def test_make_targets_exist(command: str) -> None:
     subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_the_other_commands_run_in_order(port: int, tmp_path: Path) -> None:
     environment = {
         **os.environ,
