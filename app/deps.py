@@ -1,12 +1,12 @@
-"""What routes are given: settings, catalog, producer and library, each made once."""
+"""What routes are given: settings, catalog, producer and volumes, each made once."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.library import Library
 from app.redaction import Redactor
+from app.volumes import Volumes
 from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings
@@ -19,7 +19,7 @@ class Service:
     settings: Settings
     catalog: Catalog
     producer: Producer
-    library: Library
+    volumes: Volumes
     redact: Redactor
 
     @classmethod
@@ -28,8 +28,8 @@ class Service:
         settings.check()
         catalog = Catalog(settings.database_url)
         producer = Producer(settings.redis_url)
-        library = Library(settings, catalog)
-        return cls(settings, catalog, producer, library, Redactor(settings))
+        volumes = Volumes(settings, catalog)
+        return cls(settings, catalog, producer, volumes, Redactor(settings))
 
     def stop(self) -> None:
         """Close what was opened."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.errors import BoomerangError
+from boomerang.service import shelf
 from boomerang.service.jobs import Measure
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact, Origin, Student, StudentState
@@ -62,6 +63,7 @@ def _work(context: Context, student: Student, held: Holding) -> str:
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
     teacher = fetch_teacher(context, student)
     if student.origin is Origin.DISTILLED:
+        shelf.check_trained_on(catalog, settings, student)
         outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)

@@ -17,7 +17,7 @@ def show(service: Service, id_: str, **more: Any) -> dict[str, Any]:
     catalog = service.catalog
     family = catalog.family(id_)
     student = catalog.student(family.student)
-    name = service.library.names()[id_]
+    name = service.volumes.names()[id_]
     members, wants = catalog.members(id_), catalog.wants(id_)
     shown: dict[str, Any] = service.redact(
         family_json(family, student, members, wants, name, **more)
@@ -80,7 +80,7 @@ def rebuild(
 ) -> dict[str, Any]:
     """Verify a family, and make what is missing; with `force`, a new generation beside it."""
     rebuilt = service.catalog.rebuild(id_, force=body.force if body else False)
-    service.library.forget(rebuilt.student.key)
+    service.volumes.forget(rebuilt.student.key)
     service.producer.start(rebuilt)
     response.headers["Location"] = f"/families/{rebuilt.family.id}"
     return show(service, rebuilt.family.id, event=rebuilt.event)

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
-from app.library import Volume
 from app.serving import serve
+from app.volumes import Volume
 from boomerang.errors import BadRequest, NotReady, SourceChanged
 
 router = APIRouter(tags=["hub"])
@@ -29,11 +29,11 @@ def _missing(code: str, what: str, headers: dict[str, str] | None = None) -> JSO
 
 
 def _volume(service: Service, repo: str, revision: str) -> Volume | JSONResponse:
-    member = service.library.by_repo(repo)
+    member = service.volumes.by_repo(repo)
     if member is None:
         return _missing("RepoNotFound", f"There is no model {repo}.")
     try:
-        volume = service.library.open(member)
+        volume = service.volumes.open(member)
     except (NotReady, SourceChanged) as error:
         # Any other status the client reports as a network that is down.
         return _missing("RepoNotFound", service.redact(f"{repo}: {error}"))

@@ -22,7 +22,7 @@ VARY = {"Vary": "Accept"}
 @router.get("")
 def index(service: ServiceDep, family: str | None = None) -> dict[str, Any]:
     """Every size, built or not, with its measures."""
-    names = service.library.names()
+    names = service.volumes.names()
     wanted = [family] if family is not None else list(names)
     found = [m for one in wanted for m in service.catalog.members(one)]
     found.sort(key=lambda member: (member.parameters, member.family))
@@ -36,7 +36,7 @@ async def download(
     size: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """The whole model as one tar; its record as JSON, or its page, where that is asked for."""
-    found = await run_in_threadpool(service.library.find, size, family)
+    found = await run_in_threadpool(service.volumes.find, size, family)
     elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, "")
     if elsewhere is not None:
         return elsewhere
@@ -46,10 +46,10 @@ async def download(
 
         return await run_in_threadpool(member_page, member, request, service)
     if _wants_json(request):
-        names = await run_in_threadpool(service.library.names)
+        names = await run_in_threadpool(service.volumes.names)
         record = service.redact(member_json(member, names[member.family]))
         return JSONResponse(record, headers=VARY)
-    volume = await run_in_threadpool(service.library.open, member)
+    volume = await run_in_threadpool(service.volumes.open, member)
     name = volume.repo_id.rsplit("/", 1)[-1]
     # curl reads the plain name, browsers the other one (RFC 6266).
     plain, full = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII), quote(name)
@@ -65,12 +65,12 @@ async def one_file(
     size: str, file: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """One file of the model."""
-    found = await run_in_threadpool(service.library.find, size, family)
+    found = await run_in_threadpool(service.volumes.find, size, family)
     rest = f"/{quote(file)}"
     elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, rest)
     if elsewhere is not None:
         return elsewhere
-    volume = await run_in_threadpool(service.library.open, found[0])
+    volume = await run_in_threadpool(service.volumes.open, found[0])
     return await serve(request, volume.file(file), etag=volume.etag(file))
 
 
@@ -79,7 +79,7 @@ def _elsewhere(
 ) -> Response | None:
     """300 with the choices where several families have the size; 307 from a budget to a size."""
     if len(found) > 1:
-        names = service.library.names()
+        names = service.volumes.names()
         choices = [member_json(member, names[member.family]) for member in found]
         return JSONResponse({"choices": service.redact(choices)}, 300, VARY)
     member = found[0]

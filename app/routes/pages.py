@@ -27,7 +27,7 @@ _templates.env.filters["figure"] = lambda value, digits=2: (
 def home(request: Request, service: ServiceDep) -> Response:
     """Families and sizes, built and possible, with live state."""
     event = service.catalog.last_event()
-    names = service.library.names()
+    names = service.volumes.names()
     families = [_family(service, id_, name) for id_, name in names.items()]
     families.reverse()
     return _page(request, service, "home.html", event, families=families)
@@ -37,14 +37,14 @@ def family_page(id_: str, request: Request, service: Service) -> Response:
     """One family: its student, its ladder, what was asked of it."""
     event = service.catalog.last_event()
     family = service.catalog.family(id_)
-    name = service.library.names()[family.id]
+    name = service.volumes.names()[family.id]
     return _page(request, service, "family.html", event, family=_family(service, id_, name))
 
 
 def member_page(member: Member, request: Request, service: Service) -> Response:
     """One size: how to have it, and what was measured."""
     event = service.catalog.last_event()
-    name = service.library.names()[member.family]
+    name = service.volumes.names()[member.family]
     return _page(
         request,
         service,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from boomerang.bytefile import ByteFile
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.content import content_commit, sha256_of
+from boomerang.distill.texts import Texts
 from boomerang.errors import NotReady, SourceChanged
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
@@ -102,15 +103,37 @@ def folder_commit(catalog: "Catalog", checkpoint: Checkpoint) -> str:
 
 def check_unchanged(catalog: "Catalog", student: Student, pair: Pair) -> None:
     """Raise SourceChanged where a local folder is no longer what the family was planned from."""
-    local = [(student.teacher_source, student.teacher_commit, pair.teacher.checkpoint)]
-    if student.origin is Origin.FOLDER:
-        local.append((student.location, student.revision_commit or "", pair.student.checkpoint))
-    for folder, commit, checkpoint in local:
-        if folder is not None and commit and folder_commit(catalog, checkpoint) != commit:
+    if student.teacher_source is not None:
+        check_folder(catalog, student.teacher_commit, pair.teacher.checkpoint)
+    if student.origin is Origin.FOLDER and student.revision_commit:
+        check_folder(catalog, student.revision_commit, pair.student.checkpoint)
+
+
+def check_folder(catalog: "Catalog", commit: str, checkpoint: Checkpoint) -> None:
+    """Raise SourceChanged where a local checkpoint's content is no longer that commit."""
+    if folder_commit(catalog, checkpoint) != commit:
+        raise SourceChanged(
+            f"The folder of {checkpoint.name} holds other files than the family was made from.",
+            value=checkpoint.name,
+            fix="Put those files back, or POST /families again for a family of the new ones.",
+        )
+
+
+def check_trained_on(catalog: "Catalog", settings: Settings, student: Student) -> None:
+    """Raise SourceChanged where teacher or text are not those that the student's key names.
+
+    A student is cached for ever under its key, so it is not trained on anything else.
+    """
+    if student.teacher_source is not None:
+        checkpoint = teacher_checkpoint(settings, student)
+        check_folder(catalog, student.teacher_commit, checkpoint)
+    if student.data is not None and student.data_digest is not None:
+        texts = Texts.open(student.data)
+        if texts.digest != student.data_digest:
             raise SourceChanged(
-                f"The folder of {checkpoint.name} holds other files than the family was made from.",
-                value=checkpoint.name,
-                fix="Put those files back, or POST /families again for a family of the new ones.",
+                f"The text {texts.name} is not the one that was asked for.",
+                value=texts.name,
+                fix="Put it back, or POST /families again for a student of the new one.",
             )
 
 

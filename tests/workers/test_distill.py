@@ -4,6 +4,7 @@ import os
 import signal
 import time
 
+from boomerang.distill.texts import Texts
 from boomerang.service.jobs import Distill
 from boomerang.service.records import Fact, NewWant, StudentState
 from tests.workers.conftest import Backend, alive, wait_for
@@ -123,3 +124,28 @@ def test_a_duplicate_and_a_message_that_was_lost(backend: Backend) -> None:
     backend.ask("quick", key="b" * 32)
     backend.catalog.expect_resend()
     wait_for(lambda: backend.catalog.student("b" * 32).state is StudentState.READY)
+
+
+def test_a_teacher_that_changed_since_the_request_is_not_distilled(backend: Backend) -> None:
+    made = backend.ask("quick")
+    with (backend.models / "teacher" / "config.json").open("a") as config:
+        config.write("\n")
+    backend.worker()
+    wait_for(lambda: backend.catalog.student(KEY).state.over)
+    state, reason = backend.states()[-1]
+    assert (state, backend.trainers()) == ("failed", [])
+    assert "holds other files" in str(reason)
+    assert not backend.settings.student_folder(made.student.key).exists()
+
+
+def test_a_text_that_changed_since_the_request_is_not_trained_on(backend: Backend) -> None:
+    text = backend.models / "text.jsonl"
+    text.write_text('{"text": "one"}\n')
+    digest = Texts.open(text).digest
+    text.write_text('{"text": "another"}\n')
+    backend.ask("quick", data=str(text), data_digest=digest)
+    backend.worker()
+    wait_for(lambda: backend.catalog.student(KEY).state.over)
+    state, reason = backend.states()[-1]
+    assert (state, backend.trainers()) == ("failed", [])
+    assert "text.jsonl" in str(reason)

@@ -69,7 +69,7 @@ class Volume:
         return self.files[name]
 
 
-class Library:
+class Volumes:
     """Finds members and opens their files. Safe to use from many threads."""
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
