@@ -12,7 +12,7 @@ from typing import Any
 
 from app.schemas import FamilyRequest
 from boomerang import hub
-from boomerang.architectures import dissect
+from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import last_to_first
 from boomerang.content import refuse_without_derivatives

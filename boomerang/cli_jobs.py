@@ -35,7 +35,7 @@ def distill(
     What was trained is kept beside `out` until the student is whole, so that the same command
     goes on after an interruption. Raises BadRecipe, TrainingFailed, or as `find`.
     """
-    from boomerang.architectures import dissect
+    from boomerang.anatomy import dissect
     from boomerang.distill.recipe import Recipe, student_key
     from boomerang.distill.texts import Texts
 

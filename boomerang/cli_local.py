@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boomerang.architectures import dissect
+from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Composition
 from boomerang.content import content_commit

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from boomerang.architectures import Anatomy, Part, Role, dissect, equal_bytes
+from boomerang.anatomy import Anatomy, dissect, equal_bytes
+from boomerang.architectures import Part, Role
 from boomerang.checkpoint import Checkpoint, Tensor
 from boomerang.composition import Side
 from boomerang.errors import StudentMismatch

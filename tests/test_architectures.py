@@ -11,7 +11,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from boomerang.architectures import ARCHITECTURES, Part, Role, dissect
+from boomerang.anatomy import dissect
+from boomerang.architectures import ARCHITECTURES, Part, Role
 from boomerang.checkpoint import SINGLE, Checkpoint
 from boomerang.composition import Composition
 from boomerang.errors import (

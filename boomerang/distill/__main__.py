@@ -11,7 +11,7 @@ from typing import Any
 
 from transformers.utils import logging
 
-from boomerang.architectures import dissect
+from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
 from boomerang.distill.data import Stream, Tokeniser, cached_stream

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.initialization import no_init_weights
 
-from boomerang.architectures import dissect
+from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Choice, Composition
 from boomerang.errors import TrainingFailed

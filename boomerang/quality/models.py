@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
-from boomerang.architectures import ARCHITECTURES, dissect
+from boomerang.anatomy import dissect
+from boomerang.architectures import ARCHITECTURES
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Choice, Composition, Side
 from boomerang.errors import StudentMismatch, UnsupportedArchitecture
