@@ -12,8 +12,9 @@ from typing import Any
 from boomerang.cli_local import Model, find
 from boomerang.cli_show import Bar
 from boomerang.errors import BadComposition, BadRecipe, BoomerangError, TrainingFailed
+from boomerang.patch_order import parse_order
 
-ORDERS = ("auto", "last", "first", "klpatch")
+ORDERS = ("auto", "last", "first", "klpatch", "best")
 
 
 class JobFailed(BoomerangError):
@@ -167,17 +168,17 @@ def _last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "it said nothing."
 
 
-def _order(order: str) -> str | list[int]:
+def _order(order: str) -> str | list[int] | list[str]:
     if order in ORDERS:
         return order
-    try:
-        return [int(part) for part in order.split(",")]
-    except ValueError:
+    found = parse_order(order)
+    if found is None:
         raise BadComposition(
             f"{order!r} is no patch order.",
             value=order,
             fix=f"Use {', '.join(ORDERS)}, or the long student layers separated by commas.",
-        ) from None
+        )
+    return [*found]
 
 
 def _remove(run: Path) -> None:

@@ -22,6 +22,7 @@ from boomerang.errors import (
 from boomerang.ladder import Budget, Ladder, Member
 from boomerang.layermap import LayerMap
 from boomerang.pair import Pair
+from boomerang.patch_order import PatchOrder, members_of
 from boomerang.service.orders import named_order
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def pair_of(teacher: Model, student: Model | None, recipe: str | None = None) ->
     return Pair.planned(teacher.checkpoint, layermap, frozen=chosen.freezes(anatomy.tied))
 
 
-def order_of(pair: Pair, order: str) -> tuple[int, ...]:
+def order_of(pair: Pair, order: str) -> PatchOrder:
     """A patch order that needs no measuring. Raises BadComposition for one that does."""
     found = named_order(pair.layermap, order)
     if found is None:
@@ -165,13 +166,14 @@ def choose(
     if size is not None:
         member = ladder.resolve(size)
         return Assembled(model, pair, ladder, member.composition, member, member.k)
-    if patch is None or not 0 <= patch <= len(patch_order):
+    compositions = members_of(pair.layermap, patch_order)
+    if patch is None or not 0 <= patch < len(compositions):
         raise BadComposition(
             f"{patch} blocks cannot be patched.",
             value=patch,
-            fix=f"Give a number from 0 (the student) to {len(patch_order)} (the teacher).",
+            fix=f"Give a number from 0 (the student) to {len(compositions) - 1} (the teacher).",
         )
-    composition = Composition.patched(pair.layermap, patch_order[:patch])
+    composition = compositions[patch]
     named = next((m for m in ladder.members if m.k == patch), None)
     return Assembled(model, pair, ladder, composition, named, patch)
 

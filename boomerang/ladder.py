@@ -12,8 +12,9 @@ from typing import Any
 from boomerang.architectures import Part, Role
 from boomerang.checkpoint import ITEM_BYTES
 from boomerang.composition import Composition
-from boomerang.errors import BadBudget, BadComposition, BudgetOutOfRange, SizeNotFound
+from boomerang.errors import BadBudget, BudgetOutOfRange, SizeNotFound
 from boomerang.pair import Pair
+from boomerang.patch_order import members_of
 from boomerang.stitch import is_tied
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
@@ -94,23 +95,14 @@ class Ladder:
     members: tuple[Member, ...]
 
     @classmethod
-    def of(cls, pair: Pair, patch_order: Sequence[int]) -> "Ladder":
-        """One member for each prefix of `patch_order` (a permutation of the long layers).
+    def of(cls, pair: Pair, patch_order: Sequence[int] | Sequence[str]) -> "Ladder":
+        """Every member of `patch_order`, which is nested or free (patch_order.py).
 
         Members that are not smaller than the teacher, as untied ones can be, are left out.
-        Raises BadComposition for an order that is no permutation of the long student layers.
+        Raises BadComposition for an order that is neither.
         """
-        map_ = pair.layermap
-        if sorted(patch_order) != list(map_.long):
-            raise BadComposition(
-                f"{list(patch_order)} is no order of the student layers {list(map_.long)}.",
-                value=list(patch_order),
-                fix="Name each long student layer once.",
-            )
-        members = [
-            _member(pair, k, Composition.patched(map_, patch_order[:k]))
-            for k in range(len(patch_order) + 1)
-        ]
+        compositions = members_of(pair.layermap, patch_order)
+        members = [_member(pair, k, member) for k, member in enumerate(compositions)]
         teacher = members[-1]
         offered = [m for m in members[:-1] if m.parameters < teacher.parameters]
         offered.sort(key=lambda member: (member.parameters, member.k))

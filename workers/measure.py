@@ -7,6 +7,7 @@ from typing import Any
 
 from boomerang.errors import BoomerangError
 from boomerang.pair import Pair
+from boomerang.patch_order import PatchOrder
 from boomerang.service import shelf
 from boomerang.service.leases import LostLease
 from boomerang.service.orders import named_order
@@ -92,10 +93,10 @@ class _Measuring:
         return "measured"
 
     def _measured_order(self) -> str:
-        return "klpatch" if self.family.order == "klpatch" else "auto"
+        return self.family.order if self.family.order in ("klpatch", "best") else "auto"
 
     def _settle_order(
-        self, chosen: str, order: tuple[int, ...], calibration: dict[str, Any] | None = None
+        self, chosen: str, order: PatchOrder, calibration: dict[str, Any] | None = None
     ) -> None:
         members = shelf.ladder_members(self.pair, order, self.family.commit, self.family.student)
         self.catalog.set_members(
@@ -125,7 +126,7 @@ class _Measuring:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "order" and not self.measured:
-            order = tuple(int(j) for j in event["patch_order"])
+            order = tuple(event["patch_order"])
             self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
         elif event["event"] == "member" and event["k"] in self.measured:
             names = ("perplexity", "kl", "naive_perplexity", "naive_kl")

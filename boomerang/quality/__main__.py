@@ -5,6 +5,7 @@ event, 143 when told to stop.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,11 +17,12 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.distill.data import Stream, Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Split, Texts
-from boomerang.errors import BadComposition, BadRecipe, BoomerangError, TrainingFailed
+from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.pair import Pair
+from boomerang.patch_order import PatchOrder
 from boomerang.quality.measure import ladder_members, measure, naive_counterpart
 from boomerang.quality.models import Couple, compute_dtype, couple, device, load
-from boomerang.quality.order import Chosen, choose, ladder_kls
+from boomerang.quality.order import SECONDS, Chosen, choose, given
 
 
 class Job(BaseModel):
@@ -31,7 +33,8 @@ class Job(BaseModel):
     teacher: Path
     student: Path
     data: Path
-    order: Literal["auto", "last", "first", "klpatch"] | tuple[int, ...] = "auto"
+    order: Literal["auto", "last", "first", "klpatch", "best"] | PatchOrder = "auto"
+    search_seconds: Annotated[float, Field(ge=0)] = SECONDS
     sequence_length: Annotated[int, Field(ge=2)] = 256
     calibration_tokens: Annotated[int, Field(ge=1)] = 16384
     heldout_tokens: Annotated[int, Field(ge=1)] = 65536
@@ -93,17 +96,17 @@ def run(job: Job, report: Reporter) -> None:
         load(job.student, dtype=compute_dtype(where), where=where),
         pair.layermap,
     )
-    chosen = _order(job, both, calibration)
+    chosen = _order(job, both, calibration, report.check)
     report(
         "order",
         order=chosen.name,
-        patch_order=list(chosen.order),
+        patch_order=[*chosen.order],
         calibration_kl={name: [*map(_short, kls)] for name, kls in chosen.calibration_kl.items()},
     )
     report.check()
     members = list(ladder_members(both, chosen.order))
     beside = [naive_counterpart(member) for member in members] if job.naive else []
-    measured = measure(both, heldout, [*members, *beside])
+    measured = measure(both, heldout, [*members, *beside], report.check)
     naive = measured[len(members) :]
     for k, (member, quality) in enumerate(zip(members, measured[: len(members)], strict=True)):
         report(
@@ -119,17 +122,10 @@ def run(job: Job, report: Reporter) -> None:
     report("done")
 
 
-def _order(job: Job, both: Couple, windows: Tensor) -> Chosen:
+def _order(job: Job, both: Couple, windows: Tensor, tick: Callable[[], None]) -> Chosen:
     if isinstance(job.order, str):
-        return choose(both, windows, job.order)
-    if sorted(job.order) != list(both.layermap.long):
-        raise BadComposition(
-            f"{list(job.order)} is no order of patching.",
-            value=list(job.order),
-            fix=f"Name each of {list(both.layermap.long)} once.",
-        )
-    kls = ladder_kls(both, windows, job.order)
-    return Chosen("given", job.order, {"given": kls})
+        return choose(both, windows, job.order, seconds=job.search_seconds, tick=tick)
+    return given(both, windows, job.order)
 
 
 def _short(value: float) -> float | None:

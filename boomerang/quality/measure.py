@@ -1,14 +1,18 @@
-"""Perplexity and KL to the teacher, for any number of members in one pass over the text."""
+"""Perplexity and KL to the teacher, for any number of members in one pass over the text.
+
+What members have in common is computed once: the teacher's own states serve every member that
+begins as the teacher does, and members that begin alike are walked one after another.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from boomerang.composition import Choice, Composition, Side
-from boomerang.distill.losses import divergence
+from boomerang.patch_order import members_of
 from boomerang.quality.models import Context, Couple
 
 LOGITS = 2**26
@@ -19,78 +23,160 @@ LOGITS = 2**26
 class Quality:
     """How good a member is: `perplexity` (exp of mean nats per token), `kl` in nats per token.
 
-    `kl` is KL(teacher ‖ member), averaged over every token of the text.
+    `kl` is KL(teacher ‖ member), averaged over every token of the text; `windows` has the mean of
+    each window, so that two members can be compared pair by pair.
     """
 
     perplexity: float
     kl: float
+    windows: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
 
 @torch.no_grad()
-def measure(couple: Couple, windows: Tensor, compositions: Sequence[Composition]) -> list[Quality]:
+def measure(
+    couple: Couple,
+    windows: Tensor,
+    compositions: Sequence[Composition],
+    tick: Callable[[], None] = lambda: None,
+) -> list[Quality]:
     """Measure members over windows (W, T + 1) of token ids, in the order in which they are given.
 
-    Each window predicts T tokens. The teacher's logits are computed once for each batch, and
-    members that begin alike share the hidden states of what they have in common.
+    Each window predicts T tokens. `tick` is called after every member of every batch.
     """
     where = couple.teacher.device
     unique = {c.code: c for c in compositions}
-    # Sorted, members with a common beginning stand together, and one stack of states serves all.
-    ordered = sorted(unique.values(), key=lambda c: (c.embeddings, c.choices))
-    sums = {code: torch.zeros(2, dtype=torch.float64, device=where) for code in unique}
+    ordered = list(unique.values())
+    sums: dict[str, list[Tensor]] = {code: [] for code in unique}
     for ids in torch.split(windows, _batch(couple, windows.shape[1] - 1)):
         here = ids.to(where)
-        _measure_batch(couple, here[:, :-1], here[:, 1:].flatten(), ordered, sums)
-    tokens = windows.shape[0] * (windows.shape[1] - 1)
-    found = {code: (total / tokens).tolist() for code, total in sums.items()}
-    return [
-        Quality(perplexity=_exp(found[c.code][0]), kl=_divergence(found[c.code][1]))
-        for c in compositions
-    ]
+        for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], ordered):
+            sums[code].append(found)
+            tick()
+    tokens = windows.shape[1] - 1
+    each = {code: torch.cat(parts).cpu() / tokens for code, parts in sums.items()}
+    return [_quality(each[c.code]) for c in compositions]
+
+
+def _quality(windows: Tensor) -> Quality:
+    """From the mean cross-entropy and KL of each window: (W, 2)."""
+    ce, kl = windows.mean(0).tolist()
+    perplexity = math.exp(ce) if ce < 700 else math.inf
+    # Rounding may leave a little below zero; a member that gives NaN must never look the best.
+    return Quality(
+        perplexity=math.inf if math.isnan(ce) else perplexity,
+        kl=math.inf if math.isnan(kl) else max(0.0, kl),
+        windows=tuple(windows[:, 1].tolist()),
+    )
 
 
 def _measure_batch(
-    couple: Couple,
-    inputs: Tensor,
-    labels: Tensor,
-    ordered: Sequence[Composition],
-    sums: dict[str, Tensor],
-) -> None:
-    blocks = [Choice.BLOCK] * len(couple.layermap.kept)
-    target = couple.logits(Composition.of(couple.layermap, blocks), inputs).flatten(0, 1)
+    couple: Couple, inputs: Tensor, labels: Tensor, members: Sequence[Composition]
+) -> Iterator[tuple[str, Tensor]]:
+    """Each member's code, and its cross-entropy and KL summed over each window: (B, 2)."""
     walk = SharedWalk(couple, inputs)
-    for composition in ordered:
+    target = _Target(couple.teacher.head(couple.teacher.norm(walk.teacher[-1])), labels)
+    teacher = whole_teacher(couple)
+    for composition in walk.arranged(members):
         hidden = couple.side(composition.norm).norm(walk.last(composition))
-        logits = couple.side(composition.head).head(hidden).flatten(0, 1)
-        size = max(1, LOGITS // 4 // logits.shape[-1])
-        chunks = zip(*(torch.split(part, size) for part in (logits, target, labels)), strict=True)
-        for member, teacher, next_tokens in chunks:
-            ce, kl = divergence(member, teacher, next_tokens)
-            sums[composition.code] += torch.stack([ce, kl])
+        head = couple.side(composition.head).head
+        found = target.itself if composition == teacher else target.compare(hidden, head)
+        yield composition.code, found
+
+
+def whole_teacher(couple: Couple) -> Composition:
+    """The member that is the teacher itself."""
+    return Composition.of(couple.layermap, [Choice.BLOCK] * len(couple.layermap.kept))
+
+
+class _Target:
+    """The teacher's distribution over a batch; the logits given are (B, T, vocabulary).
+
+    With z the member's logits and p the teacher's distribution, cross-entropy is
+    lse(z) − z[label] and KL is lse(z) − Σ p·z − H(p): one pass over z for each member.
+    """
+
+    def __init__(self, logits: Tensor, labels: Tensor) -> None:
+        self.shape, self.labels = labels.shape, labels.flatten()
+        logs = logits.flatten(0, 1).float().log_softmax(-1)
+        ce = -logs.gather(-1, self.labels[:, None])[:, 0]
+        self.p = logs.exp()
+        self.entropy = -(self.p * logs).sum(-1).double()
+        self.itself = self._by_window(ce.double(), torch.zeros_like(self.entropy))
+
+    def compare(self, hidden: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
+        """Sums over each window for normed hidden states (B, T, width) under a head: (B, 2)."""
+        ces, kls = [], []
+        flat = hidden.flatten(0, 1)
+        size = max(1, LOGITS // 4 // self.p.shape[-1])
+        for at in range(0, len(flat), size):
+            part = slice(at, at + size)
+            z = head(flat[part]).float()
+            lse = z.logsumexp(-1).double()
+            ces.append(lse - z.gather(-1, self.labels[part, None])[:, 0])
+            # p sums to one, so a shift of z changes nothing, and keeps the product small.
+            z -= lse[:, None].float()
+            kls.append(-torch.einsum("nv,nv->n", self.p[part], z).double() - self.entropy[part])
+        return self._by_window(torch.cat(ces), torch.cat(kls))
+
+    def _by_window(self, ce: Tensor, kl: Tensor) -> Tensor:
+        return torch.stack([ce.view(self.shape).sum(-1), kl.view(self.shape).sum(-1)], dim=-1)
 
 
 class SharedWalk:
-    """The hidden states of one member after another over ids (B, T), keeping the common start."""
+    """The hidden states of one member after another over ids (B, T), keeping the common start.
+
+    `teacher` has the teacher's embeddings and its states after each block, so that no member
+    computes them again.
+    """
 
     def __init__(self, couple: Couple, ids: Tensor) -> None:
         self.couple, self.ids = couple, ids
-        self._side: Side | None = None
+        self.shared = _same_embeddings(couple)
+        embedded = couple.teacher.embed(ids)
+        self._contexts = {Side.TEACHER: couple.teacher.context(embedded)}
+        whole = whole_teacher(couple)
+        walked = couple.walk(whole, embedded, self._contexts[Side.TEACHER])
+        self.teacher: list[Tensor] = [embedded, *walked]
+        self._side = Side.TEACHER
         self._choices: tuple[Choice, ...] = ()
-        self._states: list[Tensor] = []
-        self._context: Context | None = None
+        self._states: list[Tensor] = [embedded]
+
+    def arranged(self, compositions: Sequence[Composition]) -> list[Composition]:
+        """The members in an order in which those with a common beginning stand together."""
+        return sorted(compositions, key=lambda c: (self._embeddings(c), c.choices))
 
     def last(self, composition: Composition) -> Tensor:
         """The member's hidden states (B, T, width) after its last layer."""
-        if composition.embeddings is not self._side or self._context is None:
-            model = self.couple.side(composition.embeddings)
-            self._states = [model.embed(self.ids)]
-            self._context = model.context(self._states[0])
-            self._side, self._choices = composition.embeddings, ()
-        common = _common(self._choices, composition.choices)
+        side = self._embeddings(composition)
+        common = _common(self._choices, composition.choices) if side is self._side else -1
+        lead = _common((Choice.BLOCK,) * len(composition.choices), composition.choices)
+        if side is Side.TEACHER and lead >= common:
+            self._states, common = self.teacher[: lead + 1], lead
+        elif common < 0:
+            self._states, common = [self.couple.side(side).embed(self.ids)], 0
         del self._states[common + 1 :]
-        self._states += self.couple.walk(composition, self._states[-1], self._context, common)
-        self._choices = composition.choices
+        context = self._context(side)
+        self._states += self.couple.walk(composition, self._states[-1], context, common)
+        self._side, self._choices = side, composition.choices
         return self._states[-1]
+
+    def _context(self, side: Side) -> Context:
+        if side not in self._contexts:
+            self._contexts[side] = self.couple.side(side).context(self._states[0])
+        return self._contexts[side]
+
+    def _embeddings(self, composition: Composition) -> Side:
+        return Side.TEACHER if self.shared else composition.embeddings
+
+
+def _same_embeddings(couple: Couple) -> bool:
+    """Whether both sides embed alike, as they do where embeddings were frozen."""
+    pairs = zip(couple.teacher.embeddings, couple.student.embeddings, strict=True)
+    return all(
+        torch.equal(a, b)
+        for one, other in pairs
+        for a, b in zip(one.parameters(), other.parameters(), strict=True)
+    )
 
 
 def naive_counterpart(composition: Composition) -> Composition:
@@ -102,10 +188,9 @@ def naive_counterpart(composition: Composition) -> Composition:
     return Composition.of(composition.layermap, choices)
 
 
-def ladder_members(couple: Couple, order: Sequence[int]) -> Iterator[Composition]:
+def ladder_members(couple: Couple, order: Sequence[int] | Sequence[str]) -> Iterator[Composition]:
     """The members of a patch order, from k = 0 (the student) to k = K (the teacher)."""
-    for k in range(len(order) + 1):
-        yield Composition.patched(couple.layermap, order[:k])
+    yield from members_of(couple.layermap, order)
 
 
 def _common(a: Sequence[Choice], b: Sequence[Choice]) -> int:
@@ -116,12 +201,3 @@ def _common(a: Sequence[Choice], b: Sequence[Choice]) -> int:
 def _batch(couple: Couple, length: int) -> int:
     vocabulary = int(couple.teacher.model.lm_head.weight.shape[0])
     return min(16, max(1, LOGITS // (vocabulary * length)))
-
-
-def _exp(nats: float) -> float:
-    return math.exp(nats) if nats < 700 else math.inf
-
-
-def _divergence(kl: float) -> float:
-    # Rounding may leave a little below zero; a member that gives NaN must never look the best.
-    return math.inf if math.isnan(kl) else max(0.0, kl)

@@ -1,4 +1,7 @@
-"""In which order to patch: fixed, or greedily by KL to the teacher (KLPatch, arXiv 2607.08170)."""
+"""In which order to patch: fixed, greedily by KL to the teacher (KLPatch), or each size by itself.
+
+KLPatch: arXiv 2607.08170.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,57 +9,90 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from boomerang.composition import Composition, first_to_last, last_to_first
-from boomerang.quality.measure import ladder_members, measure
+from boomerang.patch_order import PatchOrder, members_of
 from boomerang.quality.models import Couple
+from boomerang.quality.search import Judge, search
 
-Order = tuple[int, ...]
-"""Long student layers in the order in which they are patched."""
+NESTED = ("last", "first", "klpatch")
+MEASURED = (*NESTED, "best")
+SECONDS = 60.0
+"""How long `best` may search before the sizes that are left keep the best of the other orders."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """An order, its name, and the calibration KL of every order that was tried.
 
-    `calibration_kl` has one value for each k from 0 to K, in nats per token.
+    `calibration_kl` has one value for each member from the student to the teacher, in nats per
+    token.
     """
 
     name: str
-    order: Order
+    order: PatchOrder
     calibration_kl: Mapping[str, tuple[float, ...]]
 
 
-def klpatch(couple: Couple, windows: Tensor) -> Order:
-    """At each size patch the remaining layer that gives the lowest KL over windows (W, T + 1).
+def klpatch(judge: Judge) -> tuple[int, ...]:
+    """At each size patch the remaining layer that gives the lowest KL over the judge's text.
 
     About K²/2 members are measured. Of equals the later layer is taken.
     """
+    layermap = judge.couple.layermap
     order: list[int] = []
-    remaining = list(last_to_first(couple.layermap))
+    remaining = list(last_to_first(layermap))
     while len(remaining) > 1:
-        tried = [Composition.patched(couple.layermap, [*order, j]) for j in remaining]
-        kls = [quality.kl for quality in measure(couple, windows, tried)]
+        tried = [Composition.patched(layermap, [*order, j]) for j in remaining]
+        found = judge(tried)
+        kls = [found[member].kl for member in tried]
         order.append(remaining.pop(kls.index(min(kls))))
     return (*order, *remaining)
 
 
-def choose(couple: Couple, windows: Tensor, wanted: str) -> Chosen:
-    """The order `wanted`; `auto` is the one of the three with the lowest mean KL between the ends.
+def choose(
+    couple: Couple,
+    windows: Tensor,
+    wanted: str,
+    *,
+    seconds: float = SECONDS,
+    tick: Callable[[], None] = lambda: None,
+) -> Chosen:
+    """The order `wanted` by its KL over windows (W, T + 1).
 
-    Of equals the simpler is taken: `last`, then `first`, then `klpatch`.
+    `auto` is the one of all with the lowest mean KL between the ends; of equals the simpler is
+    taken: `last`, then `first`, then `klpatch`, then `best`.
     """
-    makers: dict[str, Callable[[], Order]] = {
-        "last": lambda: last_to_first(couple.layermap),
-        "first": lambda: first_to_last(couple.layermap),
-        "klpatch": lambda: klpatch(couple, windows),
+    judge = Judge(couple, windows, tick)
+    layermap = couple.layermap
+    makers: dict[str, Callable[[], tuple[int, ...]]] = {
+        "last": lambda: last_to_first(layermap),
+        "first": lambda: first_to_last(layermap),
+        "klpatch": lambda: klpatch(judge),
     }
-    names = list(makers) if wanted == "auto" else [wanted]
-    orders = {name: makers[name]() for name in names}
-    kls = {name: ladder_kls(couple, windows, order) for name, order in orders.items()}
-    best = min(names, key=lambda name: sum(kls[name][1:-1]))
+    names = NESTED if wanted in ("auto", "best") else (wanted,)
+    orders: dict[str, PatchOrder] = {name: makers[name]() for name in names}
+    ladders = {name: members_of(layermap, order) for name, order in orders.items()}
+    if wanted in ("auto", "best"):
+        found = search(judge, ladders, seconds)
+        orders["best"] = tuple("".join(member.choices) for member in found)
+        ladders["best"] = found
+    kls = {name: _kls(judge, ladder) for name, ladder in ladders.items()}
+    tried = [wanted] if wanted in kls else list(kls)
+    best = min(tried, key=lambda name: mean_inner(kls[name]))
     return Chosen(best, orders[best], kls)
 
 
-def ladder_kls(couple: Couple, windows: Tensor, order: Order) -> tuple[float, ...]:
-    """KL to the teacher of each member of an order, k = 0 to K."""
-    members = list(ladder_members(couple, order))
-    return tuple(quality.kl for quality in measure(couple, windows, members))
+def given(couple: Couple, windows: Tensor, order: PatchOrder) -> Chosen:
+    """An order that was asked for in full. Raises BadComposition where it is none."""
+    ladder = members_of(couple.layermap, order)
+    return Chosen("given", order, {"given": _kls(Judge(couple, windows), ladder)})
+
+
+def mean_inner(kls: tuple[float, ...]) -> float:
+    """The mean KL of the members between student and teacher; 0 where there are none."""
+    inner = kls[1:-1]
+    return sum(inner) / len(inner) if inner else 0.0
+
+
+def _kls(judge: Judge, ladder: list[Composition]) -> tuple[float, ...]:
+    found = judge(ladder)
+    return tuple(found[member].kl for member in ladder)

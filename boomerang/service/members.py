@@ -55,7 +55,7 @@ class MemberStore(Store):
         family: str,
         members: Sequence[NewMember],
         *,
-        patch_order: Sequence[int],
+        patch_order: Sequence[int] | Sequence[str],
         chosen: str,
         calibration_kl: dict[str, Any] | None = None,
         lease: Lease | None = None,

@@ -89,7 +89,7 @@ class FamilyRow(Base):
     gated: Mapped[bool]
     private: Mapped[bool]
     published_repo: Mapped[str | None]
-    patch_order: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    patch_order: Mapped[list[int | str] | None] = mapped_column(JSON(none_as_null=True))
     chosen: Mapped[str | None]
     measuring: Mapped[str] = mapped_column(index=True)
     measuring_reason: Mapped[str | None]

@@ -3,6 +3,7 @@
 from boomerang.composition import Choice, Composition, Side, first_to_last, last_to_first
 from boomerang.errors import BadComposition
 from boomerang.layermap import LayerMap
+from boomerang.patch_order import PatchOrder, parse_order
 
 
 def composition_of(layermap: LayerMap, code: str) -> Composition:
@@ -17,10 +18,11 @@ def composition_of(layermap: LayerMap, code: str) -> Composition:
         ) from None
 
 
-def named_order(layermap: LayerMap, order: str) -> tuple[int, ...] | None:
+def named_order(layermap: LayerMap, order: str) -> PatchOrder | None:
     """The patch order behind a name; None for one that only measuring can find.
 
-    Explicit orders are the long student layers separated by commas. Raises BadComposition.
+    An order in full is `5,3,1` (long student layers) or `sss,sbs,bbb` (every member's choices).
+    Raises BadComposition.
     """
     if order == "last":
         return last_to_first(layermap)
@@ -28,11 +30,11 @@ def named_order(layermap: LayerMap, order: str) -> tuple[int, ...] | None:
         return first_to_last(layermap)
     if order in ("auto", "best", "klpatch"):
         return None
-    try:
-        return tuple(int(part) for part in order.split(","))
-    except ValueError:
+    found = parse_order(order)
+    if found is None:
         raise BadComposition(
             f"{order!r} is no patch order.",
             value=order,
-            fix=f"Use last, first, klpatch, auto, or {list(layermap.long)} in some order.",
-        ) from None
+            fix=f"Use last, first, klpatch, best, auto, or {list(layermap.long)} in some order.",
+        )
+    return found

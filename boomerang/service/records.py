@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from boomerang.patch_order import PatchOrder
+
 Next = Literal["distill", "measure", "settle"]
 """The job that must be sent after a change: distil, measure, or settle what was asked for."""
 
@@ -134,7 +136,7 @@ class Family:
     gated: bool
     private: bool
     published_repo: str | None
-    patch_order: tuple[int, ...] | None
+    patch_order: PatchOrder | None
     chosen: str | None
     measuring: Fact
     measuring_reason: str | None

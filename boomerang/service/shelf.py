@@ -138,7 +138,7 @@ def check_trained_on(catalog: "Catalog", settings: Settings, student: Student) -
 
 
 def ladder_members(
-    pair: Pair, patch_order: Sequence[int], commit: str, key: str
+    pair: Pair, patch_order: Sequence[int] | Sequence[str], commit: str, key: str
 ) -> tuple[NewMember, ...]:
     """The members of a family as the catalog keeps them, for one patch order."""
     return tuple(

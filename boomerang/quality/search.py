@@ -1,0 +1,166 @@
+"""The best member at every depth, each found by itself (order `best`).
+
+The members of a teacher and a student are paths through an acyclic graph: block by block the
+student's layer, the teacher's block, or the teacher's first layer alone (arXiv 2607.08170 has the
+first two; the third is docs/method.md's). KL to the teacher is no sum over edges, so the search is
+a beam over depths with changes of single blocks, judged by measuring.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from boomerang.composition import Choice, Composition
+from boomerang.quality.measure import Quality, measure
+from boomerang.quality.models import Couple
+
+WIDTH = 4
+"""Members kept at each depth, and measured on all of the text."""
+SCREEN = 8
+"""The part of the text, one in so many windows, on which all others are looked at first."""
+ROUNDS = 3
+"""How often the best at a depth are changed in single blocks before the next depth."""
+
+
+@dataclass
+class Judge:
+    """Measures compositions over windows (W, T + 1), each once; `measured` counts full measures."""
+
+    couple: Couple
+    windows: Tensor
+    tick: Callable[[], None] = lambda: None
+    _known: dict[tuple[str, bool], Quality] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> int:
+        """How many members were measured on all of the text."""
+        return sum(whole for _, whole in self._known)
+
+    def __call__(
+        self, members: Iterable[Composition], *, whole: bool = True
+    ) -> dict[Composition, Quality]:
+        """The quality of each, on all of the text or on the screen alone."""
+        unique = list(dict.fromkeys(members))
+        new = [member for member in unique if (member.code, whole) not in self._known]
+        windows = self.windows if whole else self.windows[::SCREEN]
+        for member, quality in zip(
+            new, measure(self.couple, windows, new, self.tick) if new else (), strict=True
+        ):
+            self._known[member.code, whole] = quality
+        return {member: self._known[member.code, whole] for member in unique}
+
+    def best(self, members: Iterable[Composition], count: int) -> list[Composition]:
+        """The `count` of lowest KL: screened first, then measured on all of the text."""
+        screened = self(members, whole=False)
+        some = sorted(screened, key=lambda member: screened[member].kl)[: 2 * count]
+        found = self(some)
+        return sorted(found, key=lambda member: found[member].kl)[:count]
+
+
+def search(
+    judge: Judge, seeds: Mapping[str, Sequence[Composition]], seconds: float
+) -> list[Composition]:
+    """One member for each depth of the seeds, from the student to the teacher.
+
+    `seeds` are the ladders already known, the simplest first; a depth's answer is never worse
+    than theirs on the text. After `seconds` the rest of the depths keep the best seed.
+    """
+    deadline = time.monotonic() + seconds
+    known = _by_depth(member for ladder in seeds.values() for member in ladder)
+    depths = sorted(known)
+    beam: list[Composition] = list(known[depths[0]])
+    chosen = [beam[0]]
+    for depth in depths[1:-1]:
+        judge(known[depth])
+        if time.monotonic() < deadline:
+            beam = _beam(judge, beam, known[depth], depth, deadline)
+        chosen.append(_simplest(judge, known[depth], beam, depth))
+    return [*chosen, known[depths[-1]][0]]
+
+
+def _beam(
+    judge: Judge,
+    below: Sequence[Composition],
+    seeds: Sequence[Composition],
+    depth: int,
+    deadline: float,
+) -> list[Composition]:
+    """The best of a depth: patches of those below, the seeds, then changes of single blocks."""
+    patched = [m for member in below for m in _patches(member) if len(m.layers) <= depth]
+    # Blocks of more than two layers step over depths: those still below wait for the next one.
+    waiting = [member for member in [*below, *patched] if len(member.layers) < depth]
+    here = [member for member in patched if len(member.layers) == depth]
+    beam = judge.best([*here, *seeds], WIDTH)
+    for _ in range(ROUNDS):
+        if time.monotonic() >= deadline:
+            break
+        again = judge.best([*beam, *(m for member in beam for m in _changes(member))], WIDTH)
+        if again == beam:
+            break
+        beam = again
+    return beam if all(len(b) <= 2 for b in beam[0].layermap.blocks) else [*beam, *waiting]
+
+
+def _simplest(
+    judge: Judge, seeds: Sequence[Composition], beam: Sequence[Composition], depth: int
+) -> Composition:
+    """The best of a depth; a seed that is not clearly worse goes before what the search found.
+
+    Clearly: by more than the standard error of the mean difference over the windows. On little
+    text a search finds what fits that text, and a simple order holds elsewhere.
+    """
+    qualities = judge([*seeds, *(member for member in beam if len(member.layers) == depth)])
+    seed = min(seeds, key=lambda member: qualities[member].kl)
+    best = min(qualities, key=lambda member: qualities[member].kl)
+    gains = [a - b for a, b in zip(qualities[seed].windows, qualities[best].windows, strict=True)]
+    return best if _mean(gains) > _standard_error(gains) else seed
+
+
+def _patches(member: Composition) -> Iterator[Composition]:
+    """The members with one block more of the teacher's."""
+    for j in member.layermap.long:
+        if member.choices[j] is not Choice.BLOCK:
+            yield _with(member, {j: Choice.BLOCK})
+
+
+def _changes(member: Composition) -> Iterator[Composition]:
+    """Members of the same depth that differ in one block, or in where one block is patched."""
+    blocks, choices = member.layermap.blocks, member.choices
+    for j, choice in enumerate(choices):
+        if choice is not Choice.STUDENT and (choice is Choice.FIRST or len(blocks[j]) == 1):
+            yield _with(member, {j: Choice.STUDENT})
+        if choice is Choice.STUDENT:
+            yield _with(member, {j: Choice.FIRST})
+    for i in member.layermap.long:
+        for j in member.layermap.long:
+            same = len(blocks[i]) == len(blocks[j])
+            if same and choices[i] is Choice.BLOCK and choices[j] is not Choice.BLOCK:
+                for instead in (Choice.STUDENT, Choice.FIRST):
+                    yield _with(member, {i: instead, j: Choice.BLOCK})
+
+
+def _with(member: Composition, changed: Mapping[int, Choice]) -> Composition:
+    choices = [changed.get(j, choice) for j, choice in enumerate(member.choices)]
+    return Composition.of(member.layermap, choices)
+
+
+def _by_depth(members: Iterable[Composition]) -> dict[int, list[Composition]]:
+    found: dict[int, list[Composition]] = {}
+    for member in dict.fromkeys(members):
+        found.setdefault(len(member.layers), []).append(member)
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return 0.0
+    mean = _mean(values)
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return math.sqrt(variance / len(values))

@@ -1,0 +1,117 @@
+"""The search for the best member at each depth, against trying every composition there is."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from boomerang.composition import Choice, Composition
+from boomerang.errors import BadComposition
+from boomerang.layermap import LayerMap
+from boomerang.patch_order import members_of, parse_order, show_order
+from boomerang.quality import search as searching
+from boomerang.quality.measure import measure
+from boomerang.quality.models import Causal, Couple, couple
+from boomerang.quality.order import NESTED, choose
+from boomerang.quality.search import Judge, search
+from tests.models import VOCABULARY, model
+
+WINDOWS = torch.randint(VOCABULARY, (24, 13), generator=torch.Generator().manual_seed(5))
+MAP = LayerMap((0, 2, 4, 6), 8)
+
+
+@pytest.fixture(scope="module")
+def both() -> Couple:
+    """A student whose layers are the teacher's with noise, each with another amount of it."""
+    parts = Causal(model("llama", 1)), Causal(model("llama", 1, num_hidden_layers=4))
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for j, noise in enumerate((0.02, 0.3, 0.01, 0.1)):
+            parts[1].layers[j].load_state_dict(parts[0].layers[2 * j].state_dict())
+            for p in parts[1].layers[j].parameters():
+                p.add_(noise * torch.randn(p.shape, generator=generator))
+        for to, of in zip(parts[1].ends, parts[0].ends, strict=True):
+            to.load_state_dict(of.state_dict())
+    return couple(*parts, MAP)
+
+
+def every(both: Couple) -> dict[int, dict[str, float]]:
+    """KL of every composition, by depth and choices."""
+    members = [Composition.of(MAP, choices) for choices in product("sbf", repeat=4)]
+    found: dict[int, dict[str, float]] = {}
+    for member, quality in zip(members, measure(both, WINDOWS, members), strict=True):
+        found.setdefault(len(member.layers), {})["".join(member.choices)] = quality.kl
+    return found
+
+
+def test_the_search_finds_what_trying_everything_finds(both: Couple) -> None:
+    chosen = choose(both, WINDOWS, "best")
+    exhaustive = every(both)
+    assert [len(Composition.of(MAP, str(code)).layers) for code in chosen.order] == [4, 5, 6, 7, 8]
+    for kl, code in zip(chosen.calibration_kl["best"][1:-1], chosen.order[1:-1], strict=True):
+        depth = len(Composition.of(MAP, str(code)).layers)
+        # A simpler order may stand where it is not clearly worse.
+        assert kl <= min(exhaustive[depth].values()) * 1.1
+
+
+def test_no_size_is_worse_than_in_another_order(both: Couple) -> None:
+    chosen = choose(both, WINDOWS, "auto")
+    assert chosen.name == "best"
+    kls = chosen.calibration_kl
+    for k in range(5):
+        simple = min(kls[name][k] for name in NESTED)
+        assert kls["best"][k] <= simple
+    assert sum(kls["best"]) < min(sum(kls[name]) for name in NESTED)
+    assert Choice.FIRST.value in "".join(map(str, chosen.order))
+
+
+def test_out_of_time_the_best_of_the_known_orders_stands(both: Couple) -> None:
+    ladders = {"last": members_of(MAP, (3, 2, 1, 0)), "first": members_of(MAP, (0, 1, 2, 3))}
+    judge = Judge(both, WINDOWS)
+    found = search(judge, ladders, seconds=0)
+    assert judge.measured == 6
+    for k, member in enumerate(found):
+        assert member in (ladders["last"][k], ladders["first"][k])
+
+
+def test_a_gain_within_its_own_noise_is_not_taken(
+    both: Couple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ladder = {"last": members_of(MAP, (3, 2, 1, 0))}
+    assert search(Judge(both, WINDOWS), ladder, 60) != ladder["last"]
+    monkeypatch.setattr(searching, "_standard_error", lambda gains: float("inf"))
+    assert search(Judge(both, WINDOWS), ladder, 60) == ladder["last"]
+
+
+def test_blocks_of_many_layers_give_steps_of_their_own_depth() -> None:
+    layermap = LayerMap((0, 3, 5), 6)
+    parts = (
+        Causal(model("llama", 1, num_hidden_layers=6)),
+        Causal(model("llama", 2, num_hidden_layers=3)),
+    )
+    chosen = choose(couple(*parts, layermap), WINDOWS[:8], "best")
+    depths = [len(Composition.of(layermap, str(code)).layers) for code in chosen.order]
+    assert depths == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("text", ["3,2,1,0", "ssss,ssfb,bbbb"])
+def test_orders_are_read_as_they_are_shown(text: str) -> None:
+    order = parse_order(text)
+    assert order is not None
+    assert show_order(order) == text
+    assert len(members_of(MAP, order)) == {"3": 5, "s": 3}[text[0]]
+
+
+@pytest.mark.parametrize(
+    "text", ["1,2,3", "0,1,2,2", "ssss,bbbb,bbbs", "ssss,ssbs,sbss,bbbb", "sssb,bbbb", "sss,bbb"]
+)
+def test_what_is_no_order_is_refused(text: str) -> None:
+    order = parse_order(text)
+    assert order is not None
+    with pytest.raises(BadComposition):
+        members_of(MAP, order)
+
+
+@pytest.mark.parametrize("text", ["", "best", "1,s", "-1,2", "ssxs,bbbb"])
+def test_what_cannot_be_read_as_an_order(text: str) -> None:
+    assert parse_order(text) is None
