@@ -19,6 +19,7 @@ class PublishTo(BaseModel):
     namespace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
     private: bool = True
     collection: str | None = Field(default=None, max_length=200)
+    force: bool = Field(default=False, description="also members that did not pass the gates")
 
 
 class FamilyRequest(BaseModel):

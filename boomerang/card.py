@@ -22,7 +22,8 @@ class Size:
     """One size of the family and what was measured of it; None is what was not measured.
 
     `kl` is KL(teacher ‖ member) in nats a token; `naive_*` belong to the teacher's own layers at
-    the same depth, without distillation. `repo_id` is where it is published.
+    the same depth, without distillation. `repo_id` is where it is published,
+    `flags` are the reasons for which it is not offered as good.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Size:
     naive_perplexity: float | None = None
     naive_kl: float | None = None
     repo_id: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def card(facts: Facts) -> str:
     front = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True, width=1000)
     sections = [
         _opening(facts),
+        _flags(facts.size),
         _layers(facts),
         _family(facts),
         _recipe(facts),
@@ -154,6 +157,10 @@ def _opening(facts: Facts) -> str:
         f"Method: [Boomerang Distillation Enables Zero-Shot Model Size Interpolation]"
         f"(https://arxiv.org/abs/{PAPER})."
     )
+
+
+def _flags(size: Size) -> str:
+    return "\n".join(f"> **This size did not pass its checks.** {flag}" for flag in size.flags)
 
 
 def _layers(facts: Facts) -> str:

@@ -89,7 +89,9 @@ def measure(
     teacher: Teacher,
     student: Student,
     text: Text,
-    order: Annotated[str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")] = "auto",
+    order: Annotated[
+        str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
@@ -147,7 +149,9 @@ def request(
     data: Annotated[str | None, typer.Option(help="Text, by the service's name for it.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Name of a recipe.")] = None,
     student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
-    order: Annotated[str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")] = "auto",
+    order: Annotated[
+        str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
+    ] = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
     wait: Wait = False,
     url: Url = LOCAL,

@@ -153,10 +153,19 @@ def measures_view(found: Mapping[str, Any]) -> Any:
             str(m["k"]),
             str(m["layers"]),
             *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
+            " ".join(m["flags"]),
         )
         for m in found["members"]
     ]
-    columns = ("k", "layers", "perplexity", "KL", "naive perplexity", "naive KL")
+    columns = (
+        "k",
+        "layers",
+        "perplexity",
+        "KL",
+        "naive perplexity",
+        "naive KL",
+        "not good because",
+    )
     order = ",".join(str(j) for j in found["patch_order"])
     return Group(f"order {found['order']} ({order})", table(columns, rows))
 

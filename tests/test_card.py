@@ -144,3 +144,11 @@ def test_the_hub_accepts_it(hub: LocalHub, facts: Facts) -> None:
     assert hub.lines() == ["POST /api/validate-yaml"]
     front = card(facts).split("---\n")[1]
     assert yaml.safe_load(front) == metadata(facts)
+
+
+def test_a_size_that_did_not_pass_says_so_at_once() -> None:
+    flagged = replace(SIZES[1], flags=("A dip: its KL is 0.25, below it 0.2.",))
+    text = card(replace(MEMBER, size=flagged))
+    assert "> **This size did not pass its checks.** A dip: its KL is 0.25" in text
+    assert text.index("did not pass") < text.index("## Which layers")
+    assert "did not pass" not in card(MEMBER)

@@ -129,7 +129,7 @@ class _Measuring:
             order = tuple(event["patch_order"])
             self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
         elif event["event"] == "member" and event["k"] in self.measured:
-            names = ("perplexity", "kl", "naive_perplexity", "naive_kl")
+            names = ("perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags")
             values = {name: event.get(name) for name in names}
             self.catalog.set_fact(
                 self.family.id,

@@ -3,7 +3,7 @@
 import logging
 
 from boomerang.content import refuse_without_derivatives
-from boomerang.errors import BoomerangError
+from boomerang.errors import BoomerangError, Unusable
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact
 from workers.context import Context
@@ -22,9 +22,13 @@ def publish(
     *,
     private: bool = True,
     collection: str | None = None,
+    force: bool = False,
     want: int | None = None,
 ) -> str:
-    """Push a member to a repo of the Hub; return what was done, in a word."""
+    """Push a member to a repo of the Hub; return what was done, in a word.
+
+    A member that did not pass its gates (boomerang.quality.gates) is pushed only with `force`.
+    """
     from boomerang import hub
 
     family = context.catalog.family(family_id)
@@ -36,6 +40,12 @@ def publish(
         say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
         try:
             refuse_without_derivatives(family.teacher, family.license)
+            if member.flags and not force:
+                raise Unusable(
+                    f"{member.size} did not pass: {' '.join(member.flags)}",
+                    value=member.size,
+                    fix="Choose another size, or ask for it with force.",
+                )
             pushed = hub.publish(
                 repo,
                 member_files(context, family, member, repo),

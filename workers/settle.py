@@ -89,6 +89,7 @@ def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
         repo=repo_of(context, family, member, want),
         private=bool(want.options.get("private", True)),
         collection=want.options.get("collection"),
+        force=bool(want.options.get("force", False)),
         want=want.id,
     )
 

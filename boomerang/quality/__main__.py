@@ -5,7 +5,8 @@ event, 143 when told to stop.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,13 +15,16 @@ from torch import Tensor
 from transformers.utils import logging
 
 from boomerang.checkpoint import Checkpoint
+from boomerang.composition import Composition
 from boomerang.distill.data import Stream, Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Split, Texts
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
-from boomerang.quality.measure import ladder_members, measure, naive_counterpart
+from boomerang.quality.gates import Measured, flags
+from boomerang.quality.generation import Writer
+from boomerang.quality.measure import Quality, ladder_members, measure, naive_counterpart
 from boomerang.quality.models import Couple, compute_dtype, couple, device, load
 from boomerang.quality.order import SECONDS, Chosen, choose, given
 
@@ -80,7 +84,7 @@ def run(job: Job, report: Reporter) -> None:
     """
     files = Checkpoint.open(job.teacher)
     pair = Pair.of(files, Checkpoint.open(job.student), verify=False)
-    context = files.config.get("max_position_embeddings", files.config.get("n_positions"))
+    context = pair.teacher.config.get("max_position_embeddings") or files.config.get("n_positions")
     length = min(job.sequence_length, context or job.sequence_length)
     vocabulary = pair.teacher.head_tensor.shape[0]
     tokeniser, texts = Tokeniser(job.teacher, vocabulary), Texts.open(job.data)
@@ -108,6 +112,7 @@ def run(job: Job, report: Reporter) -> None:
     beside = [naive_counterpart(member) for member in members] if job.naive else []
     measured = measure(both, heldout, [*members, *beside], report.check)
     naive = measured[len(members) :]
+    checked = _checked(both, heldout, tokeniser.end, members, measured, report)
     for k, (member, quality) in enumerate(zip(members, measured[: len(members)], strict=True)):
         report(
             "member",
@@ -118,8 +123,38 @@ def run(job: Job, report: Reporter) -> None:
             kl=_short(quality.kl),
             naive_perplexity=_short(naive[k].perplexity) if naive else None,
             naive_kl=_short(naive[k].kl) if naive else None,
+            generation=checked[k].generation,
+            flags=checked[k].flags,
         )
     report("done")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a member writes, by name of the figure, and why it is not offered as good."""
+
+    generation: dict[str, float]
+    flags: tuple[str, ...]
+
+
+def _checked(
+    both: Couple,
+    heldout: Tensor,
+    end: int,
+    members: Sequence[Composition],
+    measured: Sequence[Quality],
+    report: Reporter,
+) -> list[Checked]:
+    writer = Writer.over(both, heldout, end)
+    ladder = [
+        Measured(len(member.layers), quality, writer.check(member, report.check))
+        for member, quality in zip(members, measured, strict=False)
+    ]
+    return [
+        Checked({name: round(value, 4) for name, value in asdict(said).items()}, why)
+        for said, why in zip((m.continuation for m in ladder), flags(ladder), strict=True)
+        if said is not None
+    ]
 
 
 def _order(job: Job, both: Couple, windows: Tensor, tick: Callable[[], None]) -> Chosen:

@@ -49,4 +49,5 @@ def _size(member: Member) -> Size:
         naive_perplexity=member.naive_perplexity,
         naive_kl=member.naive_kl,
         repo_id=member.repo,
+        flags=tuple(member.flags or ()),
     )

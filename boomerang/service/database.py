@@ -22,6 +22,7 @@ from sqlalchemy import (
     make_url,
     select,
     text,
+    update,
 )
 from sqlalchemy.orm import Session
 
@@ -30,6 +31,10 @@ from boomerang.service.models import SCHEMA_VERSION, Base, EventRow, SchemaRow
 
 _WRITERS = 0x626F6F6D
 """Key of the advisory lock that PostgreSQL writers take."""
+
+
+_LATER = {1: ("members", ("generation", "flags"))}
+"""Columns that a schema lacks: JSON, none of which may not be null."""
 
 
 class Database:
@@ -61,6 +66,8 @@ class Database:
             version = connection.execute(select(SchemaRow.version)).scalar()
             if version is None:
                 connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
+            elif version in _LATER:
+                _migrate(connection, version)
             elif version != SCHEMA_VERSION:
                 raise BadRequest(
                     f"The catalog has schema {version}; this program needs {SCHEMA_VERSION}.",
@@ -119,6 +126,15 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+def _migrate(connection: Connection, version: int) -> None:
+    """Bring older tables to the present shape, one version after another."""
+    for older in range(version, SCHEMA_VERSION):
+        table, columns = _LATER[older]
+        for column in columns:
+            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} JSON"))
+    connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
 
 def _engine(url: str) -> Engine:

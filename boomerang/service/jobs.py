@@ -66,6 +66,7 @@ class Publish(Job):
     repo: str
     private: bool = True
     collection: str | None = None
+    force: bool = False
     want: int | None = None
 
 

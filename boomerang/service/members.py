@@ -19,7 +19,8 @@ from boomerang.service.store import (
 
 FactName = Literal["built", "measured", "published"]
 
-_VALUES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "repo", "commit"})
+_MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
+_VALUES = _MEASURES | {"repo", "commit"}
 _INHERITED = ("built", "built_reason", "measured", "measured_reason", *sorted(_VALUES))
 _PUBLISHED = ("published", "published_reason")
 
@@ -95,7 +96,8 @@ class MemberStore(Store):
     ) -> Member:
         """Change one fact about a member, with the values that come with it, and its event.
 
-        Values: perplexity, kl, naive_perplexity, naive_kl (measured), repo, commit (published).
+        Values: perplexity, kl, naive_perplexity, naive_kl, generation, flags (measured), repo,
+        commit (published).
         Raises FamilyNotFound, SizeNotFound, LostLease.
         """
         with self.db.write() as session:

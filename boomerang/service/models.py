@@ -6,7 +6,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import Float
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -126,6 +126,8 @@ class MemberRow(Base):
     kl: Mapped[float | None]
     naive_perplexity: Mapped[float | None]
     naive_kl: Mapped[float | None]
+    generation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    flags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     repo: Mapped[str | None]
     commit: Mapped[str | None]
     updated: Mapped[float]

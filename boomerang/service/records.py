@@ -172,6 +172,8 @@ class Member(NewMember):
     kl: float | None
     naive_perplexity: float | None
     naive_kl: float | None
+    generation: dict[str, float] | None
+    flags: tuple[str, ...] | None
     repo: str | None
     commit: str | None
     updated: float

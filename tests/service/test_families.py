@@ -162,6 +162,21 @@ def test_what_does_not_exist_is_refused(catalog: Catalog) -> None:
         catalog.student("nobody")
 
 
+def test_a_catalog_of_the_first_schema_is_brought_up_to_date(catalog: Catalog, url: str) -> None:
+    with catalog.db.write() as session:
+        session.execute(text("UPDATE schema_version SET version = 1"))
+        for column in ("generation", "flags"):
+            session.execute(text(f"ALTER TABLE members DROP COLUMN {column}"))
+    later = Catalog(url)
+    try:
+        made = later.create_family(new_family(), new_student(), rungs()).family
+        later.set_fact(made.id, 0, "measured", Fact.YES, flags=["A dip."])
+        assert later.member(made.id, 0).flags == ("A dip.",)
+    finally:
+        later.close()
+    Catalog(url).close()
+
+
 def test_another_schema_is_refused(catalog: Catalog, url: str) -> None:
     with catalog.db.write() as session:
         session.execute(text("UPDATE schema_version SET version = 999"))

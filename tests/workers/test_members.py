@@ -158,6 +158,24 @@ def test_a_licence_without_derivatives_is_not_published(
     assert "nd-4.0" in str(context.catalog.member(made.id, 0).published_reason)
 
 
+def test_a_member_that_did_not_pass_is_published_only_by_force(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pushed:
+        commit = "c" * 40
+
+    monkeypatch.setattr("boomerang.hub.publish", lambda *_, **__: Pushed)
+    made = family(context)
+    measure(context, made.id)
+    context.catalog.set_fact(
+        made.id, 1, "measured", Fact.YES, flags=["A dip: its KL is 0.45, below it 0.41."]
+    )
+    assert publish(context, made.id, 1, "me/x") == "failed"
+    assert "A dip: its KL is 0.45" in str(context.catalog.member(made.id, 1).published_reason)
+    assert publish(context, made.id, 1, "me/x", force=True) == "published"
+    assert publish(context, made.id, 0, "me/y") == "published"
+
+
 def test_what_a_request_means(context: Context) -> None:
     made = family(context)
     measure(context, made.id)
