@@ -74,7 +74,7 @@ def _measure_batch(
 ) -> Iterator[tuple[str, Tensor]]:
     """Each member's code, and its cross-entropy and KL summed over each window: (B, 2)."""
     walk = SharedWalk(couple, inputs)
-    target = _Target(couple.teacher.head(couple.teacher.norm(walk.teacher[-1])), labels)
+    target = Target(couple.teacher.head(couple.teacher.norm(walk.teacher[-1])), labels)
     teacher = whole_teacher(couple)
     for composition in walk.arranged(members):
         hidden = couple.side(composition.norm).norm(walk.last(composition))
@@ -88,7 +88,7 @@ def whole_teacher(couple: Couple) -> Composition:
     return Composition.of(couple.layermap, [Choice.BLOCK] * len(couple.layermap.kept))
 
 
-class _Target:
+class Target:
     """The teacher's distribution over a batch; the logits given are (B, T, vocabulary).
 
     With z the member's logits and p the teacher's distribution, cross-entropy is
