@@ -1,9 +1,10 @@
 """A checkpoint taken apart by roles, after it was checked that every part is there.
 
-What cannot be right is refused here with its reason: other architectures, quantised tensors,
-layers whose meaning depends on their index.
+What cannot be right is refused with its reason: by its config in `refusals.py`, by its tensors
+here.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,22 +12,28 @@ from typing import Any
 
 from boomerang.architectures import ARCHITECTURES, Architecture, Part, Role
 from boomerang.checkpoint import Checkpoint, Tensor
-from boomerang.errors import CorruptCheckpoint, RemoteCode, UnsupportedArchitecture
+from boomerang.encoders import ENCODERS, modern
+from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
+from boomerang.kinds import Kind, expert_layers, layer_kinds
+from boomerang.nested import text_only
+from boomerang.refusals import quantised, refuse_config
+
+SUPPORTED: Mapping[str, Architecture] = {**ARCHITECTURES, **ENCODERS}
+"""Every architecture that can be taken apart, by `model_type`."""
 
 COMPARED = 1 << 18
 """Bytes compared at a time: what differs mostly does so in the first."""
 
-_INDEX_COMPUTED = {
-    "scale_attn_by_inverse_layer_idx": "it scales attention by the layer's index",
-    "num_kv_shared_layers": "layers share keys and values across the stack",
-    "num_nextn_predict_layers": "it has multi-token-prediction layers",
-}
-"""Config values that give a layer a meaning by its index, which moving it would change."""
+_WEIGHTS = frozenset({"F64", "F32", "F16", "BF16"})
+_FUSED = re.compile(r"\.experts\.(gate_up_proj|down_proj)$")
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A checkpoint taken apart: its tensors by role, its depth, whether its head is tied."""
+    """A checkpoint taken apart: its tensors by role, its depth, whether its head is tied.
+
+    Of a model of text and images, `checkpoint` is the language model alone.
+    """
 
     checkpoint: Checkpoint
     architecture: Architecture
@@ -38,6 +45,11 @@ class Anatomy:
     def config(self) -> Mapping[str, Any]:
         """The checkpoint's config."""
         return self.checkpoint.config
+
+    @cached_property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kind of each layer."""
+        return layer_kinds(self.config, self.architecture, self.depth)
 
     @cached_property
     def _parts(self) -> Mapping[tuple[Part, int], list[tuple[Role, Tensor]]]:
@@ -62,11 +74,14 @@ class Anatomy:
 def dissect(checkpoint: Checkpoint) -> Anatomy:
     """Take a checkpoint apart by roles.
 
-    Raises UnsupportedArchitecture, RemoteCode, or CorruptCheckpoint where the tensors are not
-    those that the config promises.
+    Of a model of text and images the language model alone is taken. Raises
+    UnsupportedArchitecture, RemoteCode, or CorruptCheckpoint where the tensors are not those that
+    the config promises.
     """
+    checkpoint = modern(text_only(checkpoint))
     config = checkpoint.config
-    architecture = _architecture(checkpoint)
+    refuse_config(checkpoint.name, config, SUPPORTED)
+    architecture = SUPPORTED[config["model_type"]]
     depth = config.get(architecture.depth_key)
     # A layer has one tensor at least, so a greater depth is a lie, and too many to count.
     if type(depth) is not int or not 1 <= depth <= len(checkpoint.tensors):
@@ -86,9 +101,12 @@ def dissect(checkpoint: Checkpoint) -> Anatomy:
             )
         if role is not None:
             tensors[role] = tensor
+    _check_stored(checkpoint, architecture, tensors)
     tied = _settle_head(architecture, config, tensors)
-    _check_complete(checkpoint, architecture, tensors, depth, tied)
-    return Anatomy(checkpoint, architecture, tensors, depth, tied)
+    anatomy = Anatomy(checkpoint, architecture, tensors, depth, tied)
+    _check_complete(anatomy)
+    _check_embeddings(anatomy)
+    return anatomy
 
 
 def _settle_head(
@@ -125,71 +143,72 @@ def equal_bytes(a: Tensor, b: Tensor, *, every: int = COMPARED) -> bool:
     )
 
 
-def _architecture(checkpoint: Checkpoint) -> Architecture:
-    config, name = checkpoint.config, checkpoint.name
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
-        if config.get("auto_map"):
-            raise RemoteCode(
-                f"{name!r} ({model_type}) needs code from its repository, which is never run.",
-                value=model_type,
-                fix="Use a model that transformers supports natively.",
-            )
-        raise UnsupportedArchitecture(
-            f"{name!r} is of architecture {model_type!r}, which is not supported.",
-            value=model_type,
-            fix=f"Supported: {', '.join(sorted(ARCHITECTURES))}.",
-        )
-    if config.get("quantization_config"):
-        raise UnsupportedArchitecture(
-            f"{name!r} is quantised.",
-            value="quantization_config",
-            fix="Use the unquantised checkpoint; quantise the members afterwards.",
-        )
-    for key, why in _INDEX_COMPUTED.items():
-        if config.get(key):
-            raise UnsupportedArchitecture(
-                f"{name!r} has {key}={config[key]!r}: {why}, so layers cannot be moved.",
-                value=key,
-                fix="No family can be made of it.",
-            )
-    return ARCHITECTURES[model_type]
-
-
-def _check_complete(
-    checkpoint: Checkpoint,
-    architecture: Architecture,
-    tensors: Mapping[Role, Tensor],
-    depth: int,
-    tied: bool,
+def _check_stored(
+    checkpoint: Checkpoint, architecture: Architecture, tensors: Mapping[Role, Tensor]
 ) -> None:
-    """Every layer has what most layers have; the ends are there; nothing is left over."""
+    """Refuse what is stored in another way than the models that are trained and written here."""
+    for role, tensor in tensors.items():
+        if tensor.dtype not in _WEIGHTS:
+            raise quantised(checkpoint.name, f": {tensor.name} is stored as {tensor.dtype}")
+        if architecture.experts and not architecture.fused and _FUSED.search(role.suffix):
+            raise UnsupportedArchitecture(
+                f"{checkpoint.name!r} stores all experts of a layer as one tensor ({tensor.name}).",
+                value=tensor.name,
+                fix="Make the model of its config, load these weights into it, and call "
+                "save_pretrained: transformers 5 then writes each expert.",
+            )
+
+
+def _check_complete(anatomy: Anatomy) -> None:
+    """Every layer has what the first of its kind has; the ends are there; nothing is left over.
+
+    Layers with experts and those without have different tensors; kinds of attention have not.
+    """
+    architecture, tensors, depth = anatomy.architecture, anatomy.tensors, anatomy.depth
     by_layer: list[dict[str, tuple[int, ...]]] = [{} for _ in range(depth)]
     unexpected = [f"layer {i}" for i in sorted({r.layer for r in tensors if r.layer >= depth})]
     for role, tensor in tensors.items():
         if 0 <= role.layer < depth:
             by_layer[role.layer][role.suffix] = tensor.shape
-    expected = by_layer[0]
+    first: dict[bool, int] = {}
+    experts = expert_layers(anatomy.config, architecture, depth)
+    like = [first.setdefault(has, i) for i, has in enumerate(experts)]
     missing: list[str] = []
     for index, layer in enumerate(by_layer):
+        expected = by_layer[like[index]]
         for suffix in sorted(expected.keys() ^ layer.keys()):
             name = architecture.name(Role(Part.LAYER, index, suffix))
             (missing if suffix in expected else unexpected).append(name)
-    ends = [architecture.token_embeddings] + ([] if tied else [architecture.head])
+    ends = [architecture.token_embeddings] + ([] if anatomy.tied else [architecture.head])
     missing += [architecture.name(role) for role in ends if role not in tensors]
-    parts = {role.part for role in tensors}
-    missing += [architecture.prefix + architecture.norm + "weight"] * (Part.NORM not in parts)
-    if missing or unexpected or not expected:
+    norm = any(role.part is Part.NORM for role in tensors) or not architecture.norm_weights
+    missing += [architecture.prefix + architecture.norm + "weight"] * (not norm)
+    name = anatomy.checkpoint.name
+    if missing or unexpected or not all(by_layer):
         raise CorruptCheckpoint(
-            f"The tensors of {checkpoint.name!r} are not those of its config ({depth} layers): "
+            f"The tensors of {name!r} are not those of its config ({depth} layers): "
             f"missing {missing[:4]}, unexpected {unexpected[:4]}.",
-            value=checkpoint.name,
+            value=name,
             fix="Download or save the checkpoint again.",
         )
-    odd = [i for i, layer in enumerate(by_layer) if layer != expected]
+    odd = [i for i, layer in enumerate(by_layer) if layer != by_layer[like[i]]]
     if odd:
         raise UnsupportedArchitecture(
-            f"Layers 0 and {odd[0]} of {checkpoint.name!r} have tensors of different shapes.",
+            f"Layers {like[odd[0]]} and {odd[0]} of {name!r} have tensors of different shapes.",
             value=odd[0],
-            fix="Only models whose layers all have one shape are supported.",
+            fix="Only models whose layers of one kind all have one shape are supported.",
         )
+
+
+def _check_embeddings(anatomy: Anatomy) -> None:
+    """Width and vocabulary of the config, where it says them, are those of the embeddings."""
+    shape = anatomy.tensors[anatomy.architecture.token_embeddings].shape
+    for axis, key in enumerate(("vocab_size", anatomy.architecture.width_key)):
+        said = anatomy.config.get(key)
+        if said is not None and (len(shape) != 2 or said != shape[axis]):
+            raise CorruptCheckpoint(
+                f"The config of {anatomy.checkpoint.name!r} has {key}={said!r}, its embeddings "
+                f"have the shape {list(shape)}.",
+                value=said,
+                fix=f"Correct {key} in config.json, or download the checkpoint again.",
+            )

@@ -13,6 +13,17 @@ from enum import StrEnum
 from boomerang.errors import CorruptCheckpoint
 
 
+class Attention(StrEnum):
+    """How a config says which layers attend within a sliding window."""
+
+    FULL = "full"
+    """None does: a `layer_types` or a `sliding_window` in the config has no effect."""
+    WINDOW = "window"
+    """All do where the config has a `sliding_window`."""
+    LISTED = "listed"
+    """Those that `layer_types` names; what stands for a missing list is in `kinds.py`."""
+
+
 class Part(StrEnum):
     """The parts of a decoder."""
 
@@ -36,17 +47,29 @@ class Architecture:
     """How one family of architectures names its tensors, and what its config is called.
 
     `prefix` is the base model's attribute, which old files lack; `stored_heads` lists every name
-    a head has been stored under, the one to write first.
+    a head has been stored under, the one to write first. `experts` says that its feed-forward
+    layers are mixtures of experts; `fused` that all experts of a layer are one stored tensor;
+    `norm_weights` false that the final norm has none. `head_weight` is what the head's matrix is
+    called after the head's name, `head_tied` what else of the head a tied model does not store;
+    `masked` says that it is a masked language model (encoders.py).
     """
 
     causal_lm: str
+    attention: Attention = Attention.FULL
     prefix: str = "model."
     layers: str = "layers."
     embeddings: tuple[str, ...] = ("embed_tokens.",)
     norm: str = "norm."
     stored_heads: tuple[str, ...] = ("lm_head.",)
     depth_key: str = "num_hidden_layers"
+    width_key: str = "hidden_size"
     tied_by_default: bool = False
+    norm_weights: bool = True
+    experts: bool = False
+    fused: bool = False
+    head_weight: str = "weight"
+    head_tied: tuple[str, ...] = ()
+    masked: bool = False
     buffers: re.Pattern[str] = re.compile(r"rotary_emb\.inv_freq$")
 
     def role(self, name: str) -> Role | None:
@@ -66,7 +89,7 @@ class Architecture:
                 return Role(Part.LAYER, int(index), suffix)
         if bare.startswith(self.embeddings):
             return Role(Part.EMBEDDINGS, -1, bare)
-        if bare.startswith(self.norm):
+        if self.norm and bare.startswith(self.norm):
             return Role(Part.NORM, -1, bare.removeprefix(self.norm))
         raise CorruptCheckpoint(
             f"The tensor {name!r} has no place in {self.causal_lm}.",
@@ -94,21 +117,47 @@ class Architecture:
     @property
     def head(self) -> Role:
         """The head's matrix (vocabulary, width)."""
-        return Role(Part.HEAD, -1, "weight")
+        return Role(Part.HEAD, -1, self.head_weight)
+
+    @property
+    def tied_roles(self) -> tuple[Role, ...]:
+        """What of the head a tied model does not store."""
+        return (self.head, *(Role(Part.HEAD, -1, suffix) for suffix in self.head_tied))
 
 
-def _llama_shaped(causal_lm: str) -> Architecture:
-    return Architecture(causal_lm)
-
+FULL, WINDOW, LISTED = Attention.FULL, Attention.WINDOW, Attention.LISTED
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "llama": _llama_shaped("LlamaForCausalLM"),
-    "mistral": _llama_shaped("MistralForCausalLM"),
-    "qwen2": _llama_shaped("Qwen2ForCausalLM"),
-    "qwen3": _llama_shaped("Qwen3ForCausalLM"),
-    "olmo2": _llama_shaped("Olmo2ForCausalLM"),
-    "phi3": _llama_shaped("Phi3ForCausalLM"),
-    "granite": _llama_shaped("GraniteForCausalLM"),
+    "llama": Architecture("LlamaForCausalLM"),
+    "mistral": Architecture("MistralForCausalLM", WINDOW),
+    "ministral": Architecture("MinistralForCausalLM", LISTED),
+    "ministral3": Architecture("Ministral3ForCausalLM", WINDOW),
+    "qwen2": Architecture("Qwen2ForCausalLM", LISTED),
+    "qwen3": Architecture("Qwen3ForCausalLM", LISTED),
+    "olmo": Architecture("OlmoForCausalLM", norm_weights=False),
+    "olmo2": Architecture("Olmo2ForCausalLM"),
+    "olmo3": Architecture("Olmo3ForCausalLM", LISTED),
+    "phi3": Architecture("Phi3ForCausalLM", WINDOW),
+    "granite": Architecture("GraniteForCausalLM"),
+    "gemma": Architecture("GemmaForCausalLM", tied_by_default=True),
+    "gemma2": Architecture("Gemma2ForCausalLM", LISTED, tied_by_default=True),
+    "gemma3_text": Architecture("Gemma3ForCausalLM", LISTED, tied_by_default=True),
+    "smollm3": Architecture("SmolLM3ForCausalLM", LISTED, tied_by_default=True),
+    "starcoder2": Architecture("Starcoder2ForCausalLM", WINDOW, tied_by_default=True),
+    "stablelm": Architecture("StableLmForCausalLM"),
+    "cohere": Architecture("CohereForCausalLM", tied_by_default=True),
+    "cohere2": Architecture("Cohere2ForCausalLM", LISTED, tied_by_default=True),
+    "glm": Architecture("GlmForCausalLM"),
+    "glm4": Architecture("Glm4ForCausalLM"),
+    "exaone4": Architecture("Exaone4ForCausalLM", LISTED),
+    "hunyuan_v1_dense": Architecture("HunYuanDenseV1ForCausalLM"),
+    "seed_oss": Architecture("SeedOssForCausalLM"),
+    "phi": Architecture("PhiForCausalLM", norm="final_layernorm."),
+    "mixtral": Architecture("MixtralForCausalLM", WINDOW, experts=True),
+    "qwen2_moe": Architecture("Qwen2MoeForCausalLM", LISTED, experts=True),
+    "qwen3_moe": Architecture("Qwen3MoeForCausalLM", WINDOW, experts=True),
+    "olmoe": Architecture("OlmoeForCausalLM", experts=True),
+    "gpt_oss": Architecture("GptOssForCausalLM", LISTED, experts=True, fused=True),
     "gpt_neox": Architecture(
         "GPTNeoXForCausalLM",
         prefix="gpt_neox.",
@@ -124,8 +173,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         embeddings=("wte.", "wpe."),
         norm="ln_f.",
         depth_key="n_layer",
+        width_key="n_embd",
         tied_by_default=True,
         buffers=re.compile(r"\.attn\.(bias|masked_bias)$"),
     ),
 }
-"""By `model_type`. docs/method.md has the same list for people."""
+"""By `model_type`. docs/architectures.md has the same list for people."""

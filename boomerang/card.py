@@ -43,7 +43,7 @@ class Facts:
 
     `teacher` is a repo id, or the bare name of a local model. `student` is the student's repo id
     where it is published. `datasets` are ids on the Hub; `text` names, for people, the text on
-    which the sizes were measured.
+    which the sizes were measured. `masked` says that they are masked language models.
     """
 
     repo_id: str
@@ -62,6 +62,7 @@ class Facts:
     sizes: tuple[Size, ...] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
     text: str | None = None
+    masked: bool = False
 
     @property
     def is_student(self) -> bool:
@@ -85,7 +86,7 @@ def card(facts: Facts) -> str:
         _layers(facts),
         _family(facts),
         _recipe(facts),
-        snippets(facts.repo_id),
+        snippets(facts.repo_id, masked=facts.masked),
         _terms(facts),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(part for part in sections if part) + "\n"
@@ -98,7 +99,7 @@ def metadata(facts: Facts) -> dict[str, Any]:
     base = [origin for origin in origins if _on_the_hub(origin)]
     found: dict[str, Any] = {
         "library_name": "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": "fill-mask" if facts.masked else "text-generation",
         "license": facts.license,
         "license_name": facts.license_name,
         "license_link": facts.license_link,

@@ -44,7 +44,26 @@ ollama run {lower} "In the beginning"
 ```"""
 
 
-def snippets(repo_id: str) -> str:
-    """The section of a card for this repository."""
+MASKED = """\
+## Use
+
+While the repository is private, log in first (`hf auth login`).
+
+Transformers:
+
+```python
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{repo}")
+model = AutoModelForMaskedLM.from_pretrained("{repo}", dtype="auto").eval()
+inputs = tokenizer(f"In the {{tokenizer.mask_token}}.", return_tensors="pt")
+masked = inputs["input_ids"] == tokenizer.mask_token_id
+likeliest = model(**inputs).logits[masked].argmax(-1)
+print(tokenizer.decode(likeliest))
+```"""
+
+
+def snippets(repo_id: str, *, masked: bool = False) -> str:
+    """The section of a card for this repository, which may hold a masked language model."""
     name = repo_id.split("/")[-1]
-    return TEMPLATE.format(repo=repo_id, name=name, lower=name.lower())
+    return (MASKED if masked else TEMPLATE).format(repo=repo_id, name=name, lower=name.lower())

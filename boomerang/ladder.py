@@ -175,12 +175,12 @@ def _ends(pair: Pair, composition: Composition, tied: bool) -> tuple[int, int]:
     found = anatomy.part(Part.EMBEDDINGS) + pair.side(composition.norm).part(Part.NORM)
     parameters = sum(tensor.parameters for _, tensor in found)
     size = sum(tensor.parameters * ITEM_BYTES[pair.dtypes[role]] for role, tensor in found)
-    if not tied:
-        head = pair.side(composition.head)
-        counts = {head.architecture.head: head.head_tensor.parameters}
-        counts |= {role: tensor.parameters for role, tensor in head.part(Part.HEAD)}
-        parameters += sum(counts.values())
-        size += sum(count * ITEM_BYTES[pair.dtypes[role]] for role, count in counts.items())
+    head = pair.side(composition.head)
+    counts = {head.architecture.head: head.head_tensor.parameters}
+    counts |= {role: tensor.parameters for role, tensor in head.part(Part.HEAD)}
+    stored = counts.keys() - set(head.architecture.tied_roles if tied else ())
+    parameters += sum(counts[role] for role in stored)
+    size += sum(counts[role] * ITEM_BYTES[pair.dtypes[role]] for role in stored)
     return parameters, size
 
 

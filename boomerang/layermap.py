@@ -4,7 +4,8 @@ The teacher's layers fall into contiguous blocks, one for each student layer; th
 the *first* layer of each block (arXiv 2510.05064, section 3.1).
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from boomerang.errors import StudentMismatch
@@ -49,6 +50,31 @@ class LayerMap:
         return cls(tuple(kept), layers)
 
     @classmethod
+    def keeping_kinds(
+        cls, layers: int, kinds: Sequence[Hashable], first: int = 1, every: int = 2, last: int = 2
+    ) -> "LayerMap":
+        """The published map, with kept layers moved within their blocks where it loses a kind.
+
+        `kinds` has one value for each of the teacher's layers. Every kind must be kept, in the
+        teacher's proportion to less than one layer; the published map is returned where it does
+        that. Otherwise, from the first layer to the last, each block keeps its first layer of the
+        kind that is furthest behind its proportion so far: the order in which the teacher mixes
+        kinds is kept as well as blocks allow, and no layer leaves its block.
+
+        Raises StudentMismatch as `published`, and where `kinds` has another length.
+        """
+        map_ = cls.published(layers, first, every, last)
+        if len(kinds) != layers:
+            raise StudentMismatch(
+                f"{len(kinds)} kinds were given for {layers} layers.",
+                value=len(kinds),
+                fix="Give one kind for each of the teacher's layers.",
+            )
+        if _proportional(map_.kept, kinds):
+            return map_
+        return cls(tuple(_mixed(map_, kinds, fixed=first)), layers)
+
+    @classmethod
     def from_kept(cls, kept: Iterable[int], layers: int) -> "LayerMap":
         """The map of a student whose kept layers are known (`copied_teacher_layers`)."""
         return cls(tuple(sorted(int(index) for index in kept)), layers)
@@ -68,3 +94,36 @@ class LayerMap:
     def pruned(self) -> tuple[int, ...]:
         """The teacher layers that the student lacks (`pruned_teacher_layers`)."""
         return tuple(sorted(set(range(self.layers)) - set(self.kept)))
+
+
+def _proportional(kept: Sequence[int], kinds: Sequence[Hashable]) -> bool:
+    """Whether every kind is among the kept layers, as often as its share to less than one."""
+    have = Counter(kinds[index] for index in kept)
+    return all(
+        have[kind] and abs(have[kind] - len(kept) * count / len(kinds)) < 1
+        for kind, count in Counter(kinds).items()
+    )
+
+
+def _mixed(map_: LayerMap, kinds: Sequence[Hashable], fixed: int) -> list[int]:
+    """One layer of each block; the first `fixed` blocks keep their first one."""
+    total, have, kept = Counter(kinds), Counter[Hashable](), list[int]()
+
+    def behind(kind: Hashable) -> float:
+        return total[kind] * (len(kept) + 1) / len(kinds) - have[kind]
+
+    for j, block in enumerate(map_.blocks):
+        # Of equals, max takes the first: the layer that moves least.
+        index = block[0] if j < fixed else max(block, key=lambda i: behind(kinds[i]))
+        kept.append(index)
+        have[kinds[index]] += 1
+    for kind in total.keys() - have.keys():
+        # A kind too rare to fall behind by itself: where most such layers are still possible.
+        rooms = [(j, block) for j, block in enumerate(map_.blocks) if j >= fixed]
+        able = [(j, i) for j, block in rooms for i in block if kinds[i] == kind]
+        able = [(j, i) for j, i in able if have[kinds[kept[j]]] > 1]
+        if able:
+            j, index = able[len(able) // 2]
+            have[kinds[kept[j]]] -= 1
+            kept[j], have[kind] = index, 1
+    return kept

@@ -1,6 +1,6 @@
 """A teacher and a student that belong together: every member of a family is cut from a pair."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,9 @@ from boomerang.anatomy import Anatomy, dissect, equal_bytes
 from boomerang.architectures import Part, Role
 from boomerang.checkpoint import Checkpoint, Tensor
 from boomerang.composition import Side
+from boomerang.encoders import as_student, not_distilled
 from boomerang.errors import StudentMismatch
+from boomerang.kinds import first_difference, rope, trained_kinds
 from boomerang.layermap import LayerMap
 
 STUDENT_CONFIG = "student_config.json"
@@ -21,6 +23,17 @@ _SAME = (
     "embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling",
 )  # fmt: skip
 """Config values that no tensor's shape shows, and that a member's layers must agree on."""
+
+_KNOWN: Mapping[tuple[str, int, int], tuple[str, tuple[int, ...]]] = {
+    ("gpt2", 6, 12): ("DistilGPT2", (0, 2, 4, 7, 9, 11)),
+    ("bert", 6, 12): ("DistilBERT", (0, 2, 4, 7, 9, 11)),
+}
+"""Students that were published without a student_config.json, and the layers they keep.
+
+By the teacher's `model_type`, the student's and the teacher's depth. Any other student of these
+depths looks the same, so the map is proposed, never assumed. Source: the scripts that initialised
+them (huggingface/transformers-research-projects, distillation/scripts/extract*.py).
+"""
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,23 @@ class Pair:
     shared_embeddings: bool
 
     @classmethod
-    def of(cls, teacher: Checkpoint, student: Checkpoint, *, verify: bool = True) -> "Pair":
+    def of(
+        cls,
+        teacher: Checkpoint,
+        student: Checkpoint,
+        *,
+        kept: Sequence[int] | None = None,
+        verify: bool = True,
+    ) -> "Pair":
         """Pair two checkpoints; the layer map is read from the student's student_config.json.
 
-        With `verify` false the student's record is believed about frozen embeddings; otherwise
-        their bytes are compared. Raises StudentMismatch where depth, width, vocabulary or any
-        tensor's shape differ, or the student does not say which layers it keeps.
+        `kept` says which teacher layers a student keeps that has no such file. With `verify`
+        false the student's record is believed about frozen embeddings; otherwise their bytes are
+        compared. A DistilBERT beside a BERT becomes a BERT. Raises StudentMismatch where depth,
+        width, vocabulary, rotary settings, kinds of layers or any tensor's shape differ, or
+        nothing says which layers the student keeps.
         """
-        pair = cls(*_fitting(teacher, student), shared_embeddings=False)
+        pair = cls(*_fitting(teacher, student, kept), shared_embeddings=False)
         record = student.json(RECORD) or {}
         believed = bool(record.get("frozen_embeddings"))
         shared = pair._same_embeddings() if verify else believed
@@ -55,9 +77,12 @@ class Pair:
         """The pair a distillation will make, from the teacher's headers alone.
 
         The student's tensors are those it will be initialised with: the kept layers. Raises
-        StudentMismatch where the layer map is of another depth.
+        StudentMismatch where the layer map is of another depth, UnsupportedArchitecture for a
+        masked language model.
         """
         anatomy = dissect(teacher)
+        if anatomy.architecture.masked:
+            raise not_distilled(teacher.name)
         if layermap.layers != anatomy.depth:
             raise StudentMismatch(
                 f"A layer map of {layermap.layers} layers does not fit {teacher.name!r}, which "
@@ -73,7 +98,7 @@ class Pair:
             elif role.layer in position:
                 tensors[Role(Part.LAYER, position[role.layer], role.suffix)] = tensor
         depth = len(layermap.kept)
-        config = {**teacher.config, anatomy.architecture.depth_key: depth}
+        config = {**anatomy.config, anatomy.architecture.depth_key: depth}
         checkpoint = Checkpoint(f"{teacher.name} (student)", config, {}, {})
         student = Anatomy(checkpoint, anatomy.architecture, tensors, depth, anatomy.tied)
         return cls(anatomy, student, layermap, shared_embeddings=frozen)
@@ -102,23 +127,40 @@ class Pair:
         )
 
 
-def _fitting(teacher: Checkpoint, student: Checkpoint) -> tuple[Anatomy, Anatomy, LayerMap]:
-    of_teacher, of_student = dissect(teacher), dissect(student)
+def _fitting(
+    teacher: Checkpoint, student: Checkpoint, kept: Sequence[int] | None
+) -> tuple[Anatomy, Anatomy, LayerMap]:
+    of_teacher = dissect(teacher)
+    of_student = dissect(as_student(student, of_teacher.checkpoint))
     if of_teacher.architecture != of_student.architecture:
-        a, b = (side.config.get("model_type") for side in (student, teacher))
+        a, b = (side.config.get("model_type") for side in (of_student, of_teacher))
         raise _mismatch(student, teacher, "architecture", a, b)
     for key in _SAME:
-        a, b = student.config.get(key), teacher.config.get(key)
+        a, b = of_student.config.get(key), of_teacher.config.get(key)
         if a is not None and b is not None and a != b:
             raise _mismatch(student, teacher, key, a, b)
-    layermap = _read_layermap(student, of_teacher.depth)
+    different = first_difference(of_student.config, of_teacher.config)
+    if different is not None:
+        a, b = rope(of_student.config)[different], rope(of_teacher.config)[different]
+        raise _mismatch(student, teacher, different, a, b)
+    layermap = _read_layermap(student, kept, of_student.depth, of_teacher)
     if len(layermap.kept) != of_student.depth:
         raise StudentMismatch(
             f"{student.name!r} has {of_student.depth} layers and says that it keeps "
             f"{len(layermap.kept)}.",
             value=of_student.depth,
-            fix=f"Correct {STUDENT_CONFIG}.",
+            fix=f"Correct {STUDENT_CONFIG}."
+            if kept is None
+            else "Name one for each of its layers.",
         )
+    kinds = [of_teacher.kinds[index] for index in layermap.kept]
+    trained = trained_kinds(of_student.config, of_student.architecture, of_student.depth)
+    odd = next((j for j, kind in enumerate(trained) if kind != kinds[j]), None)
+    if odd is not None:
+        raise _mismatch(
+            student, teacher, f"kind of layer {odd} (kept from {layermap.kept[odd]})",
+            str(trained[odd]), str(kinds[odd]),
+        )  # fmt: skip
     for role, tensor in of_student.tensors.items():
         at = Role(role.part, layermap.kept[role.layer], role.suffix) if role.layer >= 0 else role
         if role == of_student.architecture.head and of_teacher.tied:
@@ -136,7 +178,7 @@ def _fitting(teacher: Checkpoint, student: Checkpoint) -> tuple[Anatomy, Anatomy
         (r.part, r.suffix) for r in of_student.tensors
     }
     if of_student.tied:
-        lacking -= {(Part.HEAD, "weight")}
+        lacking -= {(role.part, role.suffix) for role in of_student.architecture.tied_roles}
     if lacking:
         raise StudentMismatch(
             f"{student.name!r} lacks {sorted(suffix for _, suffix in lacking)[:4]}, which "
@@ -147,16 +189,28 @@ def _fitting(teacher: Checkpoint, student: Checkpoint) -> tuple[Anatomy, Anatomy
     return of_teacher, of_student, layermap
 
 
-def _read_layermap(student: Checkpoint, depth: int) -> LayerMap:
-    said = student.json(STUDENT_CONFIG)
-    kept = said.get("copied_teacher_layers") if said else None
-    if not isinstance(kept, list) or not all(type(layer) is int for layer in kept):
+def _read_layermap(
+    student: Checkpoint, given: Sequence[int] | None, depth: int, teacher: Anatomy
+) -> LayerMap:
+    kept = (student.json(STUDENT_CONFIG) or {}).get("copied_teacher_layers", given)
+    if not isinstance(kept, list | tuple) or not all(type(layer) is int for layer in kept):
+        known = _KNOWN.get((teacher.config["model_type"], depth, teacher.depth), ("", ()))
+        whose = f" (as {known[0]} does)" if known[0] else ""
+        example = ",".join(map(str, known[1])) or "0,2,…"
         raise StudentMismatch(
             f"{student.name!r} does not say which teacher layers it keeps.",
             value=student.name,
-            fix=f'Put {{"copied_teacher_layers": [0, 2, …]}} in its {STUDENT_CONFIG}.',
+            fix=f"Say which with --kept {example}{whose}, or put "
+            f'{{"copied_teacher_layers": [{example}]}} in its {STUDENT_CONFIG}.',
         )
-    return LayerMap.from_kept(kept, depth)
+    layermap = LayerMap.from_kept(kept, teacher.depth)
+    if given is not None and tuple(sorted(given)) != layermap.kept:
+        raise StudentMismatch(
+            f"{student.name!r} says that it keeps {list(layermap.kept)}, not {list(given)}.",
+            value=list(given),
+            fix=f"Leave the kept layers out, or correct its {STUDENT_CONFIG}.",
+        )
+    return layermap
 
 
 def _mismatch(

@@ -72,13 +72,12 @@ def _placed(pair: Pair, composition: Composition) -> Iterator[Placed]:
             yield Placed(architecture.name(Role(Part.LAYER, at, role.suffix)), tensor, dtype)
     for role, tensor in pair.side(composition.norm).part(Part.NORM):
         yield Placed(architecture.name(role), tensor, pair.dtypes[role])
-    if is_tied(pair, composition):
-        return
-    head = pair.side(composition.head)
-    dtype = pair.dtypes[architecture.head]
-    yield Placed(architecture.name(architecture.head), head.head_tensor, dtype)
+    head, tied = pair.side(composition.head), is_tied(pair, composition)
+    if not tied:
+        dtype = pair.dtypes[architecture.head]
+        yield Placed(architecture.name(architecture.head), head.head_tensor, dtype)
     for role, tensor in head.part(Part.HEAD):
-        if role != architecture.head:
+        if role not in (architecture.tied_roles if tied else (architecture.head,)):
             yield Placed(architecture.name(role), tensor, pair.dtypes[role])
 
 

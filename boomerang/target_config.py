@@ -1,10 +1,11 @@
 """The config of a member: the teacher's, with depth, tying and everything per layer in step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from boomerang.composition import Composition
 from boomerang.errors import UnsupportedArchitecture
+from boomerang.kinds import explicit
 from boomerang.pair import Pair
 
 PER_LAYER = (
@@ -26,13 +27,14 @@ def target_config(pair: Pair, composition: Composition, *, tied: bool) -> dict[s
     teacher, architecture = pair.teacher, pair.teacher.architecture
     order = [layer.teacher_index for layer in composition.layers]
     config = {key: value for key, value in teacher.config.items() if key not in _DROPPED}
-    config |= _explicit_layer_types(config, teacher.depth)
+    config = explicit(config, architecture, teacher.depth)
     for key in PER_LAYER:
         if isinstance(config.get(key), list):
             config[key] = _gathered(key, config[key], order, teacher.depth)
     for key in LAYER_INDICES:
         if config.get(key):
-            config[key] = [at for at, index in enumerate(order) if index in set(config[key])]
+            listed = set(config[key])
+            config[key] = [at for at, index in enumerate(order) if index in listed]
     config[architecture.depth_key] = len(order)
     config["tie_word_embeddings"] = tied
     config["architectures"] = [architecture.causal_lm]
@@ -47,15 +49,3 @@ def _gathered(key: str, values: list[Any], order: Sequence[int], depth: int) -> 
             fix="Correct the teacher's config.json.",
         )
     return [values[index] for index in order]
-
-
-def _explicit_layer_types(config: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    """What Qwen2 and Qwen3 compute from `max_window_layers` where no list is given."""
-    if not config.get("use_sliding_window") or config.get("layer_types"):
-        return {}
-    if config["model_type"] not in ("qwen2", "qwen3"):
-        return {}
-    # The default is that of Qwen2Config and Qwen3Config in transformers 5.
-    window_from = config.get("max_window_layers", 28)
-    kinds = ["sliding_attention" if i >= window_from else "full_attention" for i in range(depth)]
-    return {"layer_types": kinds}

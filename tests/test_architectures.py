@@ -15,16 +15,21 @@ from boomerang.anatomy import dissect
 from boomerang.architectures import ARCHITECTURES, Part, Role
 from boomerang.checkpoint import SINGLE, Checkpoint
 from boomerang.composition import Composition
+from boomerang.encoders import ENCODERS
 from boomerang.errors import (
     CorruptCheckpoint,
     RemoteCode,
     StudentMismatch,
     UnsupportedArchitecture,
 )
+from boomerang.nested import WHOLES
 from boomerang.pair import Pair
-from boomerang.stitch import member_files, place
+from boomerang.quality.verify import verify, verify_kinds
+from boomerang.refusals import REFUSED_KEYS, REFUSED_TYPES
+from boomerang.stitch import is_tied, member_files, place
+from boomerang.target_config import target_config
 from tests.models import KINDS, LAYERS, Duo, duo, edit_json, model, save_student
-from tests.test_stitch import loaded, logits, prove, told
+from tests.test_stitch import PROVEN, loaded, logits, prove, told
 
 
 def edit_tensors(
@@ -35,8 +40,14 @@ def edit_tensors(
     save_file({name: t.contiguous() for name, t in tensors.items()}, folder / SINGLE)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-@pytest.mark.parametrize("patched", [set(), {3}, {0}, {0, 2, 3}], ids=str)
+SETS: list[set[int]] = [set(), {3}, {0}, {0, 2, 3}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "patched"),
+    [(kind, patched) for kind in KINDS for patched in (SETS if kind in PROVEN else [{3}])],
+    ids=str,
+)
 def test_names_and_shapes_are_those_that_transformers_saves(
     kind: str, patched: set[int], tmp_path: Path
 ) -> None:
@@ -77,6 +88,114 @@ def test_roles_and_names_are_inverse(kind: str, tmp_path: Path) -> None:
     assert anatomy.depth == LAYERS
     assert anatomy.tied is bool(made.config.tie_word_embeddings)
     assert anatomy.tensors[anatomy.architecture.token_embeddings].shape[0] == 48
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PROVEN])
+def test_members_of_every_size(kind: str, tmp_path: Path) -> None:
+    """Loaded by transformers they are the modules put together, every layer of its own kind."""
+    made = duo(tmp_path, kind)
+    pair = made.pair
+    sizes = [("last", k, set(pair.layermap.long[len(pair.layermap.long) - k :])) for k in range(4)]
+    for order, k, patched in [*sizes, ("first", 1, {0})]:
+        composition = Composition.patched(pair.layermap, patched)
+        prove(made, composition, told(made.kept, order, k), tmp_path / f"{order}{k}")
+        config = target_config(pair, composition, tied=is_tied(pair, composition))
+        verify(config, {p.name: (p.dtype, p.tensor.shape) for p in place(pair, composition)})
+        order_of = [layer.teacher_index for layer in composition.layers]
+        verify_kinds(config, pair.teacher.config, order_of)
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "gpt_oss"])
+def test_how_experts_are_stored(kind: str, tmp_path: Path) -> None:
+    """Each by itself, as in every published file; all in one tensor only by gpt-oss."""
+    made = model(kind, 1)
+    made.save_pretrained(tmp_path / "saved")
+    names = {name for name in Checkpoint.open(tmp_path / "saved").tensors if ".experts." in name}
+    apart = {name for name in names if ".experts.3." in name}
+    assert bool(apart) is (kind != "gpt_oss")
+    made.save_pretrained(tmp_path / "fused", save_original_format=False)
+    if kind == "gpt_oss":
+        assert dissect(Checkpoint.open(tmp_path / "fused")).depth == LAYERS
+        return
+    with pytest.raises(UnsupportedArchitecture, match="one tensor") as caught:
+        dissect(Checkpoint.open(tmp_path / "fused"))
+    # The fix that the error names.
+    assert "save_pretrained" in str(caught.value.fix)
+    fused = AutoModelForCausalLM.from_pretrained(tmp_path / "fused")
+    again = AutoModelForCausalLM.from_config(fused.config)
+    again.load_state_dict(fused.state_dict())
+    again.save_pretrained(tmp_path / "again")
+    assert set(Checkpoint.open(tmp_path / "again").tensors) >= names
+
+
+def test_a_layer_without_experts_where_the_config_has_them(tmp_path: Path) -> None:
+    model("qwen3_moe", 1).save_pretrained(tmp_path)
+    assert [kind.experts for kind in dissect(Checkpoint.open(tmp_path)).kinds] == [
+        False, False, True, False, False, False, False, False,
+    ]  # fmt: skip
+    edit_json(tmp_path / "config.json", mlp_only_layers=[], decoder_sparse_step=1)
+    with pytest.raises(CorruptCheckpoint, match="mlp"):
+        dissect(Checkpoint.open(tmp_path))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.float8_e4m3fn])
+def test_quantised_tensors_are_refused_whatever_the_config_says(
+    plain: Path, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    folder = copied(plain, tmp_path)
+    name = "model.layers.4.mlp.up_proj.weight"
+    edit_tensors(folder, lambda tensors: {**tensors, name: tensors[name].to(dtype)})
+    with pytest.raises(UnsupportedArchitecture, match="quantised") as caught:
+        dissect(Checkpoint.open(folder))
+    assert name in str(caught.value)
+
+
+def test_gpt_oss_as_it_is_published_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    model("gpt_oss", 1).save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", quantization_config={"quant_method": "mxfp4"})
+    with pytest.raises(UnsupportedArchitecture, match="mxfp4") as caught:
+        dissect(Checkpoint.open(tmp_path))
+    assert "dequantize" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("key", REFUSED_KEYS)
+def test_keys_that_break_when_layers_move(plain: Path, tmp_path: Path, key: str) -> None:
+    folder = copied(plain, tmp_path)
+    for nothing in (0, False, None):
+        edit_json(folder / "config.json", **{key: nothing})
+        assert dissect(Checkpoint.open(folder)).depth == LAYERS
+    edit_json(folder / "config.json", **{key: 1})
+    with pytest.raises(UnsupportedArchitecture) as caught:
+        dissect(Checkpoint.open(folder))
+    assert caught.value.value == key
+    assert REFUSED_KEYS[key] in str(caught.value)
+
+
+@pytest.mark.parametrize("model_type", REFUSED_TYPES)
+def test_architectures_that_are_known_and_refused(
+    plain: Path, tmp_path: Path, model_type: str
+) -> None:
+    folder = copied(plain, tmp_path)
+    edit_json(folder / "config.json", model_type=model_type, auto_map={"AutoConfig": "m.C"})
+    with pytest.raises(UnsupportedArchitecture) as caught:
+        dissect(Checkpoint.open(folder))
+    assert caught.value.value == model_type
+    assert REFUSED_TYPES[model_type] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [("llama", {"vocab_size": 50}), ("llama", {"hidden_size": 32}), ("gpt2", {"n_embd": 32}),
+     ("gpt2", {"vocab_size": 47}), ("llama", {"vocab_size": "48"})],
+)  # fmt: skip
+def test_a_config_of_another_width_or_vocabulary(
+    kind: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    model(kind, 1).save_pretrained(tmp_path)
+    edit_json(tmp_path / "config.json", **changes)
+    with pytest.raises(CorruptCheckpoint, match=next(iter(changes))) as caught:
+        dissect(Checkpoint.open(tmp_path))
+    assert caught.value.value == next(iter(changes.values()))
 
 
 def without_prefix(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -276,6 +395,9 @@ NO_STUDENTS: dict[str, Callable[[Path], Any]] = {
     "other heads in the same shapes": other_student(
         "llama", num_attention_heads=2, num_key_value_heads=1),
     "other activation": other_student("llama", hidden_act="gelu"),
+    "other rotary base": other_student("llama", rope_theta=500000.0),
+    "rotary positions scaled": other_student(
+        "llama", rope_scaling={"rope_type": "linear", "factor": 2.0}),
     "other depth than it says": other_student("llama", layers=4),
     "other architecture": other_student("olmo2"),
     "biases that the teacher lacks": other_student("llama", attention_bias=True),
@@ -338,3 +460,39 @@ def test_a_role_outside_the_stack_has_no_layer() -> None:
     query = "attention.query_key_value.bias"
     expected = Role(Part.LAYER, 3, query)
     assert ARCHITECTURES["gpt_neox"].role(f"gpt_neox.layers.3.{query}") == expected
+
+
+@pytest.mark.parametrize("kind", ["gemma2", "smollm3", "qwen3_moe"])
+def test_a_student_whose_layers_became_of_another_kind(kind: str, tmp_path: Path) -> None:
+    """Its config computes kinds anew from the index, as nothing that follows the layers would."""
+    made = duo(tmp_path, kind)
+    assert made.pair.layermap.kept == made.kept
+    computed = {"gemma2": "layer_types", "smollm3": "no_rope_layers", "qwen3_moe": ""}[kind]
+    said = json.loads((made.student_folder / "config.json").read_text())
+    said.pop(computed, None)
+    if kind == "qwen3_moe":
+        said["mlp_only_layers"] = [0, 1, 2, 3]
+    (made.student_folder / "config.json").write_text(json.dumps(said))
+    with pytest.raises((StudentMismatch, CorruptCheckpoint)) as caught:
+        _ = made.pair
+    assert kind == "qwen3_moe" or "kind of layer" in str(caught.value)
+
+
+def test_a_students_stale_lists_are_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """The published trainer leaves the teacher's own lists in a student's config."""
+    made = duo(tmp_path, "qwen3-tied")
+    edit_json(made.student_folder / "config.json", layer_types=["full_attention"] * LAYERS)
+    composition = Composition.patched(made.pair.layermap, {3})
+    prove(made, composition, told(made.kept, "last", 1), tmp_path / "member")
+    edit_json(made.student_folder / "config.json", layer_types=["sliding_attention"] * LAYERS)
+    with pytest.raises(StudentMismatch, match="kind of layer 0"):
+        _ = made.pair
+
+
+def test_the_documentation_lists_all_of_it() -> None:
+    page = (Path(__file__).parent.parent / "docs/architectures.md").read_text()
+    supported, refused = page.split("## Refused")
+    for name in (*ARCHITECTURES, *ENCODERS, *WHOLES):
+        assert f"`{name}`" in supported
+    for name in (*REFUSED_KEYS, *(name.removesuffix("_text") for name in REFUSED_TYPES)):
+        assert f"`{name}`" in refused

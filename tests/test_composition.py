@@ -43,6 +43,18 @@ def test_order_first_keeps_the_students_end() -> None:
     )  # fmt: skip
 
 
+def test_distilbert_within_bert_as_the_authors_code_builds_it() -> None:
+    """Its notebook drops the student's last n layers and appends BERT's from kept[-n] on."""
+    map_ = LayerMap((0, 2, 4, 7, 9, 11), 12)
+    for k in range(1, 5):
+        member = Composition.patched(map_, last_to_first(map_)[:k])
+        removed = k + 1
+        student = [f"s{j}" for j in range(6 - removed)]
+        teacher = [f"t{i}" for i in range(map_.kept[-removed], 12)]
+        assert shorthand(member) == " ".join(student + teacher)
+        assert member.code.endswith("+stt")
+
+
 def test_first_layer_alone_keeps_what_it_stands_for() -> None:
     member = Composition.of(MAP, "fsfbs")
     assert shorthand(member) == "t0 s1 t3 t5 t6 s4"

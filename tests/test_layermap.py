@@ -54,6 +54,65 @@ def test_published_is_a_map_or_a_clear_refusal(
         assert all(len(block) <= every for block in map_.blocks)
 
 
+def period(every: int, layers: int) -> list[str]:
+    """Every so-manieth layer attends to everything, as in Gemma 3 (6), Olmo 3 (4), Gemma 2 (2)."""
+    return ["sliding" if (i + 1) % every else "full" for i in range(layers)]
+
+
+@given(st.integers(3, 60))
+def test_layers_of_one_kind_keep_the_published_map(layers: int) -> None:
+    assert LayerMap.keeping_kinds(layers, ["full"] * layers) == LayerMap.published(layers)
+
+
+def test_maps_of_models_that_mix_kinds() -> None:
+    gemma3 = LayerMap.keeping_kinds(26, period(6, 26))
+    assert gemma3.kept == (0, 2, 4, 6, 8, 11, 12, 14, 16, 18, 20, 23, 24, 25)
+    gpt_oss = LayerMap.keeping_kinds(24, period(2, 24))
+    assert gpt_oss.kept == (0, 3, 4, 7, 8, 11, 12, 15, 16, 19, 20, 22, 23)
+    smollm3 = LayerMap.keeping_kinds(36, period(4, 36))
+    assert [i for i in smollm3.kept if i % 4 == 3] == [7, 15, 23, 31, 35]
+    olmo3 = LayerMap.keeping_kinds(32, period(4, 32))
+    assert [i for i in olmo3.kept if i % 4 == 3] == [7, 15, 23, 31]
+
+
+def test_a_kind_that_is_rare_is_kept_too() -> None:
+    for at in range(2, 40):
+        kinds = ["full" if i == at else "sliding" for i in range(40)]
+        assert at in LayerMap.keeping_kinds(40, kinds).kept
+    # Layer 1 lies in the block whose first layer must be kept.
+    kinds = ["full" if i == 1 else "sliding" for i in range(40)]
+    assert LayerMap.keeping_kinds(40, kinds).kept == LayerMap.published(40).kept
+
+
+@given(st.integers(2, 6), st.integers(8, 60), st.integers(1, 3), st.integers(2, 4),
+       st.integers(0, 3))  # fmt: skip
+def test_every_kind_is_kept_in_proportion(
+    every: int, layers: int, first: int, step: int, last: int
+) -> None:
+    kinds = period(every, layers)
+    map_ = LayerMap.keeping_kinds(layers, kinds, first, step, last)
+    published = LayerMap.published(layers, first, step, last)
+    assert len(map_.kept) == len(published.kept)
+    assert all(a in block for a, block in zip(map_.kept, published.blocks, strict=True))
+    assert map_.kept[:first] == published.kept[:first]
+    assert not last or map_.kept[-last:] == published.kept[-last:]
+    if len(map_.long) and first == 1 and last <= 2:
+        assert {kinds[i] for i in map_.kept} == set(kinds)
+
+
+@given(st.integers(2, 6), st.integers(12, 64))
+def test_the_default_map_is_near_the_teachers_proportion(every: int, layers: int) -> None:
+    kinds = period(every, layers)
+    kept = LayerMap.keeping_kinds(layers, kinds).kept
+    share = sum(kinds[i] == "full" for i in kept) - len(kept) * kinds.count("full") / layers
+    assert abs(share) < 2
+
+
+def test_kinds_of_another_depth_are_refused() -> None:
+    with pytest.raises(StudentMismatch):
+        LayerMap.keeping_kinds(8, ["full"] * 7)
+
+
 @pytest.mark.parametrize(
     "kept", [(), (1, 2), (0, 2, 2), (0, 3, 2), (0, 8), (0, -1), (-1, 0), (0, 10**30)]
 )

@@ -36,9 +36,11 @@ def family_name(context: Context, family: Family) -> str:
 
 
 def _verify(pair: Pair, composition: Composition) -> None:
-    """Check names and shapes against the model built from the config, without weights."""
-    from boomerang.quality.verify import verify
+    """Check tensors and kinds of layers against the model built from the config, on no device."""
+    from boomerang.quality.verify import verify, verify_kinds
 
     config = target_config(pair, composition, tied=is_tied(pair, composition))
     placed = place(pair, composition)
     verify(config, {item.name: (item.dtype, item.tensor.shape) for item in placed})
+    order = [layer.teacher_index for layer in composition.layers]
+    verify_kinds(config, pair.teacher.config, order)

@@ -6,6 +6,7 @@ No torch here: the front end reads recipes to plan and to compute keys.
 import hashlib
 import json
 import tomllib
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -119,9 +120,9 @@ class Recipe(BaseModel):
             merged["steps"] = None
         return self.parse({**merged, **fields})
 
-    def layermap(self, layers: int) -> LayerMap:
-        """The layers that a student of a teacher with `layers` layers keeps."""
-        return LayerMap.published(layers, first=self.first, every=self.every, last=self.last)
+    def layermap(self, kinds: Sequence[Hashable]) -> LayerMap:
+        """The layers that a student keeps of a teacher whose layers are of these kinds."""
+        return LayerMap.keeping_kinds(len(kinds), kinds, self.first, self.every, self.last)
 
     def freezes(self, tied: bool) -> bool:
         """Whether embeddings are frozen for a teacher that is `tied` or not."""
@@ -141,6 +142,17 @@ def student_key(teacher_commit: str, layermap: LayerMap, recipe: Recipe, data_di
         "layers": layermap.layers,
         "recipe": recipe.digest(),
         "data": data_digest,
+        "trainer": TRAINER_VERSION,
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def delta_key(base_student: str, base_commit: str, teacher_commit: str) -> str:
+    """32 hex digits that name the student a weight delta makes of these."""
+    made_of = {
+        "delta": base_student,
+        "base": base_commit,
+        "teacher": teacher_commit,
         "trainer": TRAINER_VERSION,
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]

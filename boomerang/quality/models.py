@@ -11,19 +11,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from boomerang.anatomy import dissect
-from boomerang.architectures import ARCHITECTURES
+from boomerang.architectures import ARCHITECTURES, Attention
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Choice, Composition, Side
 from boomerang.errors import StudentMismatch, UnsupportedArchitecture
+from boomerang.kinds import FULL, SLIDING
 from boomerang.layermap import LayerMap
-
-_ALL_SLIDE = frozenset({"mistral", "phi3"})
-"""Architectures where every layer slides if the config has a `sliding_window`."""
-_FULL, _SLIDING = "full_attention", "sliding_attention"
+from boomerang.nested import LANGUAGE_MODEL
 
 
 def device() -> torch.device:
@@ -42,10 +40,10 @@ def compute_dtype(where: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Context:
-    """What every layer of one pass needs: positions (1, T), rotary pair, mask by kind of layer."""
+    """What the layers of one pass need: positions (1, T), rotary pair and mask by attention."""
 
     positions: Tensor
-    rotary: tuple[Tensor, Tensor] | None
+    rotary: dict[str, tuple[Tensor, Tensor] | None]
     masks: dict[str, Tensor | None]
 
 
@@ -102,16 +100,20 @@ class Causal:
         positions = _positions(hidden)
         rotary = getattr(self.base, "rotary_emb", None)
         wanted = {"config": self.config, "inputs_embeds": hidden}
-        makers = {_FULL: create_causal_mask, _SLIDING: create_sliding_window_causal_mask}
-        masks = {
-            kind: makers[kind](**wanted, attention_mask=None, past_key_values=None)
-            for kind in set(self.kinds)
-        }
-        return Context(positions, None if rotary is None else rotary(hidden, positions), masks)
+        makers = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
+        rotated: dict[str, tuple[Tensor, Tensor] | None] = {}
+        masks: dict[str, Tensor | None] = {}
+        for kind in set(self.kinds):
+            masks[kind] = makers[kind](**wanted, attention_mask=None, past_key_values=None)
+            # Where local and global attention rotate differently, one module does both.
+            which = (kind,) if hasattr(rotary, "layer_types") else ()
+            rotated[kind] = None if rotary is None else rotary(hidden, positions, *which)
+        return Context(positions, rotated, masks)
 
     def layer(self, index: int, hidden: Tensor, context: Context) -> Tensor:
         """Hidden states (B, T, width) through one layer."""
-        extra = {} if context.rotary is None else {"position_embeddings": context.rotary}
+        rotary = context.rotary[self.kinds[index]]
+        extra = {} if rotary is None else {"position_embeddings": rotary}
         out: Tensor = self.layers[index](
             hidden,
             attention_mask=context.masks[self.kinds[index]],
@@ -129,8 +131,14 @@ class Causal:
     def head(self, hidden: Tensor) -> Tensor:
         """Normed hidden states (…, width) → logits (…, vocabulary)."""
         logits: Tensor = self.model.lm_head(hidden)
-        scale = getattr(self.config, "logits_scaling", None)
-        return logits if scale is None else logits / scale
+        divisor = getattr(self.config, "logits_scaling", None)
+        factor = getattr(self.config, "logit_scale", None)
+        cap = getattr(self.config, "final_logit_softcapping", None)
+        if divisor is not None:
+            logits = logits / divisor
+        if factor is not None:
+            logits = logits * factor
+        return logits if cap is None else torch.tanh(logits / cap) * cap
 
 
 @dataclass(frozen=True)
@@ -202,14 +210,20 @@ def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None 
     `dtype` None keeps the dtype it is stored in. Nothing is fetched and no code of the folder is
     run. Raises what `dissect` raises for folders that are no usable checkpoint.
     """
-    dissect(Checkpoint.open(folder))
+    stored = Checkpoint.open(folder)
+    alone = dissect(stored).config
+    nested = {}
+    if alone["model_type"] != stored.config["model_type"]:
+        fields = {key: value for key, value in alone.items() if key != "model_type"}
+        config = AutoConfig.for_model(alone["model_type"], **fields)
+        nested = {"config": config, "key_mapping": dict(LANGUAGE_MODEL)}
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype="auto" if dtype is None else dtype,
-        attn_implementation="sdpa",
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
+        **nested,
     )
     model.requires_grad_(False)
     return Causal(model.eval().to(where or torch.device("cpu")))
@@ -235,14 +249,15 @@ def _positions(hidden: Tensor) -> Tensor:
 
 def _kinds(config: Any, depth: int) -> list[str]:
     """The kind of attention of each layer, by the rules of the architecture's own code."""
-    slides = getattr(config, "sliding_window", None) is not None
-    if config.model_type in _ALL_SLIDE:
-        return [_SLIDING if slides else _FULL] * depth
-    kinds = list(getattr(config, "layer_types", None) or [_FULL] * depth)
-    if len(kinds) != depth or not set(kinds) <= {_FULL, _SLIDING}:
+    told = ARCHITECTURES[str(config.model_type)].attention
+    if told is Attention.WINDOW:
+        slides = getattr(config, "sliding_window", None) is not None
+        return [SLIDING if slides else FULL] * depth
+    kinds = list(config.layer_types) if told is Attention.LISTED else [FULL] * depth
+    if len(kinds) != depth or not set(kinds) <= {FULL, SLIDING}:
         raise UnsupportedArchitecture(
             f"The kinds of layers {sorted(set(kinds))} are not supported.",
             value=kinds,
-            fix=f"Supported: {_FULL} and {_SLIDING}.",
+            fix=f"Supported: {FULL} and {SLIDING}.",
         )
     return kinds

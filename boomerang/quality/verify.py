@@ -4,19 +4,22 @@ The model is built on the meta device from its config, and given tensors without
 loader of transformers, so that its own conversions of names and shapes apply.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import convert_and_load_state_dict_in_model
 from transformers.modeling_utils import LoadStateDictConfig
 from transformers.utils import logging
 
+from boomerang.anatomy import SUPPORTED
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 
 _SHOWN = 6
+_APART = ("layer_idx", "layer_id", "layer_index", "block_idx", "sliding_window_pattern")
+_PLAIN = (bool, int, float, str, tuple, list, type(None))
 
 
 def verify(config: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
@@ -42,12 +45,65 @@ def verify(config: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int
         )
 
 
+def verify_kinds(
+    config: Mapping[str, Any], teacher: Mapping[str, Any], order: Sequence[int]
+) -> None:
+    """Check that each layer of a member is of the kind that its teacher layer `order[i]` is.
+
+    Both models are built on the meta device, and every module of a layer is compared: its class,
+    the shapes of its parameters, and each plain value it was built with (window, whether it
+    rotates positions, scale, …) but the layer's index. Raises UnsupportedArchitecture, naming
+    the first layer that differs and how.
+    """
+    here, there = _layers(config), _layers(teacher)
+    if len(here) != len(order):
+        raise CorruptCheckpoint(
+            f"The config gives {len(here)} layers, and the member has {len(order)}.",
+            value=len(here),
+            fix="Correct the depth in config.json.",
+        )
+    for at, index in enumerate(order):
+        differs = sorted(here[at].items() ^ there[index].items(), key=repr)
+        if differs:
+            (module, what), value = differs[0]
+            raise UnsupportedArchitecture(
+                f"Layer {at} would be of another kind than the teacher's layer {index}: "
+                f"{what} of {module or 'the layer'} ({value}).",
+                value=what,
+                fix="The architecture computes it from the layer's index; please report it.",
+            )
+
+
+def _layers(config: Mapping[str, Any]) -> list[dict[tuple[str, str], str]]:
+    """For each layer, what its modules are: (module, value's name) → the value as text."""
+    model = _build(config)
+    architecture = SUPPORTED[str(config["model_type"])]
+    base = getattr(model, architecture.prefix.rstrip("."))
+    listed = getattr(model.config, "layer_types", None)
+    found = []
+    for index, layer in enumerate(base.get_submodule(architecture.layers.rstrip("."))):
+        facts: dict[tuple[str, str], str] = {}
+        if listed is not None:
+            facts["", "layer_types"] = listed[index]
+        for name, module in layer.named_modules():
+            facts[name, "class"] = type(module).__name__
+            for what, parameter in module.named_parameters(recurse=False):
+                facts[name, what] = str(tuple(parameter.shape))
+            for what, value in vars(module).items():
+                if what not in _APART and isinstance(value, _PLAIN):
+                    facts[name, what] = repr(value)
+        found.append(facts)
+    return found
+
+
 def _build(config: Mapping[str, Any]) -> Any:
     fields = {key: value for key, value in config.items() if key != "model_type"}
     try:
         settings = AutoConfig.for_model(str(config.get("model_type")), **fields)
+        masked = SUPPORTED[settings.model_type].masked
+        kind = AutoModelForMaskedLM if masked else AutoModelForCausalLM
         with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
+            return kind.from_config(settings, trust_remote_code=False)
     except Exception as error:  # what a config can break in a model's constructor has no one class
         raise UnsupportedArchitecture(
             f"transformers cannot build {config.get('model_type')!r} from the config: "

@@ -33,6 +33,7 @@ def card_text(
             student=family.published_repo,
             license=family.license,
             sizes=sizes,
+            masked=pair.teacher.architecture.masked,
             recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
             text=str(student.data).rsplit("/", 1)[-1] if student.data else None,
         )

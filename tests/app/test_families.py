@@ -119,7 +119,9 @@ def test_what_is_wanted(front: Front) -> None:
     published = front.family(publish={"namespace": "me", "collection": "Ours"})
     want = published["wants"][-1]
     assert (want["kind"], want["what"]) == ("publish", "*")
-    assert want["options"] == {"namespace": "me", "private": True, "collection": "Ours"}
+    assert want["options"] == {
+        "namespace": "me", "private": True, "collection": "Ours", "force": False,
+    }  # fmt: skip
 
 
 def test_cancel_and_ask_again(front: Front) -> None:
