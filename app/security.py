@@ -68,14 +68,18 @@ class Guard:
         digest = hashlib.sha256(given.encode()).hexdigest()
         scopes = {s for s, known in self._keys if hmac.compare_digest(known, digest)}
         if not given or not scopes:
+            # The Hub's client shows the message; its token is our key.
+            headers = {"WWW-Authenticate": "Bearer",
+                       "X-Error-Message": "An API key is needed, as HF_TOKEN."}  # fmt: skip
             return problem(401, "key", "A key is needed", "No known API key was sent.",
-                           fix="Send Authorization: Bearer KEY.",
-                           headers={"WWW-Authenticate": "Bearer"})  # fmt: skip
+                           fix="Send Authorization: Bearer KEY.", headers=headers)  # fmt: skip
         needed = "build" if changes else "read"
         held = max(len(SCOPES) if s == "" else SCOPES.index(s) for s in scopes)
         if held < SCOPES.index(needed):
-            return problem(403, "scope", "Not with this key", f"This needs the scope {needed!r}.",
-                           value=needed, fix="Use a key with that scope.")  # fmt: skip
+            why = f"This needs the scope {needed!r}."
+            return problem(403, "scope", "Not with this key", why, value=needed,
+                           fix="Use a key with that scope.",
+                           headers={"X-Error-Message": why})  # fmt: skip
         request.state.may_publish = held >= SCOPES.index("publish")
         return None
 

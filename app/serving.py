@@ -1,17 +1,39 @@
 """A ByteFile as an HTTP answer: ranges, validators, HEAD (RFC 9110, sections 13 and 14)."""
 
-import re
-from collections.abc import Iterator
-from itertools import chain
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
-from fastapi.responses import Response, StreamingResponse
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from app import ranges
 from app.errors import problem
-from boomerang.bytefile import ByteFile
+from boomerang.bytefile import ByteFile, Literal
+from boomerang.errors import BoomerangError
+from boomerang.reading import Part, Reader
 
-_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*")
+log = logging.getLogger("boomerang.app")
+
+FRESH = "no-cache, no-transform"
+"""Cache-Control of what may change under its address: kept, but asked about each time."""
+FOR_EVER = "max-age=31536000, immutable, no-transform"
+"""Cache-Control of what its address pins: a commit."""
+
+READERS = 8
+"""Threads that wait for disks and for the Hub. They are apart from those that answer questions,
+so that a disk that hangs takes no other route with it."""
+
+_readers = CapacityLimiter(READERS)
+
+
+class Unreadable(BoomerangError):
+    """The disk under a source failed."""
+
+    slug, title = "unreadable", "A file could not be read"
 
 
 async def serve(
@@ -20,59 +42,140 @@ async def serve(
     *,
     etag: str,
     media_type: str = "application/octet-stream",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer GET or HEAD with a file or the range of it that is asked for.
+    """Answer GET or HEAD with a file or the ranges of it that are asked for.
 
-    The first chunk is read before the status is sent, so that a source that has changed is an
-    error and not a broken answer. A later failure closes the connection short of Content-Length.
+    The bytes are read while they are sent: see Stream for what happens when that fails.
     """
-    shown = {"Accept-Ranges": "bytes", "ETag": f'"{etag}"', **(headers or {})}
-    if _matches(request.headers.get("if-none-match"), etag):
+    shown = {"Accept-Ranges": "bytes", "ETag": f'"{etag}"', "Cache-Control": FRESH}
+    shown |= headers or {}
+    given = request.headers
+    # The order of section 13.2.2. Without a Last-Modified, dates are not looked at.
+    if "if-match" in given and not ranges.names(given["if-match"], etag, strong=True):
+        return problem(412, "precondition", "Another version", "If-Match names another version.",
+                       value=given["if-match"], fix="Download it anew.", headers=shown)  # fmt: skip
+    if "if-none-match" in given and ranges.names(given["if-none-match"], etag, strong=False):
         return Response(status_code=304, headers=shown)
-    span = _asked(request, etag, file.size)
-    if span is None:
-        unsatisfied = {"Content-Range": f"bytes */{file.size}"}
-        return problem(416, "range", "Range not satisfiable",
-                       f"The file has {file.size} bytes.", value=request.headers.get("range"),
-                       fix="Ask for a range within it.", headers=shown | unsatisfied)  # fmt: skip
-    start, stop, status = span
-    if status == 206:
-        shown["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
-    shown["Content-Length"] = str(stop - start)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=shown, media_type=media_type)
-    chunks = file.chunks(start, stop)
-    first = await run_in_threadpool(next, chunks, b"")
-    body: Iterator[bytes] = chain((first,), chunks)
-    return StreamingResponse(body, status, shown, media_type)
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    if header is None:
-        return False
-    tags = {tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")}
-    return etag in tags or "*" in tags
-
-
-def _asked(request: Request, etag: str, size: int) -> tuple[int, int, int] | None:
-    """Start, stop and status; None for a range that lies outside.
-
-    A header that is no single byte range is ignored, as section 14.2 allows.
-    """
     # Only GET has ranges (section 14.2): HEAD tells about the whole.
-    header = request.headers.get("range", "") if request.method == "GET" else ""
-    match = _RANGE.fullmatch(header)
-    condition = request.headers.get("if-range")
-    if match is None or (not match[1] and not match[2]):
-        return 0, size, 200
-    if condition is not None and condition.strip('"') != etag:
-        return 0, size, 200
-    if not match[1]:
-        length = min(int(match[2]), size)
-        return (size - length, size, 206) if length else None
-    start = int(match[1])
-    stop = min(int(match[2]) + 1, size) if match[2] else size
-    if match[2] and int(match[2]) < start:
-        return 0, size, 200
-    return (start, stop, 206) if start < size else None
+    wanted = None
+    if request.method == "GET" and ranges.same(given.get("if-range"), etag):
+        wanted = ranges.asked(given.get("range"), file.size)
+    if isinstance(wanted, ranges.Refused):
+        return _refused(wanted, file, given["range"], shown)
+    if request.method == "HEAD":
+        shown["Content-Length"] = str(file.size)
+        return Response(headers=shown, media_type=media_type)
+    if wanted is None:
+        return Stream([(0, file.size)], file, 200, shown, media_type)
+    if len(wanted) == 1:
+        start, stop = wanted[0]
+        shown["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
+        return Stream(wanted, file, 206, shown, media_type)
+    # The boundary depends on nothing but the question, so the same question has the same answer.
+    boundary = hashlib.sha256(f"{etag} {wanted}".encode()).hexdigest()[:32]
+    parts = _multipart(wanted, file.size, media_type, boundary)
+    return Stream(parts, file, 206, shown, f"multipart/byteranges; boundary={boundary}")
+
+
+def _refused(why: ranges.Refused, file: ByteFile, header: str, shown: dict[str, str]) -> Response:
+    detail = f"The file has {file.size} bytes."
+    if why is ranges.Refused.TOO_MANY:
+        detail = f"More than {ranges.MOST} ranges at once."
+    return problem(416, "range", "Range not satisfiable", detail, value=header[:200],
+                   fix="Ask for a range within the file.",
+                   headers=shown | {"Content-Range": f"bytes */{file.size}"})  # fmt: skip
+
+
+def _multipart(
+    spans: Sequence[ranges.Span], size: int, media_type: str, boundary: str
+) -> Iterable[ranges.Span | bytes]:
+    """The body of section 14.6: bytes as they are, and spans of the file."""
+    for start, stop in spans:
+        yield (
+            f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\n"
+            f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n\r\n"
+        ).encode()
+        yield start, stop
+    yield f"\r\n--{boundary}--\r\n".encode()
+
+
+class Stream(Response):
+    """Sends a body as it is read, a block at a time, and never reads far ahead of the client.
+
+    A block is read while the one before it is on its way; `send` waits for a client that is slow.
+    The first block is read before the status is sent, so that a source that has changed is an
+    error and no broken answer. A later failure closes the connection short of Content-Length,
+    which every client notices. A client that goes away ends the reading.
+    """
+
+    def __init__(
+        self,
+        body: Iterable[ranges.Span | bytes],
+        file: ByteFile,
+        status: int,
+        headers: Mapping[str, str],
+        media_type: str,
+    ) -> None:
+        self._file = file
+        self._body = tuple(body)
+        self._size = sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in self._body)
+        shown = {**headers, "Content-Length": str(self._size)}
+        super().__init__(None, status, shown, media_type)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises BoomerangError as long as nothing was sent."""
+        reader = Reader(self._parts(), self._size)
+        gone = asyncio.ensure_future(_gone(receive))
+        started, sent = False, 0
+        try:
+            block = await _next(reader)
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
+            started = True
+            while not gone.done():
+                sent += len(block)
+                more = sent < self._size
+                await send({"type": "http.response.body", "body": block, "more_body": more})
+                if not more:
+                    return
+                # A fast client never makes `send` wait; the others have their turn here.
+                await asyncio.sleep(0)
+                block = await _next(reader)
+        except BoomerangError as error:
+            if not started:
+                raise
+            # Whoever called sees an answer that is not complete, and closes the connection.
+            log.error("%s: broken off after %d of %d bytes: %s",
+                      scope["path"], sent, self._size, error)  # fmt: skip
+        finally:
+            gone.cancel()
+            reader.close()
+
+    def _parts(self) -> Iterable[Part]:
+        for part in self._body:
+            if isinstance(part, bytes):
+                yield Literal(part), 0, len(part)
+            else:
+                yield from self._file.spans(*part)
+
+
+async def _next(reader: Reader) -> bytearray:
+    """The next block, from a thread where a disk has to be waited for. Raises BoomerangError."""
+    try:
+        block = reader.ready()
+        if block is None:
+            block = await to_thread.run_sync(reader.wait, limiter=_readers)
+        return block
+    except OSError as error:
+        raise Unreadable(
+            f"The disk says: {error.strerror or error}.",
+            value=type(error).__name__,
+            fix="Look at the disk of the machine that serves.",
+        ) from error
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

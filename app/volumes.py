@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 
+from app.known import Known
 from boomerang.bytefile import ByteFile, Literal
+from boomerang.checkpoint import FileSource
 from boomerang.content import files_of
 from boomerang.errors import (
     BadBudget,
@@ -25,7 +27,7 @@ from boomerang.ladder import Budget
 from boomerang.pair import RECORD, Pair
 from boomerang.service.cards import card_text
 from boomerang.service.catalog import Catalog
-from boomerang.service.names import NAMESPACE, family_names, repo_id
+from boomerang.service.names import NAMESPACE, repo_id
 from boomerang.service.records import Family, Member, Student, StudentState
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import check_unchanged, member_files, open_pair
@@ -35,28 +37,51 @@ FORMAT = "1"
 """Changed whenever the same member would be written as other bytes."""
 
 KEPT_PAIRS = 32
+KEPT_VOLUMES = 64
+"""Of the largest models each has some 300 KB of headers; a client asks for many ranges of one."""
 
 _SIZE = re.compile(r"[0-9A-Za-z.\-]{1,40}")
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A member with its files. `revision` names them all: a card that changes is a new one."""
+    """A member with its files. `revision` names them all: a card that changes is a new one.
+
+    `pinned` stands for teacher, student and composition: what every byte but the card comes from.
+    """
 
     family: Family
     member: Member
     repo_id: str
     files: dict[str, ByteFile]
     revision: str
+    pinned: str
 
     @cached_property
     def tar(self) -> ByteFile:
         """The whole model as one file."""
         return tar(self.files, self.repo_id.rsplit("/", 1)[-1])
 
+    @cached_property
+    def _etags(self) -> dict[str, str]:
+        return {}
+
     def etag(self, name: str) -> str:
-        """A strong validator of one file of it (the empty name: the tar)."""
-        return hashlib.sha256(f"{self.revision}/{name}".encode()).hexdigest()[:40]
+        """A strong validator of one file of it (the empty name: the tar).
+
+        It stays what it is when only another file changes: whoever has the weights keeps them.
+        """
+        if name not in self._etags:
+            self._etags[name] = self._etag(name)
+        return self._etags[name]
+
+    def _etag(self, name: str) -> str:
+        total = hashlib.sha256(f"{self.pinned if name else self.revision}/{name}".encode())
+        if name:
+            total.update(f" {self.files[name].size}\n".encode())
+            for piece in self.files[name].pieces:
+                total.update(piece.data if isinstance(piece, Literal) else b"")
+        return total.hexdigest()[:40]
 
     def file(self, name: str) -> ByteFile:
         """One file. Raises FileNotInModel."""
@@ -69,18 +94,31 @@ class Volume:
         return self.files[name]
 
 
+_Facts = tuple[Family, Student, tuple[Member, ...], Member, str]
+
+
 class Volumes:
     """Finds members and opens their files. Safe to use from many threads."""
 
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self._settings = settings
         self._catalog = catalog
-        self._pairs: dict[tuple[str, int], Pair] = {}
+        self._known = Known(catalog, -1)
+        self._pairs: dict[tuple[str, int], tuple[Pair, tuple[FileSource, ...]]] = {}
+        self._volumes: dict[tuple[str, int], tuple[Pair, _Facts, Volume]] = {}
+        self._past: dict[str, Volume] = {}
         self._lock = Lock()
+
+    def known(self) -> Known:
+        """What the catalog holds now."""
+        event = self._catalog.last_event()
+        if event != self._known.event:
+            self._known = Known(self._catalog, event)
+        return self._known
 
     def names(self) -> dict[str, str]:
         """What each family is called, by id."""
-        return family_names(self._catalog.families())
+        return self.known().names()
 
     def find(self, size: str, family: str | None) -> tuple[Member, ...]:
         """The members that a size means: by exact name, else the largest within it as a budget.
@@ -88,8 +126,9 @@ class Volumes:
         With no family given there may be several. Raises FamilyNotFound, SizeNotFound,
         BudgetOutOfRange.
         """
-        families = [family] if family is not None else [f.id for f in self._catalog.families()]
-        ladders = [self._catalog.members(one) for one in families]
+        known = self.known()
+        families = [family] if family is not None else [f.id for f in known.families()]
+        ladders = [known.members(one) for one in families]
         if not _SIZE.fullmatch(size):
             raise _no_size(size, ladders)
         exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]
@@ -113,38 +152,79 @@ class Volumes:
         """The member that is served under a repository's name, if there is one."""
         if not repo.startswith(NAMESPACE + "/"):
             return None
-        for id_, name in self.names().items():
+        known = self.known()
+        for id_, name in known.names().items():
             if not repo.startswith(f"{NAMESPACE}/{name}-"):
                 continue
-            for member in self._catalog.members(id_):
+            for member in known.members(id_):
                 if repo_id(name, member) == repo:
                     return member
         return None
 
     def open(self, member: Member) -> Volume:
         """The files of a member. Raises NotReady before the student is there, or SourceChanged."""
-        family = self._catalog.family(member.family)
-        student = self._catalog.student(family.student)
+        known = self.known()
+        family = known.family(member.family)
+        student = known.student(family.student)
         pair = self._pair(student)
-        members = self._catalog.members(family.id)
-        repo = repo_id(self.names()[family.id], member)
+        repo = repo_id(known.names()[family.id], member)
+        facts = (family, student, known.members(family.id), member, repo)
+        key = (family.id, member.k)
+        with self._lock:
+            kept = self._volumes.pop(key, None)
+        # A volume is made of these facts and of nothing else: equal ones make it again as it is.
+        current = kept is not None and kept[0] is pair and kept[1] == facts
+        found = kept[2] if kept and current else self._make(pair, *facts)
+        with self._lock:
+            while len(self._volumes) >= KEPT_VOLUMES:
+                del self._volumes[next(iter(self._volumes))]
+            self._volumes[key] = (pair, facts, found)
+            if kept is not None and kept[2].revision != found.revision:
+                while len(self._past) >= KEPT_VOLUMES:
+                    del self._past[next(iter(self._past))]
+                self._past[kept[2].revision] = kept[2]
+        return found
+
+    def at(self, member: Member, commit: str) -> Volume | None:
+        """The files of a member at a commit: of now, or of before its card changed.
+
+        A download that is under way ends with the commit that it began with. Commits before the
+        last start of this process, and those of other teachers or students, are not kept.
+        """
+        now = self.open(member)
+        if commit == now.revision:
+            return now
+        with self._lock:
+            past = self._past.get(commit)
+        same = past is not None and (past.repo_id, past.pinned) == (now.repo_id, now.pinned)
+        return past if same else None
+
+    def _make(
+        self,
+        pair: Pair,
+        family: Family,
+        student: Student,
+        members: tuple[Member, ...],
+        member: Member,
+        repo: str,
+    ) -> Volume:
         card = card_text(pair, family, student, members, member, repo)
         files = member_files(self._settings, pair, family, member, card=card)
-        return Volume(family, member, repo, files, self._revision(member, pair, files))
+        record = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
+        pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{record}".encode()).hexdigest()
+        return Volume(family, member, repo, files, self._revision(pinned, files), pinned)
 
-    def _revision(self, member: Member, pair: Pair, files: Mapping[str, ByteFile]) -> str:
+    def _revision(self, pinned: str, files: Mapping[str, ByteFile]) -> str:
         """40 hex digits that stand for every byte of every file.
 
         The digest pins teacher and student; what is written here is hashed itself. The student's
         own record is in it because a student that was damaged is made again under its key.
         """
-        total = hashlib.sha256(f"{FORMAT}\n{member.digest}\n".encode())
+        total = hashlib.sha256(f"{pinned}\n".encode())
         for name, file in sorted(files.items()):
             total.update(f"{name} {file.size}\n".encode())
             if all(isinstance(piece, Literal) for piece in file.pieces):
                 total.update(file.read())
-        record = pair.student.checkpoint.json(RECORD)
-        total.update(json.dumps(record, sort_keys=True).encode())
         return total.hexdigest()[:40]
 
     def forget(self, student: str) -> None:
@@ -157,22 +237,25 @@ class Volumes:
         key = (student.key, student.generation)
         with self._lock:
             found = self._pairs.get(key)
-        if student.state is not StudentState.READY or found is None or not _fresh(found):
-            found = open_pair(self._settings, student, verify=False)
-            check_unchanged(self._catalog, student, found)
-            with self._lock:
-                while len(self._pairs) >= KEPT_PAIRS:
-                    del self._pairs[next(iter(self._pairs))]
-                self._pairs[key] = found
-        return found
+        if student.state is StudentState.READY and found is not None and _fresh(found[1]):
+            return found[0]
+        pair = open_pair(self._settings, student, verify=False)
+        check_unchanged(self._catalog, student, pair)
+        sources = tuple(
+            s for side in (pair.teacher, pair.student) for s in files_of(side.checkpoint)
+        )
+        with self._lock:
+            while len(self._pairs) >= KEPT_PAIRS:
+                del self._pairs[next(iter(self._pairs))]
+            self._pairs[key] = (pair, sources)
+        return pair
 
 
-def _fresh(pair: Pair) -> bool:
-    """Whether every file that the pair was read from is the same file still."""
+def _fresh(sources: Sequence[FileSource]) -> bool:
+    """Whether each of these files is the same file still."""
     try:
-        for side in (pair.teacher, pair.student):
-            for source in files_of(side.checkpoint):
-                os.close(source.open())
+        for source in sources:
+            os.close(source.open())
     except SourceChanged:
         return False
     return True

@@ -160,8 +160,10 @@ class Checkpoint:
                 value=str(folder),
                 fix="Give a folder with config.json and safetensors, or a Hub repo id.",
             )
-        found = sorted(path for path in folder.iterdir() if path.is_file())
-        sources: dict[str, Source] = {path.name: FileSource.of(path) for path in found}
+        # Of subfolders only the one that transformers reads beside a tokenizer.
+        paths = [*folder.iterdir(), *folder.glob("additional_chat_templates/*.jinja")]
+        found = {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
+        sources: dict[str, Source] = {n: FileSource.of(path) for n, path in sorted(found.items())}
         return cls.read(name or folder.resolve().name, sources)
 
     @classmethod

@@ -27,8 +27,8 @@ def content_commit(checkpoint: Checkpoint, digest: Callable[[FileSource], str] =
     `digest` gives the sha256 of one file; the service remembers those that it took.
     """
     total = hashlib.sha256()
-    for source in sorted(files_of(checkpoint), key=lambda source: source.name):
-        total.update(f"{source.name} {digest(source)}\n".encode())
+    for line in sorted(f"{source.name} {digest(source)}\n" for source in files_of(checkpoint)):
+        total.update(line.encode())
     return total.hexdigest()[:40]
 
 

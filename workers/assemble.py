@@ -1,5 +1,6 @@
 """Building a member as a folder: written beside its place, checked, then put there."""
 
+import hashlib
 import logging
 import re
 import shutil
@@ -7,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from boomerang.bytefile import ByteFile
-from boomerang.checkpoint import Checkpoint
+from boomerang.checkpoint import Checkpoint, FileSource
+from boomerang.content import sha256_of
 from boomerang.errors import BoomerangError
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact
@@ -19,6 +21,7 @@ from workers.settle import close_want, subject
 log = logging.getLogger("boomerang.workers")
 
 CARD = "README.md"
+WEIGHTS = ".safetensors"
 
 
 def assemble(context: Context, family_id: str, k: int, want: int | None = None) -> str:
@@ -33,7 +36,10 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
         try:
             files = member_files(context, family, member)
             folder = context.settings.member_folder(member.digest)
-            result = _build(folder, files) if not _whole(folder, files) else _keep(folder, files)
+            result = (
+                _keep(folder, files) if _whole(folder, files) else _build(context, folder, files)
+            )
+            _remember(context, folder)
             say(family_id, k, "built", Fact.YES, lease=held.lease)
         except LostLease:
             return "lost"
@@ -63,23 +69,34 @@ def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:
     return "already built"
 
 
-def _build(folder: Path, files: Mapping[str, ByteFile]) -> str:
+def _build(context: Context, folder: Path, files: Mapping[str, ByteFile]) -> str:
     # Whoever holds the lease is the only builder, so what lies here is from one that died.
     making = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
+    digests = {name: hashlib.sha256() for name in files if name.endswith(WEIGHTS)}
     try:
         for name, file in files.items():
             path = making / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            file.write(path)
+            file.write(path, digest=digests.get(name))
         Checkpoint.open(making)
         if folder.exists():
             shutil.rmtree(folder)
         making.rename(folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
+    for name, digest in digests.items():
+        context.catalog.remember_hash(folder / name, digest.hexdigest())
     return "built"
+
+
+def _remember(context: Context, folder: Path) -> None:
+    """Hash weights that were not hashed while they were written (the Hub's interface tells it)."""
+    for path in folder.glob(f"*{WEIGHTS}"):
+        if context.catalog.known_hash(path) is None:
+            status = path.stat()
+            context.catalog.remember_hash(path, sha256_of(FileSource.of(path)), status)
 
 
 def sweep(context: Context, digests: list[str]) -> str:

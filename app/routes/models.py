@@ -12,6 +12,7 @@ from app.deps import Service, ServiceDep
 from app.routes.families import wants_page
 from app.schemas import member_json
 from app.serving import serve
+from app.volumes import Volume
 from boomerang.service.records import Member
 
 router = APIRouter(prefix="/models", tags=["models"])
@@ -36,20 +37,26 @@ async def download(
     size: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """The whole model as one tar; its record as JSON, or its page, where that is asked for."""
-    found = await run_in_threadpool(service.volumes.find, size, family)
-    elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, "")
-    if elsewhere is not None:
-        return elsewhere
-    member = found[0]
-    if wants_page(request):
-        from app.routes.pages import member_page
 
-        return await run_in_threadpool(member_page, member, request, service)
-    if _wants_json(request):
-        names = await run_in_threadpool(service.volumes.names)
-        record = service.redact(member_json(member, names[member.family]))
-        return JSONResponse(record, headers=VARY)
-    volume = await run_in_threadpool(service.volumes.open, member)
+    def answer() -> Response | Volume:
+        found = service.volumes.find(size, family)
+        elsewhere = _elsewhere(request, service, size, found, "")
+        if elsewhere is not None:
+            return elsewhere
+        member = found[0]
+        if wants_page(request):
+            from app.routes.pages import member_page
+
+            return member_page(member, request, service)
+        if _wants_json(request):
+            record = member_json(member, service.volumes.names()[member.family])
+            return JSONResponse(service.redact(record), headers=VARY)
+        return _opened(service, member)
+
+    # One thread for all of it: each hop costs as much as a question to the catalog.
+    volume = await run_in_threadpool(answer)
+    if isinstance(volume, Response):
+        return volume
     name = volume.repo_id.rsplit("/", 1)[-1]
     # curl reads the plain name, browsers the other one (RFC 6266).
     plain, full = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII), quote(name)
@@ -65,13 +72,23 @@ async def one_file(
     size: str, file: str, request: Request, service: ServiceDep, family: str | None = None
 ) -> Response:
     """One file of the model."""
-    found = await run_in_threadpool(service.volumes.find, size, family)
-    rest = f"/{quote(file)}"
-    elsewhere = await run_in_threadpool(_elsewhere, request, service, size, found, rest)
-    if elsewhere is not None:
-        return elsewhere
-    volume = await run_in_threadpool(service.volumes.open, found[0])
+
+    def answer() -> Response | Volume:
+        found = service.volumes.find(size, family)
+        elsewhere = _elsewhere(request, service, size, found, f"/{quote(file)}")
+        return elsewhere or service.volumes.open(found[0])
+
+    volume = await run_in_threadpool(answer)
+    if isinstance(volume, Response):
+        return volume
     return await serve(request, volume.file(file), etag=volume.etag(file))
+
+
+def _opened(service: Service, member: Member) -> Volume:
+    """A member whose tar has its headers, which are made here and not on the event loop."""
+    volume = service.volumes.open(member)
+    _ = volume.tar
+    return volume
 
 
 def _elsewhere(

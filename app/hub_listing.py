@@ -1,0 +1,84 @@
+"""`list_models`: the members that can be downloaded now, in pages."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.deps import Service
+from app.hub_answers import Answers
+from app.hub_facts import brief
+from boomerang.errors import BoomerangError
+from boomerang.service.names import repo_id
+from boomerang.service.records import Family, Member, StudentState
+
+PAGE = 1000
+FULL_PAGE = 100
+"""Members on a page where each of them has to be opened."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a list is asked for. `filters` are tags that must all be there."""
+
+    author: str = ""
+    search: str = ""
+    filters: tuple[str, ...] = ()
+    pipeline_tag: str = ""
+    expand: tuple[str, ...] = ()
+    full: bool = False
+    limit: int = PAGE
+    cursor: int = 0
+
+    @property
+    def opens(self) -> bool:
+        """Whether the files of a member have to be looked at."""
+        return self.full or bool(self.expand)
+
+    @property
+    def page(self) -> int:
+        """How many come at once."""
+        return max(1, min(self.limit, FULL_PAGE if self.opens else PAGE))
+
+
+def listed(service: Service, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
+    """One page, and where the next begins if there is one."""
+    found = list(_matching(service, wanted))
+    stop = wanted.cursor + wanted.page
+    page = found[wanted.cursor : stop]
+    shown = [_full(service, wanted, one) if wanted.opens else one[2] for one in page]
+    following = stop if stop < len(found) else None
+    return [body for body in shown if body is not None], following
+
+
+_Found = tuple[Family, Member, dict[str, Any]]
+
+
+def _matching(service: Service, wanted: Wanted) -> Iterator[_Found]:
+    names, private = service.volumes.names(), bool(service.settings.api_keys)
+    for family in sorted(service.catalog.families(), key=lambda one: names[one.id]):
+        if service.catalog.student(family.student).state is not StudentState.READY:
+            continue
+        for member in service.catalog.members(family.id):
+            body = brief(repo_id(names[family.id], member), family, member, private=private)
+            if _matches(body, wanted):
+                yield family, member, body
+
+
+def _matches(body: dict[str, Any], wanted: Wanted) -> bool:
+    if wanted.author and wanted.author.casefold() != body["author"]:
+        return False
+    if wanted.pipeline_tag and wanted.pipeline_tag != body["pipeline_tag"]:
+        return False
+    if not set(wanted.filters) <= {*body["tags"], body["pipeline_tag"]}:
+        return False
+    return wanted.search.casefold() in body["id"].casefold()
+
+
+def _full(service: Service, wanted: Wanted, one: _Found) -> dict[str, Any] | None:
+    try:
+        volume = service.volumes.open(one[1])
+    except BoomerangError:
+        # Its files are gone or changed, or the family was deleted since: it cannot be had now.
+        return None
+    answers = Answers(volume, service.settings, service.catalog)
+    return answers.info(blobs=False, expand=wanted.expand)

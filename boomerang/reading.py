@@ -1,0 +1,137 @@
+"""A part of a ByteFile read once from its start to its end, for a client on a socket.
+
+Descriptors are opened once and held for as long as the stream lasts. What the page cache holds is
+taken at once, without a thread; whoever asks learns when a read would have to wait for the disk.
+"""
+
+import errno
+import os
+from collections.abc import Iterable
+from threading import Lock
+
+from boomerang.bytefile import ByteFile, Literal, Piece, Range
+from boomerang.checkpoint import FileSource
+from boomerang.errors import SourceChanged
+from boomerang.read_ahead import Ahead, Part, Promised, read_ahead
+
+BLOCK = 1 << 20
+"""Bytes of a block. Larger ones leave the processor's cache between reading and sending."""
+
+HELD = 8
+"""Descriptors that one stream holds at most; a member is cut from the shards of two models."""
+
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_CANNOT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+__all__ = ["Part", "Reader"]
+
+
+class Reader:
+    """Gives the bytes of some parts in blocks, each of them once.
+
+    One caller at a time; `close` may come from another thread and waits for a read under way.
+    """
+
+    def __init__(self, parts: Iterable[Part], size: int) -> None:
+        """`size` is the number of bytes in all parts."""
+        self._parts = read_ahead(parts)
+        self._part: Ahead | None = next(self._parts, None)
+        self._left = size
+        self._block: bytearray | None = None
+        self._filled = 0
+        self._descriptors: dict[FileSource, int] = {}
+        self._can_try = _NOWAIT is not None
+        self._closed = False
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, file: ByteFile, start: int = 0, stop: int | None = None) -> "Reader":
+        """A reader of the bytes [start, stop) of a file."""
+        stop = file.size if stop is None else min(stop, file.size)
+        return cls(file.spans(start, stop), max(stop - start, 0))
+
+    def ready(self) -> bytearray | None:
+        """The next block if no disk has to be waited for, else None; empty at the end.
+
+        Raises SourceChanged, OSError.
+        """
+        with self._lock:
+            return self._next(wait=False)
+
+    def wait(self) -> bytearray:
+        """The next block, however long it takes; empty at the end.
+
+        Raises SourceChanged as soon as a source is not what it was, OSError where it cannot be
+        read, and what a source elsewhere raises. Nothing wrong is returned.
+        """
+        with self._lock:
+            return self._next(wait=True) or bytearray()
+
+    def close(self) -> None:
+        """Close every descriptor; nothing is read after that."""
+        with self._lock:
+            self._closed = True
+            self._parts.close()
+            while self._descriptors:
+                os.close(self._descriptors.popitem()[1])
+
+    def _next(self, *, wait: bool) -> bytearray | None:
+        if self._closed:
+            raise ValueError("The reader is closed.")
+        if self._block is None:
+            self._block, self._filled = bytearray(min(BLOCK, self._left)), 0
+        view = memoryview(self._block)
+        while self._filled < len(view) and self._part is not None:
+            piece, start, stop = self._part
+            room = view[self._filled : self._filled + stop - start]
+            got = self._read(piece, start, room, wait=wait)
+            if not got:
+                return None
+            self._filled += got
+            rest = (piece, start + got, stop) if start + got < stop else None
+            self._part = rest or next(self._parts, None)
+        self._left -= len(view)
+        done, self._block = self._block, None
+        return done
+
+    def _read(self, piece: Piece | Promised, start: int, room: memoryview, *, wait: bool) -> int:
+        """Fill the start of `room`; 0 where that would have to wait."""
+        if isinstance(piece, Literal):
+            room[:] = piece.data[start : start + len(room)]
+            return len(room)
+        if isinstance(piece, Range) and isinstance(piece.source, FileSource):
+            return self._read_file(piece.source, piece.start + start, room, wait=wait)
+        if not wait and not (isinstance(piece, Promised) and piece.future.done()):
+            return 0
+        room[:] = piece.read(start, start + len(room))
+        return len(room)
+
+    def _read_file(self, source: FileSource, at: int, room: memoryview, *, wait: bool) -> int:
+        if not wait and (source not in self._descriptors or not self._can_try):
+            return 0
+        descriptor = self._open(source)
+        try:
+            got = os.preadv(descriptor, [room], at, 0 if wait else _NOWAIT or 0)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if wait or error.errno not in _CANNOT:
+                raise
+            self._can_try = False
+            return 0
+        source.check(descriptor)
+        if wait and not got:
+            raise SourceChanged(
+                f"{source.name} ends at byte {at}.",
+                value=source.name,
+                fix="Restore it, or ask for the family again so that it is read anew.",
+            )
+        return got
+
+    def _open(self, source: FileSource) -> int:
+        descriptor = self._descriptors.get(source)
+        if descriptor is None:
+            while len(self._descriptors) >= HELD:
+                os.close(self._descriptors.pop(next(iter(self._descriptors))))
+            descriptor = self._descriptors[source] = source.open()
+        return descriptor

@@ -1,0 +1,211 @@
+"""Pieces appended to a file on disk at the cost of `cp`, whatever their number and size.
+
+Ranges of local files are copied by the kernel (copy_file_range, which shares blocks where the
+file system can); where it cannot, they pass through one small buffer. Each source is opened once.
+"""
+
+import errno
+import os
+from queue import SimpleQueue
+from threading import Thread
+from types import TracebackType
+from typing import Protocol
+
+from boomerang.checkpoint import ITEM_BYTES, FileSource
+from boomerang.errors import SourceChanged
+from boomerang.pieces import Cast, Literal, Piece, Range
+from boomerang.read_ahead import Promised
+
+BUFFER = 1 << 18
+"""Bytes that pass through memory at a time: they stay in the processor's cache."""
+
+WINDOW = 1 << 23
+"""Bytes after which the system is told to start writing to the disk, and the kernel's longest copy:
+of the sizes from 4 to 128 MiB, those up to 8 had the shortest time until all was on disk."""
+
+HELD = 16
+"""Descriptors of sources that are held open at most."""
+
+_CANNOT = (
+    errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.ETXTBSY,
+    errno.EPERM,
+)  # fmt: skip
+"""What copy_file_range says across file systems, where it is unknown, or where a sandbox forbids
+it: the same list that `cp` takes as a reason to read and write instead."""
+
+
+class Digest(Protocol):
+    """What `hashlib` makes."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take in more bytes."""
+
+
+class Writer:
+    """Appends pieces to an open, empty file. To be closed, which checks the sources once more.
+
+    With `digest` every byte passes through memory and into it. With `early` the disk starts to
+    write while the copy still goes on, so that a later fsync has little left to wait for.
+    """
+
+    def __init__(self, target: int, *, digest: Digest | None = None, early: bool = False) -> None:
+        self._target = target
+        self._digest = digest
+        self._open: dict[FileSource, int] = {}
+        self._not_in_kernel: set[FileSource] = set()
+        self._buffer = memoryview(bytearray())
+        self._write_back = _WriteBack(target) if early else None
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        try:
+            while self._open:
+                source, descriptor = self._open.popitem()
+                self._let_go(source, descriptor, check=error is None)
+        finally:
+            for descriptor in self._open.values():
+                os.close(descriptor)
+            if self._write_back is not None:
+                self._write_back.stop()
+
+    def append(self, piece: Piece | Promised) -> None:
+        """Write all of a piece.
+
+        Raises OSError (a full disk, a source that cannot be read) or SourceChanged; a source that
+        changes only afterwards is told about when the writer is closed.
+        """
+        if isinstance(piece, Literal):
+            self._put(memoryview(piece.data))
+        elif not isinstance(piece, Promised) and isinstance(piece.source, FileSource):
+            done = self._copied(piece, piece.source) if isinstance(piece, Range) else 0
+            self._pass_file(piece, piece.source, done)
+        else:
+            for at in range(0, piece.size, BUFFER):
+                self._put(memoryview(piece.read(at, min(at + BUFFER, piece.size))))
+
+    def _copied(self, piece: Range, source: FileSource) -> int:
+        """Copy in the kernel; return how many bytes, fewer where it will not."""
+        done = 0
+        if self._digest is not None or source in self._not_in_kernel:
+            return done
+        if not hasattr(os, "copy_file_range"):
+            return done
+        descriptor = self._descriptor(source)
+        try:
+            while done < piece.size:
+                length = min(piece.size - done, WINDOW)
+                at = piece.start + done
+                copied = os.copy_file_range(descriptor, self._target, length, offset_src=at)
+                if copied == 0:
+                    break
+                done += copied
+                self._wrote(copied)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            self._not_in_kernel.add(source)
+        return done
+
+    def _pass_file(self, piece: Range | Cast, source: FileSource, done: int) -> None:
+        """Bring the rest of a piece, from its source's byte `done` on, through memory."""
+        if piece.start + done == piece.stop:
+            return
+        descriptor = self._descriptor(source)
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(BUFFER))
+        cast = None
+        if isinstance(piece, Cast):
+            from boomerang.casting import caster
+
+            cast = caster(piece.from_dtype, piece.to_dtype)
+            width = ITEM_BYTES[piece.from_dtype]
+            stop = piece.start + (piece.stop - piece.start) // width * width
+        else:
+            stop = piece.stop
+        for at in range(piece.start + done, stop, BUFFER):
+            block = self._buffer[: min(BUFFER, stop - at)]
+            _fill(block, source, descriptor, at)
+            self._put(block if cast is None else memoryview(cast(block)))
+
+    def _put(self, view: memoryview) -> None:
+        if self._digest is not None:
+            self._digest.update(view)
+        while view:
+            written = os.write(self._target, view)
+            self._wrote(written)
+            view = view[written:]
+
+    def _wrote(self, length: int) -> None:
+        if self._write_back is not None:
+            self._write_back.wrote(length)
+
+    def _descriptor(self, source: FileSource) -> int:
+        descriptor = self._open.get(source)
+        if descriptor is None:
+            if len(self._open) >= HELD:
+                oldest = next(iter(self._open))
+                self._let_go(oldest, self._open.pop(oldest), check=True)
+            descriptor = self._open[source] = source.open()
+        return descriptor
+
+    def _let_go(self, source: FileSource, descriptor: int, *, check: bool) -> None:
+        try:
+            if check:
+                source.check(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _fill(block: memoryview, source: FileSource, descriptor: int, at: int) -> None:
+    filled = 0
+    while filled < len(block):
+        got = os.preadv(descriptor, [block[filled:]], at + filled)
+        if not got:
+            raise SourceChanged(
+                f"{source.name} ends at byte {at + filled}.",
+                value=source.name,
+                fix="Restore it, or ask for the family again so that it is read anew.",
+            )
+        filled += got
+
+
+class _WriteBack:
+    """A thread that has the disk write what was appended so far, window by window."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._told = self._size = 0
+        self._windows: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def wrote(self, length: int) -> None:
+        """Take note that so many bytes were appended."""
+        self._size += length
+        if self._size - self._told < WINDOW or not hasattr(os, "posix_fadvise"):
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name="write-back", daemon=True)
+            self._thread.start()
+        self._windows.put((self._told, self._size - self._told))
+        self._told = self._size
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._windows.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (window := self._windows.get()) is not None:
+            try:
+                # The advice first starts the writing of dirty pages, without waiting for it; as
+                # they are being written then, none of them leaves the page cache.
+                os.posix_fadvise(self._target, *window, os.POSIX_FADV_DONTNEED)
+            except OSError:
+                # Only the flush at the end is slower then, and that is where errors are told.
+                return
