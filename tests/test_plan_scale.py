@@ -74,19 +74,17 @@ PROGRAM = """
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """190 sparse shards of a 405-billion-parameter teacher."""
-    where = tmp_path_factory.mktemp("405b")
+def sparse(where: Path, layers: int = LAYERS, shards: int = SHARDS) -> Path:
+    """Sparse shards of a Llama as wide as the 405-billion-parameter one, with so many layers."""
     tensors = {"model.embed_tokens.weight": [VOCABULARY, WIDTH]}
-    for i in range(LAYERS):
+    for i in range(layers):
         tensors |= {f"model.layers.{i}.{name}.weight": shape for name, shape in LAYER.items()}
     tensors |= {"model.norm.weight": [WIDTH], "lm_head.weight": [VOCABULARY, WIDTH]}
     names = list(tensors)
-    bounds = [len(names) * i // SHARDS for i in range(SHARDS + 1)]
+    bounds = [len(names) * i // shards for i in range(shards + 1)]
     weight_map: dict[str, str] = {}
-    for i in range(SHARDS):
-        shard = f"model-{i + 1:05}-of-{SHARDS:05}.safetensors"
+    for i in range(shards):
+        shard = f"model-{i + 1:05}-of-{shards:05}.safetensors"
         position = 0
         header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
         for name in names[bounds[i] : bounds[i + 1]]:
@@ -100,8 +98,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.write(len(text).to_bytes(8, "little") + text)
             file.truncate(8 + len(text) + position)
     (where / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
-    (where / "config.json").write_text(json.dumps(CONFIG))
+    (where / "config.json").write_text(json.dumps({**CONFIG, "num_hidden_layers": layers}))
     return where
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """190 sparse shards of a 405-billion-parameter teacher."""
+    return sparse(tmp_path_factory.mktemp("405b"))
 
 
 def test_a_405b_teacher_is_planned_in_little_memory(folder: Path) -> None:

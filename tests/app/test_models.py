@@ -87,7 +87,8 @@ def test_head_ranges_and_validators(held: tuple[Front, Family, tuple[Member, ...
         ("bytes=-10", size - 10, size),
         (f"bytes=-{size * 2}", 0, size),
         (f"bytes=5-{size * 2}", 5, size),
-        ("bytes = 3 - 4", 3, 5),
+        ("Bytes=3-4,", 3, 5),
+        (f"bytes=7-{'9' * 5000}", 7, size),
     ):
         part = get(Range=asked)
         assert part.status_code == 206, asked
@@ -99,8 +100,8 @@ def test_head_ranges_and_validators(held: tuple[Front, Family, tuple[Member, ...
         answer = get(Range=asked)
         problem(answer, 416, "range")
         assert answer.headers["content-range"] == f"bytes */{size}"
-    # What is no single range of bytes is not looked at (RFC 9110, 14.2).
-    for asked in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes=0-1,5-6", f"bytes=0-{'9' * 5000}"):
+    # What is no range of bytes is not looked at (RFC 9110, 14.2).
+    for asked in ("bytes=5-2", "bytes=-", "lines=1-2", "bytes = 3 - 4", "bytes=0-1,5-2"):
         assert get(Range=asked).status_code == 200
     assert get(Range="bytes=0-1", If_Range=etag).status_code == 206
     for other in ('"other"', f"W/{etag}", "Tue, 24 Nov 2026 00:00:00 GMT"):
