@@ -6,7 +6,7 @@ layer the order of their source, so that what is contiguous there is one range h
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from boomerang.architectures import Part, Role
@@ -29,11 +29,12 @@ class Placed:
     name: str
     tensor: Tensor
     dtype: str
+    size: int = field(init=False)
+    """Bytes in the member."""
 
-    @property
-    def size(self) -> int:
-        """Bytes in the member."""
-        return self.tensor.parameters * ITEM_BYTES[self.dtype]
+    def __post_init__(self) -> None:
+        # Asked for several times, of many thousand tensors, before the first byte is sent.
+        object.__setattr__(self, "size", self.tensor.parameters * ITEM_BYTES[self.dtype])
 
     @property
     def piece(self) -> Piece:
