@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.schemas import FamilyRequest
+from app.bases import base_of, transferred
+from app.schemas import FamilyRequest, HubText
 from boomerang import hub
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import last_to_first
 from boomerang.content import refuse_without_derivatives
+from boomerang.distill.hub_texts import SCHEME, Dataset
 from boomerang.distill.recipe import Recipe, student_key
 from boomerang.distill.texts import Texts
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
@@ -39,6 +41,7 @@ class Model:
     license: str | None = None
     gated: bool = False
     private: bool = False
+    base_model: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,26 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
     refuse_without_derivatives(request.teacher, teacher.license)
     recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
     texts = _texts(settings, request.data)
+    if request.base is not None and request.student is not None:
+        raise BadRequest(
+            "A base was given beside a student.",
+            value=request.base,
+            fix="Name the student, or the base whose student is adapted.",
+        )
+    if request.kept is not None and request.student is None:
+        raise BadRequest(
+            "Kept layers were given without a student.",
+            value=request.kept,
+            fix="Name the student, or leave kept to the recipe.",
+        )
     if request.student is not None:
         pair, student = _given(settings, catalog, request, teacher, texts)
+    elif request.base is not None:
+        base = base_of(request, teacher.checkpoint, teacher.base_model)
+        source = str(teacher.folder) if teacher.folder else None
+        pair, student = transferred(
+            settings, catalog, request, teacher.checkpoint, teacher.commit, source, base
+        )
     else:
         pair, student = _distilled(request, teacher, recipe, texts)
     order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
@@ -81,7 +102,8 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
     )
     members = ladder_members(pair, order, teacher.commit, student.key)
     wants = tuple(_wants(request, ladder, teacher))
-    cost = _cost(ladder, recipe if request.student is None else None)
+    trained = request.student is None and request.base is None
+    cost = _cost(ladder, recipe if trained else None)
     bought = None if request.budget is None else _bought(request.budget, ladder)
     return Intake(family, student, members, wants, bought, cost)
 
@@ -108,8 +130,11 @@ def _found(settings: Settings, catalog: Catalog, name: str, revision: str | None
             fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
         )
     found = hub.resolve(name, revision, endpoint=settings.hub_endpoint)
-    checkpoint = Checkpoint.read(name, hub.sources(found))
-    return Model(name, found.commit, checkpoint, None, found.license, found.gated, found.private)
+    checkpoint = hub.checkpoint(found, name)
+    return Model(
+        name, found.commit, checkpoint, None, found.license, found.gated, found.private,
+        found.base_model,
+    )  # fmt: skip
 
 
 def local_path(settings: Settings, name: str) -> Path | None:
@@ -145,9 +170,14 @@ def _recipe(asked: str | dict[str, Any]) -> Recipe:
     return Recipe.load(asked)
 
 
-def _texts(settings: Settings, data: str | None) -> Texts | None:
+def _texts(settings: Settings, data: str | HubText | None) -> Texts | None:
     if data is None:
         return Texts.open(settings.data) if settings.data is not None else None
+    if isinstance(data, HubText):
+        dataset = Dataset(data.id, data.revision, data.text)
+        return Texts.of_dataset(dataset, settings.hub_endpoint)
+    if data.startswith(SCHEME):
+        return Texts.of_dataset(Dataset.parse(data), settings.hub_endpoint)
     path = local_path(settings, data)
     if path is None:
         raise BadRecipe(
@@ -162,20 +192,20 @@ def _distilled(
     request: FamilyRequest, teacher: Model, recipe: Recipe, texts: Texts | None
 ) -> tuple[Pair, NewStudent]:
     anatomy = dissect(teacher.checkpoint)
-    layermap = recipe.layermap(anatomy.depth)
+    layermap = recipe.layermap(anatomy.kinds)
     if not layermap.long:
         raise BadRecipe(
             f"A student of {anatomy.depth} layers would be as deep as {teacher.name!r}.",
             value=anatomy.depth,
             fix="Use a recipe that keeps fewer layers.",
         )
+    pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
     if texts is None:
         raise BadRecipe(
             "There is no text to distil on.",
             value=request.data,
             fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
         )
-    pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
     student = NewStudent(
         key=student_key(teacher.commit, layermap, recipe, texts.digest),
         teacher=request.teacher,
@@ -184,7 +214,7 @@ def _distilled(
         layers=layermap.layers,
         recipe=recipe.model_dump(mode="json"),
         recipe_name=recipe.name,
-        data=str(texts.path),
+        data=texts.location,
         data_digest=texts.digest,
         seed=recipe.seed,
         teacher_source=str(teacher.folder) if teacher.folder else None,
@@ -197,15 +227,18 @@ def _given(
     texts: Texts | None,
 ) -> tuple[Pair, NewStudent]:  # fmt: skip
     given = find(settings, catalog, str(request.student), None)
-    pair = Pair.of(teacher.checkpoint, given.checkpoint, verify=given.folder is not None)
+    verify = given.folder is not None
+    pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=request.kept, verify=verify)
     made_of = f"given\n{teacher.commit}\n{given.commit}\n{texts.digest if texts else ''}"
+    if request.kept is not None:
+        made_of += f"\n{pair.layermap.kept}"
     student = NewStudent(
         key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
         teacher=request.teacher,
         teacher_commit=teacher.commit,
         kept=pair.layermap.kept,
         layers=pair.layermap.layers,
-        data=str(texts.path) if texts else None,
+        data=texts.location if texts else None,
         data_digest=texts.digest if texts else None,
         origin=Origin.FOLDER if given.folder else Origin.HUB,
         location=str(given.folder) if given.folder else given.name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -22,6 +22,16 @@ class PublishTo(BaseModel):
     force: bool = Field(default=False, description="also members that did not pass the gates")
 
 
+class HubText(BaseModel):
+    """A dataset on the Hub: `text` is the column that holds the documents."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(min_length=3, max_length=200)
+    revision: str | None = Field(default=None, max_length=200)
+    text: str | None = Field(default=None, max_length=200)
+
+
 class FamilyRequest(BaseModel):
     """`POST /families`: a teacher, and what is wanted of its family."""
 
@@ -34,9 +44,21 @@ class FamilyRequest(BaseModel):
     )
     sizes: list[str] | None = Field(default=None, max_length=500, description="sizes to build")
     student: str | None = Field(default=None, max_length=300, description="a student there is")
+    kept: list[int] | None = Field(
+        default=None, min_length=1, max_length=2000,
+        description="teacher layers of a given student that does not say them",
+    )  # fmt: skip
     order: str = Field(default="auto", max_length=2000)
     recipe: str | dict[str, Any] | None = None
-    data: str | None = Field(default=None, max_length=300, description="folder of texts")
+    data: Annotated[str, Field(max_length=300)] | HubText | None = Field(
+        default=None, description="folder of texts, or a dataset on the Hub"
+    )
+    base: str | None = Field(
+        default=None,
+        max_length=300,
+        description="what the teacher was fine-tuned from, whose student is ready; auto: as its "
+        "card says",
+    )
     publish: PublishTo | None = None
 
     @field_validator("budget", mode="before")
@@ -47,10 +69,10 @@ class FamilyRequest(BaseModel):
             Budget.parse(value)
         return value
 
-    @field_validator("teacher", "student", "data")
+    @field_validator("teacher", "student", "data", "base")
     @classmethod
-    def _one_spelling(cls, value: str | None) -> str | None:
-        return None if value is None else value.rstrip("/") or "/"
+    def _one_spelling(cls, value: str | HubText | None) -> str | HubText | None:
+        return (value.rstrip("/") or "/") if isinstance(value, str) else value
 
 
 class RebuildRequest(BaseModel):

@@ -20,6 +20,10 @@ Teacher = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show
 Student = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
 Text = Annotated[Path, typer.Option(help="Folder or file of text.", show_default=False)]
 Order = Annotated[str, typer.Option(help="last, first, or long student layers: 5,3,1.")]
+Kept = Annotated[
+    str | None,
+    typer.Option(help="Teacher layers of a student that does not say them: 0,2,4,7,9,11."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Url = Annotated[str, typer.Option(envvar="BOOMERANG_URL", help="Address of the service.")]
 Key = Annotated[
@@ -51,20 +55,31 @@ def plan(
     budget: Annotated[str | None, typer.Option(help="2.9B, or the name of a size.")] = None,
     order: Order = "last",
     recipe: Annotated[str | None, typer.Option(help="Recipe whose student is planned.")] = None,
+    kept: Kept = None,
     as_json: Json = False,
 ) -> None:
     """Show the ladder of sizes, from headers alone."""
     from boomerang import cli_local
     from boomerang.cli_show import emit, plan_view
 
-    emit(cli_local.plan(teacher, student, budget, order, recipe), as_json, plan_view)
+    emit(cli_local.plan(teacher, student, budget, order, recipe, kept), as_json, plan_view)
 
 
 @app.command()
 def distill(
     teacher: Teacher,
     out: Annotated[Path, typer.Option(help="Folder of the student.", show_default=False)],
-    text: Text,
+    text: Annotated[Path | None, typer.Option(help="Folder or file of text.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Instead of --text, of the Hub: ID[@REVISION][#COLUMN].")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Instead of training: what TEACHER was fine-tuned from.")
+    ] = None,
+    base_student: Annotated[str | None, typer.Option(help="The student of --base.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="With --base: a distilled student, to compare with.")
+    ] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -73,15 +88,23 @@ def distill(
     """Distil a student. The same command goes on where it was interrupted."""
     if steps is not None and minutes is not None:
         raise typer.BadParameter("Give --steps or --minutes, not both.")
+    if (base is None) != (base_student is None):
+        raise typer.BadParameter("--base and --base-student belong together.")
     from boomerang import cli_jobs
-    from boomerang.cli_show import duration, emit
+    from boomerang.cli_show import duration, emit, transfer_view
+
+    if base is not None and base_student is not None:
+        made = cli_jobs.transfer(teacher, base, base_student, out, reference)
+        emit(made, as_json, transfer_view)
+        return
 
     def show(record: dict[str, Any]) -> str:
         final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
         took = duration(record["seconds"])
         return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
 
-    emit(cli_jobs.distill(teacher, out, text, recipe, steps, minutes), as_json, show)
+    where = cli_jobs.text_of(text, dataset)
+    emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes), as_json, show)
 
 
 @app.command()
@@ -92,13 +115,14 @@ def measure(
     order: Annotated[
         str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
     ] = "auto",
+    kept: Kept = None,
     as_json: Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
     from boomerang import cli_jobs
     from boomerang.cli_show import emit, measures_view
 
-    emit(cli_jobs.measure(teacher, student, text, order), as_json, measures_view)
+    emit(cli_jobs.measure(teacher, student, text, order, kept), as_json, measures_view)
 
 
 @app.command()
@@ -109,6 +133,7 @@ def assemble(
     out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
     size: Annotated[str | None, typer.Option(help="Name of a size, or a budget.")] = None,
     patch: Annotated[int | None, typer.Option(help="Number of patched blocks.")] = None,
+    kept: Kept = None,
     as_json: Json = False,
 ) -> None:
     """Write one size to a folder."""
@@ -118,7 +143,7 @@ def assemble(
     from boomerang.cli_show import emit
 
     emit(
-        cli_local.assemble(teacher, student, order, size, patch, out),
+        cli_local.assemble(teacher, student, order, size, patch, out, kept),
         as_json,
         lambda made: f"{made['out']}: {made['parameters']:,} parameters, {made['layers']} layers",
     )
@@ -132,13 +157,14 @@ def publish(
     order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
     to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
     public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
+    kept: Kept = None,
     as_json: Json = False,
 ) -> None:
     """Push one size to the Hub, private unless told otherwise."""
     from boomerang import cli_local
     from boomerang.cli_show import emit
 
-    done = cli_local.publish(teacher, student, order, size, to, public)
+    done = cli_local.publish(teacher, student, order, size, to, public, kept)
     emit(done, as_json, lambda made: f"{made['url']} at {made['commit']}")
 
 
@@ -153,6 +179,7 @@ def request(
         str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
     ] = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
+    kept: Kept = None,
     wait: Wait = False,
     url: Url = LOCAL,
     api_key: Key = "",
@@ -165,6 +192,10 @@ def request(
     asked = {"teacher": teacher, "budget": budget, "data": data, "recipe": recipe,
              "student": student, "order": order}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    if kept is not None:
+        from boomerang.cli_local import layers_of
+
+        body["kept"] = list(layers_of(kept))
     if publish is not None:
         body["publish"] = {"namespace": publish}
     with Service(url, api_key) as service:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from boomerang.cli_local import Model, find
+from boomerang.cli_local import Model, find, pair_of
 from boomerang.cli_show import Bar
+from boomerang.encoders import not_distilled, not_measured
 from boomerang.errors import BadComposition, BadRecipe, BoomerangError, TrainingFailed
 from boomerang.patch_order import parse_order
 
@@ -26,7 +27,7 @@ class JobFailed(BoomerangError):
 def distill(
     teacher: str,
     out: Path,
-    text: Path,
+    text: str,
     recipe_name: str,
     steps: int | None,
     minutes: float | None,
@@ -45,7 +46,10 @@ def distill(
         recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
     texts = Texts.open(text)
     model = find(teacher)
-    layermap = recipe.layermap(dissect(model.checkpoint).depth)
+    anatomy = dissect(model.checkpoint)
+    if anatomy.architecture.masked:
+        raise not_distilled(teacher)
+    layermap = recipe.layermap(anatomy.kinds)
     if not layermap.long:
         raise BadRecipe(
             f"A student of {layermap.layers} layers would be as deep as {teacher!r}.",
@@ -61,7 +65,7 @@ def distill(
         "out": str(out),
         "run": str(run),
         "recipe": recipe.model_dump(mode="json"),
-        "data": str(text.absolute()),
+        "data": texts.location,
         "kept": list(layermap.kept),
         "key": student_key(model.commit, layermap, recipe, texts.digest),
     }
@@ -74,17 +78,80 @@ def distill(
     return {"out": str(out), **record}
 
 
-def measure(teacher: str, student: str, text: Path, order: str) -> dict[str, Any]:
+def transfer(
+    teacher: str, base: str, base_student: str, out: Path, reference: str | None
+) -> dict[str, Any]:
+    """Make a fine-tune's student from the student of its base, and return its record.
+
+    Raises StudentMismatch, JobFailed, or as `find`.
+    """
+    from boomerang.distill.recipe import delta_key
+
+    ours, theirs, student = find(teacher), find(base), find(base_student)
+    made = student.checkpoint.json("boomerang.json") or {}
+    key = str(made.get("key") or student.commit)
+    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
+    run.mkdir(parents=True, exist_ok=True)
+    job = {
+        "teacher": str(folder_of(ours)),
+        "teacher_name": ours.folder.name if ours.folder else ours.name,
+        "teacher_commit": ours.commit,
+        "out": str(out),
+        "run": str(run),
+        "key": delta_key(key, theirs.commit, ours.commit),
+        "delta": {
+            "base": str(folder_of(theirs)),
+            "base_name": theirs.folder.name if theirs.folder else theirs.name,
+            "base_commit": theirs.commit,
+            "student": str(folder_of(student)),
+            "student_key": key,
+            "reference": str(folder_of(find(reference))) if reference else None,
+        },
+    }
+    with Bar("transferring") as bar:
+        for event in events("boomerang.distill", job, run):
+            if event["event"] in ("start", "step"):
+                bar.steps(event)
+    _remove(run)
+    record: dict[str, Any] = json.loads((out / "boomerang.json").read_text("utf-8"))
+    return {"out": str(out), **record}
+
+
+def text_of(text: Path | None, dataset: str | None) -> str:
+    """Where text lies: a folder or file, or a dataset of the Hub as ID[@REVISION][#COLUMN].
+
+    Raises BadRecipe where neither or both are given.
+    """
+    if (text is None) == (dataset is None):
+        raise BadRecipe(
+            "Give the text to distil on: --text or --dataset, one of them.",
+            fix="A folder, a file, or a dataset such as owner/name.",
+        )
+    if dataset is None:
+        return str(Path(str(text)).absolute())
+    from boomerang.distill.hub_texts import SCHEME
+
+    return dataset if dataset.startswith(SCHEME) else SCHEME + dataset
+
+
+def measure(
+    teacher: str, student: str, text: Path, order: str, kept: str | None = None
+) -> dict[str, Any]:
     """Measure every member of two given models: the order, then one record for each k.
 
-    Raises BadComposition for an order that is none, JobFailed, or as `find`.
+    Raises BadComposition for an order that is none, UnsupportedArchitecture for masked language
+    models, JobFailed, or as `find` and `pair_of`.
     """
     models = [find(teacher), find(student)]
+    pair = pair_of(models[0], models[1], kept=kept)
+    if pair.teacher.architecture.masked:
+        raise not_measured(teacher)
     job = {
         "teacher": str(folder_of(models[0])),
         "student": str(folder_of(models[1])),
         "data": str(text.absolute()),
         "order": _order(order),
+        "kept": list(pair.layermap.kept),
     }
     found: dict[str, Any] = {"teacher": teacher, "student": student, "members": []}
     with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch, Bar("measuring") as bar:

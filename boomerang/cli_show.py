@@ -68,6 +68,17 @@ class Bar:
         self._progress.update(self._task, completed=step, total=steps, note="  ".join(parts))
 
 
+def transfer_view(record: Mapping[str, Any]) -> str:
+    """A student that was made from the student of its base."""
+    delta = record["delta"]
+    cosine = "unknown" if delta["cosine"] is None else f"{delta['cosine']:.2f}"
+    lines = [
+        f"{record['out']}: from the student of {delta['base']}",
+        f"delta cosine {cosine}, drift {delta['drift']:.3f}",
+    ]
+    return "\n".join([*lines, f"warning: {delta['warning']}"] if delta["warning"] else lines)
+
+
 def duration(seconds: float) -> str:
     """Seconds as people write them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = max(0, round(seconds))

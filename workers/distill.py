@@ -69,7 +69,7 @@ def _work(context: Context, student: Student, held: Holding) -> str:
             return _ended(context, student, held, held.end)
         if outcome.reason is not None:
             return _failed(context, student, held, outcome.reason)
-    check_pair(teacher, fetch_student(context, student))
+    check_pair(teacher, fetch_student(context, student), shelf.kept_of(student))
     catalog.set_student_state(student.key, StudentState.READY, lease=held.lease)
     _measure_families(context, student, again=True)
     return "ready"
@@ -94,7 +94,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
             catalog.student_progress(
                 student.key, values, lease=held.lease, event=last or told.due()
             )
-        elif kind == "checkpoint":
+        elif kind in ("checkpoint", "estimate", "memory", "unsound", "delta"):
             catalog.student_note(student.key, kind, values, lease=held.lease)
 
     arguments = settings.trainer or (sys.executable, "-m", "boomerang.distill")
@@ -104,13 +104,40 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         "teacher_commit": student.teacher_commit,
         "out": str(out),
         "run": str(run_folder),
-        "recipe": student.recipe,
+        **_recipe(context, student),
         "data": student.data or (str(settings.data) if settings.data else None),
         "seed": student.seed,
         "kept": list(student.kept),
         "key": student.key,
     }
     return run(arguments, job, run_folder, held, settings.stop_seconds, on_event)
+
+
+def _recipe(context: Context, student: Student) -> dict[str, Any]:
+    """What the trainer is told to do: a recipe, or the delta of another student.
+
+    Raises NotReady where that student has gone meanwhile, SourceChanged where its teacher has.
+    """
+    asked = student.recipe.get("delta")
+    if asked is None:
+        return {"recipe": student.recipe}
+    catalog, settings = context.catalog, context.settings
+    base = catalog.student(asked["base_student"])
+    shelf.student_checkpoint(settings, base)
+    if base.teacher_source is not None:
+        checkpoint = shelf.teacher_checkpoint(settings, base)
+        shelf.check_folder(catalog, base.teacher_commit, checkpoint)
+    told = {
+        "base": str(fetch_teacher(context, base)),
+        "base_name": asked["base"],
+        "base_commit": asked["base_commit"],
+        "student": str(fetch_student(context, base)),
+        "student_key": base.key,
+    }
+    if asked["reference"] is not None:
+        own = catalog.student(asked["reference"])
+        told["reference"] = str(fetch_student(context, own))
+    return {"delta": told}
 
 
 class _Teller:
@@ -151,7 +178,7 @@ def _damage(context: Context, student: Student) -> str | None:
     """What is wrong with a student that should be ready, if anything."""
     try:
         teacher = fetch_teacher(context, student)
-        pair = check_pair(teacher, fetch_student(context, student))
+        pair = check_pair(teacher, fetch_student(context, student), shelf.kept_of(student))
     except (BoomerangError, OSError) as error:
         return str(error)
     if pair.layermap.kept != student.kept:

@@ -47,6 +47,6 @@ def _fetch(context: Context, repo: str, commit: str, folder: Path) -> None:
         time.sleep(1)
 
 
-def check_pair(teacher: Path, student: Path) -> Pair:
+def check_pair(teacher: Path, student: Path, kept: tuple[int, ...] | None = None) -> Pair:
     """The pair in two folders. Raises as Checkpoint.open and Pair.of where it is no such pair."""
-    return Pair.of(Checkpoint.open(teacher), Checkpoint.open(student))
+    return Pair.of(Checkpoint.open(teacher), Checkpoint.open(student), kept=kept)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from boomerang.distill.hub_texts import SCHEME
 from boomerang.errors import BoomerangError
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
@@ -56,16 +57,18 @@ class _Measuring:
         self.context, self.family, self.student, self.held = context, family, student, held
         self.settings, self.catalog = context.settings, context.catalog
         data = student.data or (str(self.settings.data) if self.settings.data else None)
-        self.data = data if data and Path(data).exists() else None
+        self.data = data if data and (data.startswith(SCHEME) or Path(data).exists()) else None
         self.measured: dict[int, str] = {}
 
     def work(self) -> str:
         teacher = fetch_teacher(self.context, self.student)
         folder = fetch_student(self.context, self.student)
-        self.pair: Pair = check_pair(teacher, folder)
+        self.pair: Pair = check_pair(teacher, folder, shelf.kept_of(self.student))
         named = named_order(self.pair.layermap, self.family.order)
         if named is not None:
             self._settle_order(self.family.order, named)
+        if self.pair.teacher.architecture.masked:
+            return self._without("masked language models are not measured", Fact.NO)
         if self.data is None:
             return self._without("there are no texts to measure with", Fact.NO)
         self.catalog.set_measuring(self.family.id, Fact.RUNNING, lease=self.held.lease)
@@ -78,6 +81,7 @@ class _Measuring:
             "calibration_tokens": 16384,
             "heldout_tokens": 65536,
             "naive": True,
+            "kept": list(self.student.kept),
         }
         arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
         run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"

@@ -15,6 +15,8 @@ from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
 from boomerang.distill.data import Stream, Tokeniser, cached_stream
+from boomerang.distill.delta import transfer
+from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
 from boomerang.distill.job import Job
 from boomerang.distill.loop import Trainer
 from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
@@ -22,11 +24,16 @@ from boomerang.distill.recipe import TRAINER_VERSION, Recipe
 from boomerang.distill.texts import Texts
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.layermap import LayerMap
-from boomerang.pair import RECORD
+from boomerang.pair import RECORD, Pair
 from boomerang.quality.models import compute_dtype, couple, device, load
 
 FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""
+
+_LONGEST = 8
+"""Characters of a token, on average, at most."""
+_STEPS = 1000
+"""Steps that a recipe with minutes is given text for; more begin the text again."""
 
 
 def main(arguments: list[str]) -> int:
@@ -58,15 +65,26 @@ def distil(job: Job, report: Reporter) -> None:
     if _made_before(job):
         report("done", out=str(job.out))
         return
+    if job.delta is not None:
+        transfer(job, job.delta, report)
+        report("done", out=str(job.out))
+        return
+    if job.data is None:
+        raise BadRecipe("There is no text to distil on.", fix="Name a folder or a dataset.")
     recipe, texts = job.parsed_recipe(), Texts.open(job.data)
-    teacher_files = Checkpoint.open(job.teacher)
-    anatomy = dissect(teacher_files)
+    anatomy = dissect(Checkpoint.open(job.teacher))
+    teacher_files = anatomy.checkpoint
     kept = job.kept
     layermap = (
-        recipe.layermap(anatomy.depth) if kept is None else LayerMap.from_kept(kept, anatomy.depth)
+        recipe.layermap(anatomy.kinds) if kept is None else LayerMap.from_kept(kept, anatomy.depth)
     )
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
-    stream = cached_stream(tokeniser, texts, "train", length, job.run, report.check)
+    frozen = recipe.freezes(anatomy.tied)
+    planned = Pair.planned(teacher_files, layermap, frozen=frozen)
+    wanted = need(planned, recipe, length, frozen, compute_dtype(device()))
+    refuse_what_cannot_fit(wanted, recipe, available(device()))
+    enough = texts.first(_characters(recipe))
+    stream = cached_stream(tokeniser, enough, "train", length, job.run, report.check)
     # Read before training, so that a text without it is refused at once.
     tail = Stream(tokeniser.encode(texts, "calibration"), length, "calibration")
     # Loaded as stored, so that the student begins with the teacher's exact values.
@@ -74,7 +92,6 @@ def distil(job: Job, report: Reporter) -> None:
     config = students.student_config(teacher_files, layermap)
     student = students.initialise(teacher, config, layermap)
     teacher.model.to(compute_dtype(device()))
-    frozen = recipe.freezes(anatomy.tied)
     if frozen:
         students.freeze(student)
     identity = job.identity(recipe, layermap.kept, texts.digest)
@@ -87,6 +104,8 @@ def distil(job: Job, report: Reporter) -> None:
         report,
         frozen,
         job.checkpoint_seconds,
+        job.report_seconds,
+        wanted,
     )
     progress = trainer.train()
     record = {
@@ -100,6 +119,12 @@ def distil(job: Job, report: Reporter) -> None:
     }
     students.write(student, job.teacher, job.out, layermap, record)
     report("done", out=str(job.out))
+
+
+def _characters(recipe: Recipe) -> int:
+    """Text of a dataset on the Hub that is enough: no tokenizer takes more for a token."""
+    tokens = (recipe.steps or _STEPS) * recipe.batch_tokens
+    return tokens * _LONGEST
 
 
 def _provenance(job: Job, recipe: Recipe, layermap: LayerMap, texts: Texts) -> dict[str, Any]:

@@ -24,7 +24,8 @@ FILE = "checkpoint.safetensors"
 class Progress:
     """Where a run is: `step` of `steps` done, `tokens` seen, `seconds` of training spent.
 
-    `identity` says which run it is of (the student's key and its recipe).
+    `identity` says which run it is of (the student's key and its recipe); `initial` is the loss
+    of the untrained student, None in a checkpoint from before it was kept.
     """
 
     identity: str
@@ -32,6 +33,7 @@ class Progress:
     steps: int
     tokens: int = 0
     seconds: float = 0.0
+    initial: float | None = None
 
     def advanced(self, tokens: int, seconds: float) -> "Progress":
         """One step later."""
@@ -46,9 +48,18 @@ def save(
     parameters: Mapping[str, nn.Parameter],
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Write the checkpoint of a run, in place of the one before."""
+    """Write the checkpoint of a run, in place of the one before.
+
+    Raises TrainingFailed where a weight is not finite: the one before is kept.
+    """
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
+        if not torch.isfinite(parameter).all():
+            raise TrainingFailed(
+                f"{name} of the student is not finite at step {progress.step}.",
+                value=name,
+                fix="Lower the learning rate; the last checkpoint is from before it.",
+            )
         tensors[f"weight/{name}"] = parameter.detach()
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"{key}/{name}"] = value

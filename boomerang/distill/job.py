@@ -10,11 +10,28 @@ from boomerang.distill.recipe import Recipe
 from boomerang.errors import BadRecipe
 
 
+class Delta(BaseModel):
+    """Instead of training: the base of the teacher, and the student that was made of the base.
+
+    `reference`, where there is one, is a student distilled from the teacher itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: Path
+    base_name: str
+    base_commit: str
+    student: Path
+    student_key: str
+    reference: Path | None = None
+
+
 class Job(BaseModel):
     """One distillation: where everything is, and the recipe's fields.
 
-    `kept` None leaves the layer map to the recipe, `seed` None its seed. `run` holds the
-    checkpoint, the tokenised text and a lock; `out` appears when the student is whole.
+    `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
+    None leaves the layer map to the recipe, `seed` None its seed. `run` holds the checkpoint, the
+    tokenised text and a lock; `out` appears when the student is whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,12 +41,14 @@ class Job(BaseModel):
     teacher_commit: str
     out: Path
     run: Path
-    recipe: dict[str, Any]
-    data: Path
+    recipe: dict[str, Any] = {}
+    data: str | None = None
+    delta: Delta | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     kept: list[int] | None = None
     key: str
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120.0
+    report_seconds: Annotated[float, Field(ge=0)] = 1.0
 
     @classmethod
     def load(cls, path: Path) -> "Job":

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,9 +15,11 @@ from boomerang.composition import Choice, Composition
 from boomerang.distill import checkpoints
 from boomerang.distill.checkpoints import Progress
 from boomerang.distill.data import Stream
+from boomerang.distill.estimate import Need, available, halve
+from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.losses import Losses, Weights, distillation_losses
 from boomerang.distill.patching import member_for
-from boomerang.distill.process import Reporter
+from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.student import trained
 from boomerang.errors import TrainingFailed
@@ -39,13 +41,18 @@ class Trainer:
     report: Reporter
     frozen: bool
     checkpoint_seconds: float = 120.0
+    report_seconds: float = 1.0
+    need: Need | None = None
     parameters: dict[str, nn.Parameter] = field(init=False)
     optimiser: torch.optim.AdamW = field(init=False)
     teacher_itself: Composition = field(init=False)
     where: torch.device = field(init=False)
+    guard: Guard = field(init=False, default_factory=lambda: Guard(math.inf))
+    at_once: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.where = self.couple.teacher.device
+        self.at_once = self.recipe.micro_batch
         self.parameters = trained(self.couple.student)
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
@@ -72,28 +79,47 @@ class Trainer:
         """Train until the recipe's steps are done.
 
         Raises Stopped, with a checkpoint written, where the process is asked to stop;
-        TrainingFailed where the loss or its gradient is not finite.
+        TrainingFailed where the loss or its gradient is not finite, or the loss runs away: the
+        checkpoint is then the last one that was good.
         """
         progress = checkpoints.restore(self.run, self.identity, self.parameters, self.optimiser)
         progress = progress or Progress(self.identity, 0, self.recipe.steps or self._time_steps())
+        progress = self._begin(progress)
         parameters = sum(p.numel() for p in self.couple.student.model.parameters())
         self.report("start", steps=progress.steps, parameters=parameters, step=progress.step)
         first, said, saved, news = progress, time.monotonic(), time.monotonic(), Mean()
         while progress.step < progress.steps:
             try:
                 progress = self._step(progress, news)
-            except BaseException:
-                if self.report.stopping:
-                    self._save(progress)
+            except Stopped:
+                self._save(progress)
                 raise
             now = time.monotonic()
-            if now - said >= 1 or progress.step == progress.steps:
+            if now - said >= self.report_seconds or progress.step == progress.steps:
                 self._say(progress, first, news)
                 said, news = now, Mean()
             if now - saved >= self.checkpoint_seconds or progress.step == progress.steps:
                 self._save(progress)
                 saved = time.monotonic()
         return progress
+
+    def _begin(self, progress: Progress) -> Progress:
+        """Say what the run will take, and learn the loss that it begins with."""
+        seconds = self._time_pass()
+        initial = progress.initial
+        if initial is None:
+            initial = self._present_loss()
+        self.guard = Guard(initial)
+        passes = math.ceil(self.sequences / self.at_once) * (progress.steps - progress.step)
+        self.report(
+            "estimate",
+            steps=progress.steps,
+            tokens=progress.steps * self.sequences * self.stream.length,
+            seconds=round(passes * seconds, 1),
+            memory_bytes=self.need.bytes(self.at_once) if self.need else None,
+            available_bytes=available(self.where),
+        )
+        return replace(progress, initial=initial)
 
     def _step(self, progress: Progress, news: "Mean") -> Progress:
         began = time.monotonic()
@@ -103,27 +129,51 @@ class Trainer:
 
     def _update(self, step: int, steps: int, rate: float, news: "Mean") -> None:
         """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
-        self.optimiser.zero_grad(set_to_none=True)
         batch = self.stream.batch(self.recipe.seed, step, self.sequences)
-        for part, ids in enumerate(torch.split(batch, self.recipe.micro_batch)):
-            self.report.check()
-            composition = member_for(
-                self.recipe, self.couple.layermap, self.recipe.seed, step, steps, part
-            )
-            losses = self.losses(composition, ids)
-            torch.autograd.backward(losses.total * (len(ids) / len(batch)))
-            news.add(losses, len(ids) / len(batch))
+        mine = self._gradients(batch, step, steps)
+        news.merge(mine)
+        self.guard.watch(step + 1, steps, mine.means()["loss"])
         norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
         if not math.isfinite(float(norm)):
             raise TrainingFailed(
                 f"The gradient is not finite at step {step + 1} of {steps} "
-                f"(cross-entropy {news.means()['ce']:.4g}).",
+                f"(cross-entropy {mine.means()['ce']:.4g}).",
                 value=step + 1,
                 fix="Lower the learning rate; the last checkpoint is from before it.",
             )
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * rate
         self.optimiser.step()
+
+    def _gradients(self, batch: Tensor, step: int, steps: int) -> "Mean":
+        """The gradients of a batch (B, T + 1), and its losses.
+
+        Out of memory halves the micro-batch, for this step and all that follow. Which blocks are
+        patched is drawn for each of the recipe's micro-batches, whatever fits: the gradients are
+        the same.
+        """
+        while True:
+            self.optimiser.zero_grad(set_to_none=True)
+            losses = Mean()
+            try:
+                for part, whole in enumerate(torch.split(batch, self.recipe.micro_batch)):
+                    composition = member_for(
+                        self.recipe, self.couple.layermap, self.recipe.seed, step, steps, part
+                    )
+                    for ids in torch.split(whole, self.at_once):
+                        self.report.check()
+                        share = len(ids) / len(batch)
+                        found = self.losses(composition, ids)
+                        torch.autograd.backward(found.total * share)
+                        losses.add(found, share)
+                return losses
+            except (MemoryError, RuntimeError) as error:
+                halved = halve(self.at_once, error)
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.where.type == "cuda":
+                torch.cuda.empty_cache()
+            self.report("memory", step=step + 1, micro_batch=halved, before=self.at_once)
+            self.at_once = halved
 
     def losses(self, composition: Composition, ids: Tensor) -> Losses:
         """The losses of a member on sequences (B, T + 1), with gradient for the student."""
@@ -143,7 +193,7 @@ class Trainer:
         """The student's own losses, nothing patched, over windows (W, T + 1)."""
         student = Composition.patched(self.couple.layermap, ())
         mean = Mean()
-        for ids in torch.split(windows, self.recipe.micro_batch):
+        for ids in torch.split(windows, self.at_once):
             mean.add(self.losses(student, ids), len(ids) / len(windows))
         return mean.means()
 
@@ -170,6 +220,23 @@ class Trainer:
         self.optimiser.state.clear()
         return max(1, round((self.recipe.minutes or 0) * 60 / each))
 
+    def _time_pass(self) -> float:
+        """Seconds of one forward and backward pass; a first one is not counted. Leaves no trace."""
+        batch = self._first()
+        self._gradients(batch, 0, 1)
+        began = time.monotonic()
+        self._gradients(batch, 0, 1)
+        self.optimiser.zero_grad(set_to_none=True)
+        return time.monotonic() - began
+
+    def _present_loss(self) -> float:
+        """The student's loss on the run's first sequences, nothing patched."""
+        return self.evaluate(self._first())["loss"]
+
+    def _first(self) -> Tensor:
+        """The first sequences of the run, as many as go through one pass."""
+        return self.stream.batch(self.recipe.seed, 0, min(self.at_once, self.sequences))
+
     def _say(self, progress: Progress, first: Progress, news: "Mean") -> None:
         steps, seconds = progress.step - first.step, progress.seconds - first.seconds
         self.report(
@@ -183,6 +250,16 @@ class Trainer:
         )
 
     def _save(self, progress: Progress) -> None:
+        """Write a checkpoint; a state that has run away is never written over a good one.
+
+        Raises TrainingFailed where the run ends in such a state.
+        """
+        loss = self._present_loss()
+        if not self.guard.sound(loss):
+            self.report("unsound", step=progress.step, loss=loss if math.isfinite(loss) else None)
+            if progress.step == progress.steps:
+                raise ended_badly(loss, self.guard.initial, progress.steps)
+            return
         checkpoints.save(self.run, progress, self.parameters, self.optimiser)
         self.report("checkpoint", step=progress.step)
 
@@ -199,6 +276,12 @@ class Mean:
         values = torch.stack([losses.total.detach(), losses.ce, losses.kl, losses.cosine]) * weight
         self._sum = values if self._sum is None else self._sum + values
         self._weight += weight
+
+    def merge(self, other: "Mean") -> None:
+        """Add what another mean was made of."""
+        if other._sum is not None:
+            self._sum = other._sum if self._sum is None else self._sum + other._sum
+            self._weight += other._weight
 
     def means(self) -> dict[str, float]:
         """The means by name; NaN where nothing was added."""

@@ -20,7 +20,7 @@ from boomerang.errors import TrainingFailed
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, STUDENT_CONFIG, Pair
 from boomerang.quality.models import Causal
-from boomerang.quality.verify import verify
+from boomerang.quality.verify import verify, verify_kinds
 from boomerang.target_config import target_config
 
 TOKENIZER_FILES = (
@@ -52,7 +52,7 @@ def initialise(teacher: Causal, config: Mapping[str, Any], layermap: LayerMap) -
     settings = AutoConfig.for_model(config["model_type"], **fields)
     with no_init_weights():
         model = AutoModelForCausalLM.from_config(
-            settings, dtype=torch.float32, attn_implementation="sdpa", trust_remote_code=False
+            settings, dtype=torch.float32, trust_remote_code=False
         )
     model.tie_weights()
     student = Causal(model.eval().to(teacher.device))
@@ -94,14 +94,33 @@ def write(
     `record` becomes boomerang.json; its `frozen_embeddings` is what the written bytes say. Raises
     TrainingFailed where a weight is not finite or cannot be read again, or `out` is taken.
     """
-    teacher = Checkpoint.open(teacher_folder)
-    config = student_config(teacher, layermap)
+    partial = begin(out)
+    state = _cast(student.model.state_dict(), storage(Checkpoint.open(teacher_folder)))
+    student.model.save_pretrained(partial, state_dict=state)
+    finish(partial, teacher_folder, out, layermap, record)
+
+
+def begin(out: Path) -> Path:
+    """An empty folder of a temporary name beside `out`, to be finished."""
     partial = out.parent / f".{out.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    state = _cast(student.model.state_dict(), storage(teacher))
-    student.model.save_pretrained(partial, state_dict=state)
-    _dump(partial / "config.json", config)
+    return partial
+
+
+def finish(
+    partial: Path,
+    teacher_folder: Path,
+    out: Path,
+    layermap: LayerMap,
+    record: Mapping[str, Any],
+) -> None:
+    """Put everything beside the weights in `partial`, verify it, and rename it to `out`.
+
+    Raises as `write`.
+    """
+    teacher = Checkpoint.open(teacher_folder)
+    _dump(partial / "config.json", student_config(teacher, layermap))
     generation = teacher_folder / "generation_config.json"
     (partial / generation.name).unlink(missing_ok=True)
     if generation.exists():
@@ -158,7 +177,9 @@ def _check(folder: Path, teacher: Checkpoint) -> Pair:
                         value=name,
                         fix="Lower the learning rate.",
                     )
-    return Pair.of(teacher, written)
+    pair = Pair.of(teacher, written)
+    verify_kinds(written.config, pair.teacher.config, pair.layermap.kept)
+    return pair
 
 
 def _dump(file: Path, value: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from boomerang.composition import Composition
 from boomerang.distill.data import Stream, Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Split, Texts
+from boomerang.encoders import not_measured
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
@@ -36,13 +37,14 @@ class Job(BaseModel):
 
     teacher: Path
     student: Path
-    data: Path
+    data: str
     order: Literal["auto", "last", "first", "klpatch", "best"] | PatchOrder = "auto"
     search_seconds: Annotated[float, Field(ge=0)] = SECONDS
     sequence_length: Annotated[int, Field(ge=2)] = 256
     calibration_tokens: Annotated[int, Field(ge=1)] = 16384
     heldout_tokens: Annotated[int, Field(ge=1)] = 65536
     naive: bool = True
+    kept: tuple[int, ...] | None = None
 
     @classmethod
     def load(cls, path: Path) -> "Job":
@@ -83,7 +85,9 @@ def run(job: Job, report: Reporter) -> None:
     Raises StudentMismatch, BadRecipe or BadComposition for what cannot be measured.
     """
     files = Checkpoint.open(job.teacher)
-    pair = Pair.of(files, Checkpoint.open(job.student), verify=False)
+    pair = Pair.of(files, Checkpoint.open(job.student), kept=job.kept, verify=False)
+    if pair.teacher.architecture.masked:
+        raise not_measured(files.name)
     context = pair.teacher.config.get("max_position_embeddings") or files.config.get("n_positions")
     length = min(job.sequence_length, context or job.sequence_length)
     vocabulary = pair.teacher.head_tensor.shape[0]

@@ -54,10 +54,10 @@ def measure(
             tick()
     tokens = windows.shape[1] - 1
     each = {code: torch.cat(parts).cpu() / tokens for code, parts in sums.items()}
-    return [_quality(each[c.code]) for c in compositions]
+    return [quality(each[c.code]) for c in compositions]
 
 
-def _quality(windows: Tensor) -> Quality:
+def quality(windows: Tensor) -> Quality:
     """From the mean cross-entropy and KL of each window: (W, 2)."""
     ce, kl = windows.mean(0).tolist()
     perplexity = math.exp(ce) if ce < 700 else math.inf

@@ -10,7 +10,7 @@ from boomerang.composition import Composition
 from boomerang.distill.data import Stream, Tokeniser, cached_stream
 from boomerang.distill.patching import member_for
 from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Texts
+from boomerang.distill.texts import LocalFile, Texts
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.layermap import LayerMap
 from tests.distill.jobs import RECIPE, save_texts, save_tokenizer
@@ -20,7 +20,8 @@ from tests.models import VOCABULARY
 def test_documents_are_joined_with_the_end_of_text_before_each(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
     (tmp_path / "t.jsonl").write_text('{"text": "w0 w1"}\n{"text": "w2"}')
-    texts = Texts("t", tmp_path, {"train": (tmp_path / "t.jsonl",)}, dealt=False)
+    file = LocalFile(tmp_path / "t.jsonl")
+    texts = Texts("t", str(tmp_path), {"train": (file,)}, dealt=False)
     tokens = Tokeniser(tmp_path, VOCABULARY).encode(texts, "train")
     assert tokens.tolist() == [2, 3, 4, 2, 5]
 

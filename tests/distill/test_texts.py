@@ -3,12 +3,21 @@
 import gzip
 import json
 import lzma
+import random
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
+from boomerang.distill.hub_texts import Dataset
 from boomerang.distill.texts import SPLITS, Texts
 from boomerang.errors import BadRecipe
+from tests.cli_stub import error, told
+from tests.distill.jobs import WORDS, save_teacher
+from tests.hub.fixture import LocalHub, hub
+
+__all__ = ["hub"]
 
 
 def rows(*texts: str) -> str:
@@ -76,8 +85,129 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRecipe, match="no calibration and no heldout"):
         Texts.open(tmp_path)
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
-    with pytest.raises(BadRecipe):
-        Texts.open(tmp_path / "x.parquet")
+    with pytest.raises(BadRecipe, match=r"x\.parquet cannot be read"):
+        list(Texts.open(tmp_path / "x.parquet").documents("train"))
+    (tmp_path / "x.bin").write_bytes(b"1")
+    with pytest.raises(BadRecipe, match="its kind"):
+        Texts.open(tmp_path / "x.bin")
     (tmp_path / "y.jsonl.xz").write_bytes(b"not xz")
     with pytest.raises(BadRecipe, match="cannot be read"):
         list(Texts.open(tmp_path / "y.jsonl.xz").documents("train"))
+
+
+def table(path: Path, documents: list[str | None], column: str = "text") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = pyarrow.table({"id": list(range(len(documents))), column: documents})
+    parquet.write_table(made, path, row_group_size=100)
+    return path
+
+
+def test_a_table_is_a_text(tmp_path: Path) -> None:
+    documents = [f"document {i}" for i in range(1000)]
+    table(tmp_path / "all.parquet", [*documents, None, " "])
+    dealt = {s: list(Texts.open(tmp_path / "all.parquet").documents(s)) for s in SPLITS}
+    assert sorted(d for split in SPLITS for d in dealt[split]) == sorted(documents)
+    assert 850 < len(dealt["train"]) < 950
+    # In another form the same documents are dealt in the same way.
+    (tmp_path / "all.jsonl").write_text(rows(*documents))
+    assert list(Texts.open(tmp_path / "all.jsonl").documents("heldout")) == dealt["heldout"]
+    table(tmp_path / "odd.parquet", ["a"], column="content")
+    with pytest.raises(BadRecipe, match="no column of text 'text'") as raised:
+        list(Texts.open(tmp_path / "odd.parquet").documents("train"))
+    assert raised.value.fix == "Name one of content."
+
+
+def dataset(folder: Path) -> Path:
+    """Two tables and a file of lines, none of which names a split."""
+    table(folder / "data/part-0.parquet", [f"a{i}" for i in range(3000)], "content")
+    table(folder / "data/part-1.parquet", [f"b{i}" for i in range(3000)], "content")
+    lines = "\n".join(json.dumps({"content": f"c{i}"}) for i in range(100))
+    with gzip.open(folder / "more.jsonl.gz", "wt") as file:
+        file.write(lines)
+    (folder / "README.md").write_text("# A dataset\n")
+    return folder
+
+
+def test_a_dataset_of_the_hub_is_pinned_and_read_by_range(hub: LocalHub, tmp_path: Path) -> None:
+    commit = hub.add_repo("datasets/some/texts", dataset(tmp_path / "files"))
+    texts = Texts.of_dataset(Dataset("some/texts", None, "content"), hub.endpoint)
+    assert texts.location == f"hf://datasets/some/texts@{commit}#content"
+    assert not hub.lines("resolve")
+    documents = {split: list(texts.documents(split)) for split in SPLITS}
+    found = [d for split in SPLITS for d in documents[split]]
+    assert len(found) == len(set(found)) == 6100
+    assert documents["train"][0].startswith("a")
+    assert documents["train"][-1].startswith("c")
+    # Enough for a run is read of it, and no more.
+    hub.asked.clear()
+    few = list(texts.first(500).documents("train"))
+    assert few == documents["train"][: len(few)]
+    assert sum(map(len, few)) < 520
+    assert not [line for line in hub.lines("resolve") if "part-0" not in line]
+    assert texts.first(500).digest == texts.digest
+
+
+def test_a_datasets_digest_is_its_commit_and_column(
+    hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = hub.add_repo("datasets/some/texts", dataset(tmp_path / "files"))
+    named = Dataset("some/texts", None, "content")
+    before = Texts.of_dataset(named, hub.endpoint)
+    files = dict(hub.store.repos["datasets/some/texts"].at("main").files)
+    files["extra.txt"] = hub.store.add("extra.txt", b"more")
+    hub.store.repos["datasets/some/texts"].commit("main", "more", files)
+    after = Texts.of_dataset(named, hub.endpoint)
+    pinned = Texts.of_dataset(Dataset("some/texts", first, "content"), hub.endpoint)
+    other = Texts.of_dataset(Dataset("some/texts", first), hub.endpoint)
+    assert before.digest == pinned.digest
+    assert len({before.digest, after.digest, other.digest}) == 3
+    # What names it opens it again, in another process too, at that commit.
+    monkeypatch.setenv("BOOMERANG_HUB_ENDPOINT", hub.endpoint)
+    again = Texts.open(before.location)
+    assert (again.digest, len(again.files["train"])) == (before.digest, 3)
+
+
+def test_a_dataset_may_have_its_own_splits(hub: LocalHub, tmp_path: Path) -> None:
+    for split, count in (("train", 10), ("validation", 5), ("test", 7)):
+        name = f"data/{split}-00000-of-00001.parquet"
+        table(tmp_path / "files" / name, [f"{split} {i}" for i in range(count)])
+    hub.add_repo("datasets/some/split", tmp_path / "files")
+    texts = Texts.of_dataset(Dataset("some/split"), hub.endpoint)
+    assert [len(list(texts.documents(split))) for split in SPLITS] == [10, 5, 7]
+    assert next(iter(texts.documents("heldout"))) == "test 0"
+
+
+def test_what_is_no_dataset_is_refused(hub: LocalHub, tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match="There is no dataset 'some/thing'"):
+        Texts.of_dataset(Dataset("some/thing"), hub.endpoint)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "image.png").write_bytes(b"png")
+    hub.add_repo("datasets/some/images", tmp_path / "files")
+    with pytest.raises(BadRecipe, match="no file of a kind that is read"):
+        Texts.of_dataset(Dataset("some/images"), hub.endpoint)
+    for wrong in ("no-owner", "../etc", "a/b/c", "a/b--c"):
+        with pytest.raises(BadRecipe, match="no name of a dataset"):
+            Dataset(wrong)
+
+
+@pytest.mark.parametrize("revision", [None, "main", "refs/pr/1"])
+def test_a_location_names_a_dataset(revision: str | None) -> None:
+    named = Dataset("some/texts", revision, "a column#")
+    assert Dataset.parse(named.location) == named
+
+
+def test_a_student_is_distilled_on_a_dataset_of_the_hub(hub: LocalHub, tmp_path: Path) -> None:
+    save_teacher(tmp_path / "teacher", "llama-tied")
+    draw = random.Random(0)
+    documents = [" ".join(draw.choices(WORDS, k=40)) for _ in range(400)]
+    table(tmp_path / "files/part-0.parquet", documents, "content")
+    commit = hub.add_repo("datasets/some/texts", tmp_path / "files")
+    record = told(
+        "distill", tmp_path / "teacher", "--dataset", "some/texts#content", "--recipe", "smoke",
+        "--steps", 2, "--out", tmp_path / "out", HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="0",
+    )  # fmt: skip
+    texts = Texts.of_dataset(Dataset("some/texts", commit, "content"), hub.endpoint)
+    assert record["data"] == {"name": "some/texts", "digest": texts.digest}
+    assert record["steps"] == 2
+    said = error("distill", tmp_path / "teacher", "--out", tmp_path / "none")
+    assert "--text or --dataset" in said

@@ -44,10 +44,10 @@ def test_a_job_makes_a_student_and_says_what_made_it(
 ) -> None:
     status, said = told(job(folder), capsys)
     assert status == 0
-    assert [e["event"] for e in said] == ["start", "step", "checkpoint", "done"]
-    assert said[0]["steps"] == said[1]["step"] == said[1]["steps"] == 6
-    assert said[1]["loss"] == pytest.approx(
-        said[1]["ce"] + 0.1 * said[1]["kl"] + 2 * said[1]["cosine"], abs=1e-3
+    assert [e["event"] for e in said] == ["estimate", "start", "step", "checkpoint", "done"]
+    assert said[1]["steps"] == said[2]["step"] == said[2]["steps"] == 6
+    assert said[2]["loss"] == pytest.approx(
+        said[2]["ce"] + 0.1 * said[2]["kl"] + 2 * said[2]["cosine"], abs=1e-3
     )
     out = folder / "a-student"
     record = json.loads((out / "boomerang.json").read_text())
@@ -119,7 +119,7 @@ def test_told_to_stop_it_writes_a_checkpoint_and_goes_on_from_it(
     assert 0 < last["step"] < 60
     assert not (folder / "a-student").exists()
     status, said = told(path, capsys)
-    assert (status, said[0]["step"], said[0]["steps"]) == (0, last["step"], 60)
+    assert (status, said[1]["step"], said[1]["steps"]) == (0, last["step"], 60)
     assert told(job(folder, "b", recipe=recipe), capsys)[0] == 0
     once, resumed = weights(folder, "b"), weights(folder, "a")
     assert once.keys() == resumed.keys()

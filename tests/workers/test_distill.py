@@ -1,12 +1,21 @@
 """Distillations through a real queue and real workers, with a trainer that only pretends."""
 
 import os
+import shutil
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from boomerang.checkpoint import Checkpoint
 from boomerang.distill.texts import Texts
 from boomerang.service.jobs import Distill
 from boomerang.service.records import Fact, NewWant, StudentState
+from boomerang.service.shelf import folder_commit
 from tests.workers.conftest import Backend, alive, wait_for
 
 KEY = "a" * 32
@@ -149,3 +158,36 @@ def test_a_text_that_changed_since_the_request_is_not_trained_on(backend: Backen
     state, reason = backend.states()[-1]
     assert (state, backend.trainers()) == ("failed", [])
     assert "text.jsonl" in str(reason)
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Backend]:
+    """A back end with the trainer that trains."""
+    opened = Backend(tmp_path, trainer=())
+    yield opened
+    opened.close()
+
+
+def test_a_fine_tunes_student_is_made_of_its_bases_without_training(real: Backend) -> None:
+    real.worker()
+    base = folder_commit(real.catalog, Checkpoint.open(real.models / "teacher"))
+    real.ask("none", key="b" * 32)
+    real.catalog.set_student_state("b" * 32, StudentState.FAILED)
+    shutil.copytree(real.models / "student", real.settings.student_folder("b" * 32))
+    real.catalog.set_student_state("b" * 32, StudentState.READY)
+    asked = {"base": "teacher", "base_commit": base, "base_student": "b" * 32, "reference": None}
+    # The fine-tune is the base itself here: its student must be the base's.
+    real.ask("none", recipe={"delta": asked})
+    wait_for(lambda: real.catalog.student(KEY).state.over, 60)
+    assert [state for state, _ in real.states()] == ["queued", "distilling", "ready"]
+    made = load_file(real.settings.student_folder(KEY) / "model.safetensors")
+    given = load_file(real.models / "student" / "model.safetensors")
+    assert all(np.allclose(made[name], given[name], atol=1e-6) for name in given)
+    (note,) = [e for e in real.catalog.events_after(0) if e.kind == "delta"]
+    assert (note.student, note.payload["drift"], note.payload["cosine"]) == (KEY, 0.0, None)
+    # Where the base's student has gone, the reason is said.
+    real.catalog.set_student_state("b" * 32, StudentState.FAILED)
+    real.ask("none", key="c" * 32, recipe={"delta": asked})
+    wait_for(lambda: real.catalog.student("c" * 32).state.over, 60)
+    state, reason = real.states("c" * 32)[-1]
+    assert (state, "is failed" in str(reason)) == ("failed", True)

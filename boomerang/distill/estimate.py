@@ -1,0 +1,132 @@
+"""What a distillation will need, from the shapes alone, against what the machine has."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from boomerang.architectures import Part
+from boomerang.distill.recipe import Recipe
+from boomerang.errors import TrainingFailed
+from boomerang.pair import Pair
+
+_STATE = 16
+"""Bytes for each trained parameter: weight, gradient and AdamW's two moments, in float32."""
+_KEPT = 68
+"""Bytes kept for the backward pass, for each token, layer and unit of width, in float32.
+
+Twice the 34 of arXiv 2205.05198, equation 2, which are of 16 bits; without its term of the
+attention matrix, which fused attention does not store.
+"""
+_ALIGNED = 4
+"""Bytes of the teacher's hidden states that each student layer is compared with."""
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes of memory: what weights, gradients and optimiser take, and one sequence beside it."""
+
+    state: int
+    sequence: int
+
+    def bytes(self, micro_batch: int) -> int:
+        """The bytes of a run with so many sequences in one pass."""
+        return self.state + micro_batch * self.sequence
+
+
+def need(pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.dtype) -> Need:
+    """What distilling the student of `pair` takes, with sequences of `length` tokens.
+
+    The teacher is held in the `compute` dtype, the student in float32. No logits are counted:
+    they are made in chunks.
+    """
+    teacher = sum(t.parameters for t in pair.teacher.tensors.values()) * compute.itemsize
+    still = sum(
+        tensor.parameters
+        for role, tensor in pair.student.tensors.items()
+        if frozen and role.part is Part.EMBEDDINGS
+    )
+    trained = sum(t.parameters for t in pair.student.tensors.values()) - still
+    width = pair.teacher.head_tensor.shape[-1]
+    return Need(
+        state=teacher + _STATE * trained + 4 * still,
+        sequence=length * width * len(pair.layermap.kept) * (_KEPT + _ALIGNED),
+    )
+
+
+def refuse_what_cannot_fit(wanted: Need, recipe: Recipe, available: int) -> None:
+    """Raise TrainingFailed, with the figures, where not even one sequence at a time fits.
+
+    A larger micro-batch that does not fit is halved when it comes to that.
+    """
+    least = wanted.bytes(1)
+    if least > available:
+        raise TrainingFailed(
+            f"This distillation needs at least {least / _GIB:.2f} GiB of memory "
+            f"({wanted.state / _GIB:.2f} for weights and optimiser, "
+            f"{wanted.sequence / _GIB:.2f} for one sequence), and {available / _GIB:.2f} GiB "
+            "are free.",
+            value=least,
+            fix=f"Use a machine with more memory, a sequence_length below "
+            f"{recipe.sequence_length}, or a smaller teacher.",
+        )
+
+
+def halve(micro_batch: int, error: Exception) -> int:
+    """The next smaller micro-batch after an error of memory; any other error is raised again.
+
+    Raises TrainingFailed where there is none smaller.
+    """
+    if not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+        raise error
+    if micro_batch == 1:
+        raise TrainingFailed(
+            "One sequence at a time does not fit into memory.",
+            value=micro_batch,
+            fix="Use a machine with more memory, or a recipe with a shorter sequence_length.",
+        ) from error
+    return micro_batch // 2
+
+
+def available(where: torch.device) -> int:
+    """Bytes of memory that this process can still have on a device."""
+    if where.type == "cuda":
+        return int(torch.cuda.mem_get_info(where)[0])
+    free = _told(Path("/proc/meminfo"), "MemAvailable:")
+    found = [] if free is None else [free * 1024]
+    found += [left for group in _CGROUPS if (left := _left(*group)) is not None]
+    # A system that tells nothing refuses nothing: it runs out, and the micro-batch is halved.
+    return min(found, default=1 << 62)
+
+
+def _left(limit: str, used: str, stat: str, reclaimed: str) -> int | None:
+    """What a control group leaves: cached files are given back when memory is asked for."""
+    try:
+        most, now = int(Path(limit).read_text()), int(Path(used).read_text())
+    except (OSError, ValueError):
+        # No such group, or no limit ("max").
+        return None
+    return most - now + (_told(Path(stat), reclaimed) or 0)
+
+
+def _told(file: Path, name: str) -> int | None:
+    """The number after a name in a file of the kernel's."""
+    try:
+        words = file.read_text().split()
+        return int(words[words.index(name) + 1])
+    except (OSError, ValueError):
+        return None
+
+
+_GROUP = "/sys/fs/cgroup/"
+_CGROUPS = (
+    (f"{_GROUP}memory.max", f"{_GROUP}memory.current", f"{_GROUP}memory.stat", "inactive_file"),
+    (
+        f"{_GROUP}memory/memory.limit_in_bytes",
+        f"{_GROUP}memory/memory.usage_in_bytes",
+        f"{_GROUP}memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
+"""The two versions of control groups: limit, use, statistics, and what can be reclaimed."""
