@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
+from boomerang.cli_progress import counted, growing
 from boomerang.composition import Composition
 from boomerang.content import content_commit
 from boomerang.errors import (
@@ -66,27 +67,49 @@ def find(name: str) -> Model:
     from boomerang import hub
 
     resolved = hub.resolve(name)
-    return Model(name, Checkpoint.read(name, hub.sources(resolved)), None, resolved)
+    with counted(f"headers of {name}") as progress:
+        checkpoint = hub.checkpoint(resolved, name, progress=progress)
+    return Model(name, checkpoint, None, resolved)
 
 
-def pair_of(teacher: Model, student: Model | None, recipe: str | None = None) -> Pair:
+def pair_of(
+    teacher: Model, student: Model | None, recipe: str | None = None, kept: str | None = None
+) -> Pair:
     """Teacher and student, or the pair that the recipe (the published one if None) would make.
 
-    Raises StudentMismatch, BadRecipe or UnsupportedArchitecture.
+    `kept` says which layers a student keeps that does not say so itself. Raises StudentMismatch,
+    BadRequest, BadRecipe or UnsupportedArchitecture.
     """
+    layers = None if kept is None else layers_of(kept)
     if student is not None:
         # Comparing embeddings byte for byte would read weights; a remote student is believed.
-        return Pair.of(teacher.checkpoint, student.checkpoint, verify=student.folder is not None)
+        verify = student.folder is not None
+        return Pair.of(teacher.checkpoint, student.checkpoint, kept=layers, verify=verify)
+    if layers is not None:
+        raise BadRequest(
+            "Kept layers were given without a student.", value=kept, fix="Name it: --student S."
+        )
     anatomy = dissect(teacher.checkpoint)
     if recipe is None:
-        return Pair.planned(
-            teacher.checkpoint, LayerMap.published(anatomy.depth), frozen=anatomy.tied
-        )
+        layermap = LayerMap.keeping_kinds(anatomy.depth, anatomy.kinds)
+        return Pair.planned(teacher.checkpoint, layermap, frozen=anatomy.tied)
     from boomerang.distill.recipe import Recipe
 
     chosen = Recipe.load(recipe)
-    layermap = chosen.layermap(anatomy.depth)
+    layermap = chosen.layermap(anatomy.kinds)
     return Pair.planned(teacher.checkpoint, layermap, frozen=chosen.freezes(anatomy.tied))
+
+
+def layers_of(text: str) -> tuple[int, ...]:
+    """Layer indices written as `0,2,4`. Raises BadRequest."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
+        raise BadRequest(
+            f"{text!r} is no list of layers.",
+            value=text,
+            fix="Separate the teacher's layers by commas: 0,2,4,7,9,11.",
+        )
+    return tuple(int(part) for part in parts)
 
 
 def order_of(pair: Pair, order: str) -> PatchOrder:
@@ -102,11 +125,16 @@ def order_of(pair: Pair, order: str) -> PatchOrder:
 
 
 def plan(
-    teacher: str, student: str | None, budget: str | None, order: str, recipe: str | None
+    teacher: str,
+    student: str | None,
+    budget: str | None,
+    order: str,
+    recipe: str | None,
+    kept: str | None = None,
 ) -> dict[str, Any]:
     """The whole ladder as JSON, and what a budget buys. Raises whatever is wrong with them."""
     model = find(teacher)
-    pair = pair_of(model, find(student) if student else None, recipe)
+    pair = pair_of(model, find(student) if student else None, recipe, kept)
     patch_order = order_of(pair, order)
     ladder = Ladder.of(pair, patch_order)
     return {
@@ -153,14 +181,19 @@ class Assembled:
 
 
 def choose(
-    teacher: str, student: str, order: str, size: str | None, patch: int | None
+    teacher: str,
+    student: str,
+    order: str,
+    size: str | None,
+    patch: int | None,
+    kept: str | None = None,
 ) -> Assembled:
     """The member of that size, or the one with `patch` blocks patched.
 
     Raises SizeNotFound, BudgetOutOfRange, or BadComposition for more blocks than there are.
     """
     model = find(teacher)
-    pair = pair_of(model, find(student))
+    pair = pair_of(model, find(student), kept=kept)
     patch_order = order_of(pair, order)
     ladder = Ladder.of(pair, patch_order)
     if size is not None:
@@ -197,7 +230,13 @@ def files_of(
 
 
 def assemble(
-    teacher: str, student: str, order: str, size: str | None, patch: int | None, out: Path
+    teacher: str,
+    student: str,
+    order: str,
+    size: str | None,
+    patch: int | None,
+    out: Path,
+    kept: str | None = None,
 ) -> dict[str, Any]:
     """Write a member to the folder `out`, which appears whole or not at all.
 
@@ -207,7 +246,7 @@ def assemble(
         raise BadRequest(
             f"{str(out)!r} is there already.", value=str(out), fix="Name a new folder."
         )
-    chosen = choose(teacher, student, order, size, patch)
+    chosen = choose(teacher, student, order, size, patch, kept)
     write_folder(files_of(chosen, student, order), out)
     written = Checkpoint.open(out)
     return {
@@ -225,10 +264,11 @@ def write_folder(files: "Mapping[str, ByteFile]", out: Path) -> None:
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     part.mkdir(parents=True)
     try:
-        for name, file in files.items():
-            target = part / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.write(target)
+        with growing("writing", part, sum(file.size for file in files.values())):
+            for name, file in files.items():
+                target = part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.write(target)
         dissect(Checkpoint.open(part, out.name))
         os.rename(part, out)
     finally:
@@ -236,7 +276,13 @@ def write_folder(files: "Mapping[str, ByteFile]", out: Path) -> None:
 
 
 def publish(
-    teacher: str, student: str, order: str, size: str, to: str, public: bool
+    teacher: str,
+    student: str,
+    order: str,
+    size: str,
+    to: str,
+    public: bool,
+    kept: str | None = None,
 ) -> dict[str, Any]:
     """Push a member to the repository `to`. Raises BadName, BadRequest or as `hub.publish`."""
     from boomerang import hub
@@ -244,7 +290,7 @@ def publish(
 
     if to.count("/") != 1:
         raise BadName(f"{to!r} is no repository.", value=to, fix="Write it as NAMESPACE/NAME.")
-    chosen = choose(teacher, student, order, size, None)
+    chosen = choose(teacher, student, order, size, None, kept)
     resolved, member = chosen.teacher.resolved, chosen.member
     if member is None:
         raise BudgetOutOfRange(f"No member has the size {size!r}.", value=size)
@@ -265,6 +311,7 @@ def publish(
         license_link=resolved.license_link if resolved else None,
         language=resolved.language if resolved else (),
         sizes=sizes,
+        masked=chosen.pair.teacher.architecture.masked,
     )
     files = files_of(chosen, student, order, card(facts))
     done = hub.publish(to, files, private=not public, message=f"{member.name} by Boomerang")

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from boomerang.checkpoint import Checkpoint
 
 __all__ = [
-    "ALLOWED", "HubSource", "Published", "Resolved", "fetch", "open_remote", "publish",
-    "read_config", "resolve", "small_file", "sources", "travels",
+    "ALLOWED", "HubSource", "Published", "Resolved", "checkpoint", "fetch", "open_remote",
+    "publish", "read_config", "resolve", "small_file", "sources", "travels",
 ]  # fmt: skip
 
 SMALL_BYTES = 64 << 20
 """The largest file that is read into memory at once (tokenizers reach about half)."""
+AT_ONCE = 8
+"""Headers that are read at the same time."""
 
 _NAME = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 _REPO_ID = re.compile(rf"({_NAME}/)?{_NAME}")
@@ -94,19 +97,45 @@ def resolve(repo_id: str, revision: str | None = None, *, endpoint: str | None =
 
 def sources(resolved: Resolved) -> dict[str, HubSource]:
     """Every file that travels, to be read by range: what `Checkpoint.read` takes."""
-    return {
-        name: HubSource(resolved.repo_id, resolved.commit, name, size, resolved.endpoint)
-        for name, size in resolved.travelling.items()
-    }
+    return {name: _source(resolved, name, size) for name, size in resolved.travelling.items()}
+
+
+def _source(resolved: Resolved, name: str, size: int) -> HubSource:
+    sha256 = resolved.sha256.get(name)
+    return HubSource(resolved.repo_id, resolved.commit, name, size, resolved.endpoint, sha256)
+
+
+def checkpoint(
+    resolved: Resolved, name: str | None = None, *, progress: Progress | None = None
+) -> "Checkpoint":
+    """A model's config and headers, of all shards at once; `progress` counts files.
+
+    Raises as `Checkpoint.read` and `HubSource.stream`.
+    """
+    from boomerang.checkpoint import Checkpoint
+
+    files = sources(resolved)
+    first = [
+        source for file, source in files.items()
+        if file in ("config.json", INDEX) or re.fullmatch(WEIGHTS, file)
+    ]  # fmt: skip
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        for done, _ in enumerate(pool.map(HubSource.keep_head, first), 1):
+            if progress is not None:
+                progress(done, len(first))
+        return Checkpoint.read(name or resolved.repo_id, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for source in first:
+            source.drop_head()
 
 
 def open_remote(
     repo_id: str, commit: str | None = None, *, endpoint: str | None = None
 ) -> "Checkpoint":
     """A checkpoint on the Hub, headers only. Raises as `resolve` and `Checkpoint.read`."""
-    from boomerang.checkpoint import Checkpoint
-
-    return Checkpoint.read(repo_id, sources(resolve(repo_id, commit, endpoint=endpoint)))
+    return checkpoint(resolve(repo_id, commit, endpoint=endpoint))
 
 
 def small_file(resolved: Resolved, name: str) -> bytes:
@@ -127,8 +156,7 @@ def small_file(resolved: Resolved, name: str) -> bytes:
             value=name,
             fix=f"It is read into memory, so it may have {SMALL_BYTES}.",
         )
-    source = HubSource(resolved.repo_id, resolved.commit, name, size, resolved.endpoint)
-    return source.read(0, size)
+    return _source(resolved, name, size).read(0, size)
 
 
 def read_config(resolved: Resolved) -> dict[str, Any]:

@@ -4,15 +4,18 @@ The token comes from the environment (HF_TOKEN) alone and stands in no message. 
 imported when the first question is asked, not before.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from boomerang.errors import BadName, FileNotInModel, GatedTeacher, HubFailure, TeacherNotFound
 
 if TYPE_CHECKING:
+    from httpx2 import Client
     from huggingface_hub import HfApi
 
 ATTEMPTS = 5
@@ -43,27 +46,86 @@ def api(endpoint: str | None = None) -> "HfApi":
     return HfApi(endpoint=hub_endpoint(endpoint), token=hub_token(), library_name="boomerang")
 
 
-def patiently(ask: Callable[[], T]) -> T:
-    """Ask again where the Hub is busy, broken or cut off; never where it said no (4xx)."""
+def session() -> "Client":
+    """The HTTP client of the real client, with its proxies, certificates and connections."""
+    from huggingface_hub import get_session
+
+    logger = logging.getLogger("httpx2")
+    if _without_query not in logger.filters:
+        logger.addFilter(_without_query)
+    return get_session()
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Storage addresses are signed in their query, and the HTTP library logs every address."""
+    from httpx2 import URL
+
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.copy_with(query=None) if isinstance(arg, URL) else arg for arg in record.args
+        )
+    return True
+
+
+class StorageRefused(Exception):
+    """The storage that the Hub leads to answered with an error. Its address is not told."""
+
+    def __init__(self, status: int, retry_after: str = "") -> None:
+        super().__init__(f"the storage answered {status}")
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Patience:
+    """A context that ends what is worth another attempt, after a pause; to be entered again.
+
+    That is where the Hub is busy, broken or cut off; never where it said no (4xx).
+    """
+
+    def __init__(self, sleep: Callable[[float], object] | None = None) -> None:
+        self._sleep = sleep or time.sleep
+        self.restore()
+
+    def restore(self) -> None:
+        """Something arrived: what fails next fails for the first time."""
+        self._failures, self._wait = 0, FIRST_WAIT
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:  # fmt: skip
+        asked = None if error is None else _worth_another(error)
+        self._failures += 1
+        if asked is None or self._failures == ATTEMPTS:
+            return False
+        pause = max(self._wait, float(asked)) if asked.isdigit() else self._wait
+        self._wait *= 2
+        self._sleep(min(pause, LONGEST_WAIT))
+        return True
+
+
+def _worth_another(error: BaseException) -> str | None:
+    """What Retry-After said (perhaps nothing); None where another attempt changes nothing."""
     from httpx2 import TransportError
     from huggingface_hub.errors import HfHubHTTPError
 
-    wait = FIRST_WAIT
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
+    if isinstance(error, TransportError):
+        return ""
+    if isinstance(error, HfHubHTTPError) and error.response.status_code in RETRIED:
+        return str(error.response.headers.get("Retry-After", ""))
+    if isinstance(error, StorageRefused) and error.status in RETRIED:
+        return error.retry_after
+    return None
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask again where the Hub is busy, broken or cut off; never where it said no (4xx)."""
+    patience = Patience()
+    while True:
+        with patience:
             return ask()
-        except HfHubHTTPError as error:
-            if attempt == ATTEMPTS or error.response.status_code not in RETRIED:
-                raise
-            asked = error.response.headers.get("Retry-After", "")
-            pause = max(wait, float(asked)) if asked.isdigit() else wait
-        except TransportError:
-            if attempt == ATTEMPTS:
-                raise
-            pause = wait
-        time.sleep(min(pause, LONGEST_WAIT))
-        wait *= 2
-    raise AssertionError("unreachable")
 
 
 @contextmanager
@@ -101,6 +163,8 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
         raise FileNotInModel(
             f"{repo_id!r} has no file {what!r}.", value=what, fix="Look at its list of files."
         ) from error
+    except StorageRefused as error:
+        raise _refused(repo_id, error.status) from error
     except errors.HfHubHTTPError as error:
         raise _refused(repo_id, error.response.status_code) from error
     except (ValueError, RuntimeError) as error:

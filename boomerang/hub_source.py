@@ -1,83 +1,95 @@
 """One file of a repository at a pinned commit, read by byte range over HTTP."""
 
-from dataclasses import dataclass
-from urllib.parse import quote
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 
-from boomerang.errors import HubFailure
-from boomerang.hub_client import TIMEOUT, hub_endpoint, hub_errors, hub_token, patiently
+from boomerang.checkpoint import HEADER_LIMIT
+from boomerang.errors import FileNotInModel, SourceChanged, TeacherNotFound
+from boomerang.hub_client import Patience, hub_errors
+from boomerang.hub_location import HubFile, Location
+from boomerang.read_ahead import Bytes, Sleep
+
+HEAD_BYTES = 100_000
+"""Bytes taken at once where a header is expected: more than most headers have."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What one process knows of a file: no part of what the file is."""
+
+    location: Location = field(default_factory=Location)
+    head: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class HubSource:
+class HubSource(HubFile):
     """A `Source` (checkpoint.py) on the Hub: `size` bytes at `path`, as of `commit`."""
 
-    repo_id: str
-    commit: str
-    path: str
-    size: int
-    endpoint: str | None = None
+    _state: _State = field(default_factory=_State, compare=False, repr=False)
 
     @property
     def name(self) -> str:
         """The file's path in its repository."""
         return self.path
 
-    @property
-    def url(self) -> str:
-        """Where the Hub serves it."""
-        root = hub_endpoint(self.endpoint)
-        return f"{root}/{self.repo_id}/resolve/{self.commit}/{quote(self.path)}"
-
     def read(self, start: int, stop: int) -> bytes:
-        """Return exactly the bytes [start, stop). A connection that breaks is taken up again.
+        """Return exactly the bytes [start, stop). Raises as `stream`."""
+        head = self._state.head
+        if 0 <= start <= stop <= len(head):
+            return head[start:stop]
+        return b"".join(self.stream(start, stop))
 
-        Raises TeacherNotFound or FileNotInModel (gone since), GatedTeacher or HubFailure.
+    def stream(self, start: int, stop: int, *, sleep: Sleep = time.sleep) -> Bytes:
+        """Yield exactly the bytes [start, stop) as they arrive.
+
+        A connection that breaks is taken up again at the byte where it broke. Raises
+        SourceChanged (gone, or not what was listed), GatedTeacher or HubFailure.
         """
         if not 0 <= start <= stop <= self.size:
             raise ValueError(f"[{start}, {stop}) is no range of {self.path}: {self.size} bytes")
-        got = bytearray()
-        with hub_errors(self.repo_id, self.path):
-            while len(got) < stop - start:
-                patiently(lambda: self._fill(got, start, stop))
-        return bytes(got)
+        patience = Patience(sleep)
+        with self._errors():
+            while start < stop:
+                with patience, closing(self._state.location.open(self, start, stop)) as response:
+                    at = start
+                    for chunk in response.iter_raw():
+                        start += len(chunk)
+                        if start > stop:
+                            raise self.changed("more bytes came than were asked for")
+                        patience.restore()
+                        yield chunk
+                    if start == at:
+                        raise self.changed(f"it ends at byte {start} of {self.size}")
 
-    def _fill(self, got: bytearray, start: int, stop: int) -> None:
-        """Append to `got` what is missing of [start, stop); what arrived before a break stays."""
-        from huggingface_hub import get_session
-        from huggingface_hub.utils._headers import build_hf_headers
-        from huggingface_hub.utils._http import hf_raise_for_status
+    def keep_head(self) -> None:
+        """Remember the file's beginning, or all of a small one, until `drop_head`.
 
-        headers = build_hf_headers(token=hub_token(), library_name="boomerang")
-        headers |= {"Accept-Encoding": "identity"}
-        first = start + len(got)
-        part = (first, stop) != (0, self.size)
-        if part:
-            headers["Range"] = f"bytes={first}-{stop - 1}"
-        with get_session().stream(
-            "GET", self.url, headers=headers, follow_redirects=True, timeout=TIMEOUT
-        ) as response:
-            if response.is_error:
-                response.read()
-            hf_raise_for_status(response)
-            told = response.headers.get("Content-Range", "")
-            if part and not told.startswith(f"bytes {first}-{stop - 1}/"):
-                # Believing it would mean taking other bytes, or the whole of a huge file.
-                raise HubFailure(
-                    f"The Hub does not serve ranges of {self.path!r}.",
-                    value=self.path,
-                    fix="Use an endpoint that does, or fetch the model into a folder.",
-                )
-            before = len(got)
-            for chunk in response.iter_raw():
-                got += chunk
-                if len(got) > stop - start:
-                    raise self._wrong_size()
-            if len(got) == before:
-                raise self._wrong_size()
+        Of a safetensors file as much as its header takes. Raises as `stream`.
+        """
+        head = self.read(0, min(HEAD_BYTES, self.size))
+        if self.path.endswith(".safetensors"):
+            end = 8 + int.from_bytes(head[:8], "little")
+            # A header that claims more is refused by whoever parses it.
+            if len(head) < end <= min(self.size, HEADER_LIMIT):
+                head += self.read(len(head), end)
+        self._state.head = head
 
-    def _wrong_size(self) -> HubFailure:
-        return HubFailure(
-            f"{self.path!r} of {self.repo_id!r} has not the {self.size} bytes that were listed.",
-            value=self.path,
-            fix="Ask for the model again, so that it is listed anew.",
-        )
+    def drop_head(self) -> None:
+        """Forget what `keep_head` remembered."""
+        self._state.head = b""
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """As `hub_errors`; but what was there when it was listed, and is not now, has changed."""
+        try:
+            with hub_errors(self.repo_id, self.path):
+                yield
+        except (TeacherNotFound, FileNotInModel) as error:
+            raise SourceChanged(
+                f"{self.path!r} of {self.repo_id!r} is no longer on the Hub, or this token may "
+                "not see it.",
+                value=self.repo_id,
+                fix="Name another revision; for a private model set HF_TOKEN.",
+            ) from error

@@ -11,7 +11,7 @@ from boomerang.bytefile import ByteFile
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.content import content_commit, sha256_of
 from boomerang.distill.texts import Texts
-from boomerang.errors import NotReady, SourceChanged
+from boomerang.errors import NotReady, SourceChanged, TeacherNotFound
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
@@ -68,20 +68,43 @@ def _opened(folder: Path, name: str) -> Checkpoint:
 
 
 def _remote(settings: Settings, repo: str, commit: str | None) -> Checkpoint:
+    """Headers of a repository that the catalog pinned. Raises SourceChanged where it is gone."""
     from boomerang import hub
 
-    return hub.open_remote(repo, commit, endpoint=settings.hub_endpoint)
+    try:
+        return hub.open_remote(repo, commit, endpoint=settings.hub_endpoint)
+    except TeacherNotFound as error:
+        raise SourceChanged(
+            f"{repo!r} is no longer on the Hub at the commit that the family was made from.",
+            value=repo,
+            fix="Ask for a family of what is there now; for a private model set HF_TOKEN.",
+        ) from error
 
 
 def open_pair(settings: Settings, student: Student, *, verify: bool = True) -> Pair:
     """Teacher and student of a family, checked against each other.
 
     Without `verify` a student of ours is believed about its frozen embeddings; one that was
-    given is always compared byte for byte.
+    given is compared byte for byte. One of the Hub is believed, as when its family was planned,
+    as long as comparing would mean downloading.
     """
     teacher = teacher_checkpoint(settings, student)
-    given = student.origin is not Origin.DISTILLED
-    return Pair.of(teacher, student_checkpoint(settings, student), verify=verify or given)
+    checkpoint, kept = student_checkpoint(settings, student), kept_of(student)
+    if student.origin is Origin.HUB:
+        verify = not is_remote(teacher) and not is_remote(checkpoint)
+    elif student.origin is Origin.FOLDER:
+        verify = True
+    return Pair.of(teacher, checkpoint, kept=kept, verify=verify)
+
+
+def is_remote(checkpoint: Checkpoint) -> bool:
+    """Whether its weights are read by range from the Hub."""
+    return not all(isinstance(t.source, FileSource) for t in checkpoint.tensors.values())
+
+
+def kept_of(student: Student) -> tuple[int, ...] | None:
+    """The layers that a given student keeps; one of ours says so itself."""
+    return None if student.origin is Origin.DISTILLED else tuple(student.kept)
 
 
 def folder_commit(catalog: "Catalog", checkpoint: Checkpoint) -> str:

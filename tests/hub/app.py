@@ -135,6 +135,14 @@ def _reading(app: FastAPI, store: Store, find: Find) -> None:
     ) -> dict[str, Any]:
         return store.describe(find(request, owner, name), unquote(revision), blobs)
 
+    @app.get("/api/datasets/{owner}/{name}")
+    @app.get("/api/datasets/{owner}/{name}/revision/{revision}")
+    def dataset(owner: str, name: str, request: Request, revision: str = "main") -> dict[str, Any]:
+        # A dataset is a repository whose id begins so; it has no other routes here.
+        repo = find(request, f"datasets/{owner}", name)
+        described = store.describe(repo, unquote(revision), True)
+        return {**described, "id": f"{owner}/{name}"}
+
     @app.get(MODEL + "/refs")
     def refs(owner: str, name: str, request: Request) -> dict[str, Any]:
         repo = find(request, owner, name)
@@ -283,6 +291,10 @@ def _files(app: FastAPI, store: Store, find: Find) -> None:
     @app.api_route("/cdn/{sha256}", methods=["GET", "HEAD"])
     def cdn(sha256: str) -> Response:
         return FileResponse(store.path(sha256), headers={"ETag": f'"{sha256}"'})
+
+    @app.get("/datasets/{owner}/{name}/resolve/{revision}/{path:path}")
+    def of_dataset(owner: str, name: str, revision: str, path: str, request: Request) -> Response:
+        return resolve(f"datasets/{owner}", name, revision, path, request)
 
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     def resolve(owner: str, name: str, revision: str, path: str, request: Request) -> Response:

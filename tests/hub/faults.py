@@ -1,5 +1,6 @@
 """What goes wrong on purpose, and a record of what was asked: an ASGI layer around the Hub."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -14,13 +15,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class Fault:
     """`status` answers with it; without one the connection breaks in the middle of the body.
 
-    Applies to the next `times` requests whose `METHOD /path` matches `pattern`.
+    Applies to the next `times` requests whose `METHOD /path` matches `pattern`. With `status` 0
+    the true answer is given, with other `headers`; `asking` replaces headers of the request.
     """
 
     pattern: str
     status: int | None = None
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
+    asking: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Layer:
         self.app = app
         self.faults: list[Fault] = []
         self.asked: list[Asked] = []
+        self.latency = 0.0
+        self.sent = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,8 +64,13 @@ class Layer:
         asked = Asked(scope["method"], path, headers)
         self.asked.append(asked)
         fault = self._fault(asked)
+        await asyncio.sleep(self.latency)
+        send = self._counted(send)
         if fault is None:
             await self.app(scope | {"path": path}, receive, send)
+        elif fault.status == 0:
+            changed = scope | {"path": path, "headers": _asking(scope["headers"], fault.asking)}
+            await self.app(changed, receive, _told(send, fault.headers))
         elif fault.status is None:
             await self.app(scope | {"path": path}, receive, _broken(send))
         else:
@@ -69,12 +79,33 @@ class Layer:
             await send(start | {"headers": [(b"content-length", b"0"), *extra]})
             await send({"type": "http.response.body", "body": b""})
 
+    def _counted(self, send: Send) -> Send:
+        async def count(message: MutableMapping[str, Any]) -> None:
+            self.sent += len(message.get("body", b""))
+            await send(message)
+
+        return count
+
     def _fault(self, asked: Asked) -> Fault | None:
         for fault in self.faults:
             if fault.times and re.search(fault.pattern, asked.line):
                 fault.times -= 1
                 return fault
         return None
+
+
+def _asking(headers: Any, other: dict[str, str | None]) -> list[tuple[bytes, bytes]]:
+    kept = [(key, value) for key, value in headers if key.decode().lower() not in other]
+    return kept + [(k.encode(), v.encode()) for k, v in other.items() if v is not None]
+
+
+def _told(send: Send, other: dict[str, str]) -> Send:
+    async def tell(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = message | {"headers": _asking(message["headers"], dict(other))}
+        await send(message)
+
+    return tell
 
 
 def _broken(send: Send) -> Send:

@@ -17,7 +17,7 @@ import uvicorn
 from huggingface_hub import close_session, constants
 
 from tests.hub.app import build
-from tests.hub.faults import Asked, Fault
+from tests.hub.faults import Asked, Fault, Layer
 from tests.hub.repos import OWNER, Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +29,19 @@ class LocalHub:
 
     endpoint: str
     store: Store
-    faults: list[Fault]
-    asked: list[Asked]
+    layer: Layer
 
     @property
     def url(self) -> str:
         return self.endpoint
+
+    @property
+    def faults(self) -> list[Fault]:
+        return self.layer.faults
+
+    @property
+    def asked(self) -> list[Asked]:
+        return self.layer.asked
 
     def add_repo(self, id: str, folder: Path, *, gated: bool = False, private: bool = False) -> str:
         """Make a repo of a folder's files and return its commit."""
@@ -59,6 +66,21 @@ class LocalHub:
         """Answer the next matching requests with `status`, or break them in the middle."""
         self.faults.append(Fault(pattern, status, times))
 
+    def answer_otherwise(
+        self,
+        pattern: str,
+        times: int = 1,
+        *,
+        asking: dict[str, str | None] | None = None,
+        **headers: str,
+    ) -> None:
+        """Give the next matching requests true answers with other headers.
+
+        `asking` are headers of the request that are replaced first, or removed (None).
+        """
+        told = {key.replace("_", "-"): value for key, value in headers.items()}
+        self.faults.append(Fault(pattern, 0, times, told, asking or {}))
+
     def lines(self, contains: str = "") -> list[str]:
         """The requests so far, as `METHOD /path`."""
         return [asked.line for asked in self.asked if contains in asked.line]
@@ -81,7 +103,7 @@ def running(folder: Path) -> Iterator[LocalHub]:
         # The tests are offline (conftest.py), except to this Hub.
         offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
         try:
-            yield LocalHub(endpoint, store, layer.faults, layer.asked)
+            yield LocalHub(endpoint, store, layer)
         finally:
             constants.HF_HUB_OFFLINE = offline
             close_session()
