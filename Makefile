@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check lock format clean
+.PHONY: demo serve test check bench-assembly lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -20,6 +20,9 @@ check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-assembly: $(READY)  ## what making one size costs, beside cp, nginx, mergekit, transformers
+	$(BIN)/python -m benchmarks.assembly
 
 format: $(READY)
 	$(BIN)/ruff format .
@@ -40,4 +43,4 @@ lock:  ## write requirements.lock anew from pyproject.toml
 	rm -rf .lock-venv
 
 clean:
-	rm -rf $(VENV) .demo build *.egg-info
+	rm -rf $(VENV) .bench .demo build *.egg-info

@@ -1,12 +1,15 @@
 """ByteFile: any range equals the same range of the whole, and a write is all or nothing."""
 
+import errno
 import hashlib
 import os
 import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from boomerang.bytefile import ByteFile, Cast, Literal, Piece, Range
 from boomerang.casting import caster
 from boomerang.checkpoint import ITEM_BYTES, FileSource
 from boomerang.errors import SourceChanged
+from boomerang.writing import BUFFER, HELD, PAGE, WINDOW
 
 CONTENT = np.random.default_rng(0).normal(size=300).astype(np.float32).tobytes()
 
@@ -87,9 +91,107 @@ def test_written_is_read(
     source: FileSource, tmp_path: Path, recipes: list[tuple[str, int, int, str, str]]
 ) -> None:
     made, whole = built(source, recipes)
-    ByteFile(made).write(tmp_path / "out")
-    assert (tmp_path / "out").read_bytes() == whole
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    for digest in (None, hashlib.sha256()):
+        ByteFile(made).write(tmp_path / "out", digest=digest)
+        assert (tmp_path / "out").read_bytes() == whole
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        assert digest is None or digest.digest() == hashlib.sha256(whole).digest()
+
+
+LONG = np.random.default_rng(1).bytes(2 * WINDOW + 3 * BUFFER + 5)
+"""Longer than what is copied, buffered or flushed at a time."""
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> FileSource:
+    path = tmp_path_factory.mktemp("long") / "long.bin"
+    path.write_bytes(LONG)
+    return FileSource.of(path)
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_long_file_is_written(long: FileSource, tmp_path: Path, sync: bool) -> None:
+    narrow = (len(LONG) - 1) // 4 * 4
+    file = ByteFile(
+        [Literal(LONG), Range(long, 1, long.size), Cast(long, 0, narrow, "F32", "BF16")]
+    )
+    digest = hashlib.sha256()
+    file.write(tmp_path / "hashed", digest=digest, sync=sync)
+    file.write(tmp_path / "plain", sync=sync)
+    wanted = LONG + LONG[1:] + caster("F32", "BF16")(LONG[:narrow])
+    assert (tmp_path / "plain").read_bytes() == wanted
+    assert (tmp_path / "hashed").read_bytes() == wanted
+    assert digest.hexdigest() == hashlib.sha256(wanted).hexdigest() == file.sha256()
+
+
+@pytest.mark.parametrize("call", ["copy_file_range", "preadv", "write"])
+def test_the_kernel_may_do_less_than_it_is_asked(
+    long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    real = getattr(os, call)
+
+    def little(first: int, second: Any, *rest: int, **options: int) -> int:
+        if call == "copy_file_range":
+            return int(real(first, second, min(rest[0], 1_000_001), **options))
+        if call == "preadv":
+            return int(real(first, [second[0][:10_007]], *rest))
+        return int(real(first, second[:10_007]))
+
+    monkeypatch.setattr(os, call, little)
+    for digest in (None, hashlib.sha256()):
+        file = ByteFile([Range(long, 0, long.size), Range(long, 5, long.size)])
+        file.write(tmp_path / "out", digest=digest)
+        assert (tmp_path / "out").read_bytes() == LONG + LONG[5:]
+
+
+def test_only_what_keeps_its_place_in_a_page_is_copied_in_the_kernel(
+    long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[int] = []
+    real = os.copy_file_range
+
+    def noting(*arguments: Any, offset_src: int) -> int:
+        copied.append(offset_src)
+        return real(*arguments, offset_src=offset_src)
+
+    monkeypatch.setattr(os, "copy_file_range", noting)
+    pieces = [Range(long, PAGE, PAGE + 9), Range(long, 10, 90), Range(long, PAGE + 89, 2 * PAGE)]
+    ByteFile(pieces).write(tmp_path / "out")
+    assert copied == [PAGE, PAGE + 89]
+    written = (tmp_path / "out").read_bytes()
+    assert written == LONG[PAGE : PAGE + 9] + LONG[10:90] + LONG[PAGE + 89 : 2 * PAGE]
+
+
+def test_a_source_is_opened_once_for_many_pieces(
+    source: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model of many experts has tens of thousands of small tensors."""
+    others = []
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(CONTENT)
+        others.append(FileSource.of(tmp_path / name))
+    opened: list[str] = []
+    real = os.open
+
+    def counting(path: Any, *arguments: Any, **options: Any) -> int:
+        opened.append(Path(path).name)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", counting)
+    ByteFile(Range(others[i % 2], i, i + 3) for i in range(600)).write(tmp_path / "out")
+    assert sorted(opened) == ["a", "b"]
+    assert (tmp_path / "out").read_bytes() == b"".join(CONTENT[i : i + 3] for i in range(600))
+
+
+def test_more_sources_than_may_be_open(tmp_path: Path) -> None:
+    sources = []
+    for number in range(3 * HELD):
+        (tmp_path / str(number)).write_bytes(bytes([number]) * 5)
+        sources.append(FileSource.of(tmp_path / str(number)))
+    before = len(os.listdir("/proc/self/fd"))
+    ByteFile(Range(one, 1, 3) for one in sources * 2).write(tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == bytes(n for n in range(3 * HELD) for _ in "xx") * 2
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_ranges_that_touch_become_one(source: FileSource) -> None:
@@ -99,14 +201,34 @@ def test_ranges_that_touch_become_one(source: FileSource) -> None:
     assert len(apart.pieces) == 2
 
 
-@pytest.mark.parametrize("number", ["EXDEV", "ENOSYS", "EINVAL"])
+@pytest.mark.parametrize("number", ["EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "EPERM"])
+@pytest.mark.parametrize("after", [0, 1])
 def test_where_the_kernel_cannot_copy(
-    source: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str
+    long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str, after: int
 ) -> None:
-    def refuse(*args: object, **options: object) -> int:
-        raise OSError(getattr(__import__("errno"), number), "no")
+    asked = 0
+    copy = os.copy_file_range
+
+    def refuse(*arguments: Any, **options: Any) -> int:
+        nonlocal asked
+        asked += 1
+        if asked <= after:
+            return copy(*arguments, **options)
+        raise OSError(getattr(errno, number), "no")
 
     monkeypatch.setattr(os, "copy_file_range", refuse)
+    size = long.size // PAGE * PAGE
+    file = ByteFile([Range(long, 0, size), Range(long, 0, 7), Literal(b"!"), Range(long, 8, 99)])
+    file.write(tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == LONG[:size] + LONG[:7] + b"!" + LONG[8:99]
+    assert asked == after + 1, "it is not asked again for a source for which it cannot"
+
+
+def test_where_there_is_no_such_call(
+    source: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "copy_file_range")
+    monkeypatch.delattr(os, "posix_fadvise")
     ByteFile.whole(source).write(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
 
@@ -174,6 +296,80 @@ def test_a_source_that_changes_while_it_is_copied(
     assert list(out.iterdir()) == []
 
 
+WAYS = {
+    "in the kernel": lambda source, size: ({}, Range(source, 0, size)),
+    "through memory": lambda source, size: ({"digest": hashlib.sha256()}, Range(source, 0, size)),
+    "cast": lambda source, size: ({}, Cast(source, 0, size // 4 * 4, "F32", "BF16")),
+}
+"""How bytes come to the disk: options of `write`, and a piece."""
+
+
+def each_read(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
+    """Have something happen after every read or copy of a source."""
+    for name in ("copy_file_range", "preadv"):
+        real = getattr(os, name)
+
+        def read(*arguments: Any, real: Callable[..., int] = real, **options: Any) -> int:
+            done = real(*arguments, **options)
+            then()
+            return done
+
+        monkeypatch.setattr(os, name, read)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("change", [touch, truncate])
+def test_a_source_that_changes_in_mid_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, change: Callable[[Path], None]
+) -> None:
+    """The error comes, whatever was copied by then, and no descriptor stays open."""
+    path, out = tmp_path / "long.bin", tmp_path / "out"
+    path.write_bytes(LONG)
+    out.mkdir()
+    options, piece = WAYS[way](FileSource.of(path), len(LONG))
+    before = len(os.listdir("/proc/self/fd"))
+    each_read(monkeypatch, lambda: change(path))
+    with pytest.raises(SourceChanged):
+        ByteFile([piece, Literal(b"tail")]).write(out / "file", **options)
+    assert list(out.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_read_error_in_mid_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: FileSource, way: str
+) -> None:
+    reads = 0
+
+    def fail_later() -> None:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            raise OSError(errno.EIO, "Input/output error")
+
+    options, piece = WAYS[way](long, len(LONG))
+    before = len(os.listdir("/proc/self/fd"))
+    each_read(monkeypatch, fail_later)
+    with pytest.raises(OSError, match="Input/output"):
+        ByteFile([piece]).write(tmp_path / "file", **options)
+    assert list(tmp_path.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_flush_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, long: FileSource
+) -> None:
+    """A disk that fills up only when the pages are flushed says so at the fsync."""
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        ByteFile.whole(long).write(tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_source_that_changes_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,29 +387,66 @@ def test_a_source_that_changes_while_it_is_read(
         file.read()
 
 
-@pytest.mark.parametrize("kind", ["range", "cast", "literal"])
-def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: str) -> None:
-    """A real refusal by the kernel: the process may not write files of more than 64 KiB."""
-    (tmp_path / "data.bin").write_bytes(bytes(1 << 20))
+@pytest.mark.parametrize("kind", ["range", "hashed", "cast", "literal"])
+@pytest.mark.parametrize("limit", [1 << 16, WINDOW + (1 << 16)])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: str, limit: int) -> None:
+    """A real refusal by the kernel, in mid-copy: the process may not write longer files."""
+    size = 2 * WINDOW if kind != "cast" else 4 * WINDOW
+    with open(tmp_path / "data.bin", "wb") as file:
+        file.truncate(size)
     (tmp_path / "out").mkdir()
     program = f"""
-        import resource
+        import hashlib, resource
         from pathlib import Path
         from boomerang.bytefile import ByteFile, Cast, Literal, Range
         from boomerang.checkpoint import FileSource
         folder = Path({str(tmp_path)!r})
         source = FileSource.of(folder / "data.bin")
-        piece = dict(range=Range(source, 0, source.size), literal=Literal(bytes(1 << 20)),
+        piece = dict(range=Range(source, 0, source.size), hashed=Range(source, 0, source.size),
+                     literal=Literal(bytes(source.size)),
                      cast=Cast(source, 0, source.size, "F32", "BF16"))[{kind!r}]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, {resource.RLIM_INFINITY}))
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {resource.RLIM_INFINITY}))
         try:
-            ByteFile([piece]).write(folder / "out" / "file")
+            digest = hashlib.sha256() if {kind!r} == "hashed" else None
+            ByteFile([piece]).write(folder / "out" / "file", digest=digest)
         except OSError as error:
             print("refused", error.errno)
     """
+    assert python(program).startswith("refused")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["range", "hashed", "cast"])
+def test_memory_does_not_depend_on_the_size(tmp_path: Path, way: str) -> None:
+    """Peak resident memory of a process that writes 64 MiB and of one that writes 1."""
+    program = """
+        import hashlib, os, resource
+        from pathlib import Path
+        from boomerang.bytefile import ByteFile, Cast, Range
+        from boomerang.casting import caster
+        from boomerang.checkpoint import FileSource
+        path, way = Path({path!r}), {way!r}
+        with path.open("wb") as file:
+            file.truncate({size})
+        source = FileSource.of(path)
+        piece = Range(source, 0, source.size)
+        if way == "cast":
+            piece = Cast(source, 0, source.size, "F32", "BF16")
+        digest = hashlib.sha256() if way == "hashed" else None
+        ByteFile([piece]).write(path.with_name("out"), digest=digest, sync=False)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+    small, large = (
+        int(python(program.format(path=str(tmp_path / "in"), way=way, size=size)))
+        for size in (1 << 20, 1 << 26)
+    )
+    assert large - small < 4096, "KiB"
+
+
+def python(program: str) -> str:
+    """What a program in a process of its own prints."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1],
     )  # fmt: skip
-    assert done.stdout.startswith("refused"), done.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    return done.stdout

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from boomerang.casting import caster
+from boomerang.checkpoint import ITEM_BYTES
 from boomerang.errors import CorruptCheckpoint
 
 TORCH = {
@@ -64,10 +65,23 @@ def test_bfloat16_rounds_ties_to_even_and_overflows_to_infinity() -> None:
     assert np.frombuffer(data, np.uint16).tolist() == [0x3F80, 0x3F82, 0x3F81, 0x7F80, 0x0000]
 
 
-def test_nan_becomes_the_quiet_nan_in_bfloat16() -> None:
+def test_nan_becomes_a_quiet_nan_of_its_sign_in_bfloat16() -> None:
+    """A signalling NaN whose payload is only in the bits that fall away must not become infinite."""
     bits = np.array([0x7F800001, 0xFF800001, 0x7FFFFFFF, 0xFFFFFFFF], np.uint32)
     data = caster("F32", "BF16")(bits.tobytes())
-    assert np.frombuffer(data, np.uint16).tolist() == [0x7FC0] * 4
+    assert np.frombuffer(data, np.uint16).tolist() == [0x7FC0, 0xFFC0, 0x7FC0, 0xFFC0]
+
+
+@pytest.mark.parametrize(("wide", "narrow"), list(itertools.product(TORCH, TORCH)))
+def test_a_part_is_cast_as_it_is_in_the_whole(wide: str, narrow: str) -> None:
+    """Lengths on both sides of a vector register, at odd places of a buffer that is not aligned."""
+    data = raw(patterns(wide)[-3001:])
+    whole, width = caster(wide, narrow)(data), ITEM_BYTES[wide]
+    to = ITEM_BYTES[narrow]
+    for start, length in itertools.product((0, 1, 2977), (0, 1, 2, 7, 8, 9, 15, 16, 17, 23)):
+        held = bytearray(b"?" + data[start * width : (start + length) * width])
+        part = caster(wide, narrow)(memoryview(held)[1:])
+        assert part == whole[start * to : (start + length) * to]
 
 
 def test_nothing_gives_nothing() -> None:

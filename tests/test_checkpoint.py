@@ -1,6 +1,7 @@
 """Checkpoint: headers are read exactly, and one that lies is refused, never believed or passed."""
 
 import json
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -132,27 +133,83 @@ fuzzed = st.one_of(
 )  # fmt: skip
 
 
-@given(fuzzed)
-def test_any_bytes_are_a_checkpoint_or_a_corrupt_one(data: bytes) -> None:
+def corrupt_or_tiled(data: bytes) -> bool:
+    """Whether bytes are refused; where they are not, their tensors must tile the file exactly."""
     source = Memory(data)
     try:
         tensors = parse_header(source)
     except CorruptCheckpoint:
-        return
-    assert sum(t.stop - t.start for t in tensors.values()) <= len(data)
-    assert all(8 <= t.start <= t.stop <= len(data) for t in tensors.values())
+        return True
+    position = 8 + int.from_bytes(data[:8], "little")
+    for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.stop)):
+        assert tensor.start == position
+        assert tensor.stop - tensor.start == tensor.parameters * ITEM_BYTES[tensor.dtype]
+        assert all(type(side) is int and side >= 0 for side in tensor.shape)
+        position = tensor.stop
+    assert position == len(data)
+    assert max(stop for _, stop in source.reads) <= 8 + int.from_bytes(data[:8], "little")
+    return False
+
+
+@given(fuzzed)
+def test_any_bytes_are_a_checkpoint_or_a_corrupt_one(data: bytes) -> None:
+    corrupt_or_tiled(data)
 
 
 @given(st.data())
-def test_a_good_header_with_one_change_is_never_another_error(data: st.DataObject) -> None:
+def test_a_good_file_with_some_bytes_changed(data: st.DataObject) -> None:
     good = bytearray(save({"a": torch.ones(2, 3), "b": torch.ones(4, dtype=torch.bfloat16)}))
     for _ in range(data.draw(st.integers(1, 3))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.just(len(good)) | st.integers(0, len(good)))
-    try:
-        parse_header(Memory(bytes(good[:cut])))
-    except CorruptCheckpoint:
-        return
+    corrupt_or_tiled(bytes(good[:cut]))
+
+
+@st.composite
+def tilings(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
+    """A good header, in any order of names, and the bytes that its tensors have."""
+    header: dict[str, Any] = {}
+    position = 0
+    for number in range(draw(st.integers(0, 5))):
+        dtype = draw(st.sampled_from(sorted(ITEM_BYTES)))
+        shape = draw(st.lists(st.integers(0, 4), max_size=3))
+        size = math.prod(shape) * ITEM_BYTES[dtype]
+        header[f"t{number}"] = entry(position, position + size, dtype, shape)
+        position += size
+    names = draw(st.permutations(list(header)))
+    return {name: header[name] for name in names}, position
+
+
+@given(tilings())
+def test_every_tiling_is_read(tiling: tuple[dict[str, Any], int]) -> None:
+    header, size = tiling
+    assert not corrupt_or_tiled(packed({**header, "__metadata__": {}}, bytes(size)).data)
+
+
+wrong = st.integers(-9, 200) | st.sampled_from([1 << 62, (1 << 63) - 1, 1 << 63, 1 << 64, 1 << 200])
+
+
+@given(tilings(), st.data())
+def test_a_good_header_with_one_value_changed(
+    tiling: tuple[dict[str, Any], int], data: st.DataObject
+) -> None:
+    """Offsets, shapes, dtypes and names, changed one by one, and the file's length too."""
+    header, size = json.loads(json.dumps(tiling[0])), tiling[1]
+    if header:
+        name = data.draw(st.sampled_from(sorted(header)))
+        where = data.draw(st.sampled_from(["data_offsets", "shape", "dtype", "gone", "again"]))
+        if where == "data_offsets":
+            header[name][where][data.draw(st.integers(0, 1))] = data.draw(wrong)
+        elif where == "shape":
+            header[name][where] = data.draw(st.lists(wrong, max_size=4))
+        elif where == "dtype":
+            header[name][where] = data.draw(st.sampled_from(sorted(ITEM_BYTES)))
+        elif where == "gone":
+            del header[name]
+        else:
+            header["again"] = header[name]
+    size += data.draw(st.sampled_from([0, 0, -1, 1, 8]))
+    corrupt_or_tiled(packed(header, bytes(max(size, 0))).data)
 
 
 TORCH = {

@@ -1,0 +1,67 @@
+"""A front end as `boomerang serve` starts it, with one ready family; run as a process of its own.
+
+What a worker would do (settle the order) is done here, so that nothing else runs beside it.
+"""
+
+import json
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from boomerang.service import shelf, supervisor
+from boomerang.service.catalog import Catalog
+from boomerang.service.orders import named_order
+from boomerang.service.records import StudentState
+from boomerang.service.settings import Settings
+
+
+def main() -> None:
+    """Serve until stdin ends. Prints one line: the family, its sizes by k, and the process."""
+    home, models, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    settings = Settings(home=home, models=models, port=port)
+    # No queue: the only job of this family is done below.
+    queue = {"BOOMERANG_REDIS_URL": "redis://127.0.0.1:1/0"}
+    folders = {"BOOMERANG_HOME": str(home), "BOOMERANG_MODELS": str(models)}
+    front = supervisor.front_end(settings, queue | folders)
+    front.start()
+    try:
+        if not front.wait_until_healthy(60, threading.Event()):
+            raise RuntimeError(front.log.read_text())
+        print(json.dumps({"pid": front.pid, **_ready(settings)}), flush=True)
+        sys.stdin.read()
+    finally:
+        front.stop()
+
+
+def _ready(settings: Settings) -> dict[str, Any]:
+    base = f"http://{settings.host}:{settings.port}"
+    body = json.dumps({"teacher": "teacher", "student": "student", "order": "last"}).encode()
+    asked = urllib.request.Request(
+        f"{base}/families", body, {"Content-Type": "application/json"}
+    )  # fmt: skip
+    with urllib.request.urlopen(asked) as answer:
+        id_ = json.load(answer)["id"]
+    return {"family": id_, "base": base, "sizes": _settle(settings, id_)}
+
+
+def _settle(settings: Settings, id_: str) -> dict[int, str]:
+    catalog = Catalog(settings.database_url)
+    family = catalog.family(id_)
+    student = catalog.student(family.student)
+    if student.state is not StudentState.READY:
+        catalog.set_student_state(student.key, StudentState.READY)
+        student = catalog.student(family.student)
+    pair = shelf.open_pair(settings, student)
+    order = named_order(pair.layermap, "last")
+    if order is None:
+        raise RuntimeError("There is no order 'last'.")
+    members = shelf.ladder_members(pair, order, family.commit, family.student)
+    catalog.set_members(id_, members, patch_order=order, chosen="last")
+    catalog.close()
+    return {member.k: member.size for member in members}
+
+
+if __name__ == "__main__":
+    main()
