@@ -66,7 +66,7 @@ def test_bfloat16_rounds_ties_to_even_and_overflows_to_infinity() -> None:
 
 
 def test_nan_becomes_a_quiet_nan_of_its_sign_in_bfloat16() -> None:
-    """A signalling NaN whose payload is only in the bits that fall away must not become infinite."""
+    """A signalling NaN whose payload lies in the bits that fall away must not become infinite."""
     bits = np.array([0x7F800001, 0xFF800001, 0x7FFFFFFF, 0xFFFFFFFF], np.uint32)
     data = caster("F32", "BF16")(bits.tobytes())
     assert np.frombuffer(data, np.uint16).tolist() == [0x7FC0, 0xFFC0, 0x7FC0, 0xFFC0]
