@@ -33,7 +33,7 @@ from boomerang.service.settings import Settings
 from boomerang.service.shelf import check_unchanged, member_files, open_pair
 from boomerang.tarball import tar
 
-FORMAT = "1"
+FORMAT = "2"
 """Changed whenever the same member would be written as other bytes."""
 
 KEPT_PAIRS = 32

@@ -1,11 +1,14 @@
 """Pieces appended to a file on disk at the cost of `cp`, whatever their number and size.
 
 Ranges of local files are copied by the kernel (copy_file_range, which shares blocks where the
-file system can); where it cannot, they pass through one small buffer. Each source is opened once.
+file system can); where it cannot, or would be slower, they pass through one buffer. Each source is
+opened once. Whatever is copied at a time ends at a round place of the file that is written: the
+page cache then holds it in few large pieces, a third cheaper to make than many small ones.
 """
 
 import errno
 import os
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -16,8 +19,14 @@ from boomerang.errors import SourceChanged
 from boomerang.pieces import Cast, Literal, Piece, Range
 from boomerang.read_ahead import Promised
 
-BUFFER = 1 << 18
-"""Bytes that pass through memory at a time: they stay in the processor's cache."""
+BUFFER = 1 << 20
+"""Bytes that pass through memory at a time. Of the sizes from 64 KiB to 1 MiB the largest was the
+fastest wherever the bytes lie in a page; beyond it they leave the processor's cache."""
+
+PAGE = 4096
+"""The kernel copies page by page. Where a range begins at another place in a page than its copy,
+every page is written in two parts, which takes half as long again as through memory; nor can
+blocks be shared there."""
 
 WINDOW = 1 << 23
 """Bytes after which the system is told to start writing to the disk, and the kernel's longest copy:
@@ -51,6 +60,7 @@ class Writer:
     def __init__(self, target: int, *, digest: Digest | None = None, early: bool = False) -> None:
         self._target = target
         self._digest = digest
+        self._position = 0
         self._open: dict[FileSource, int] = {}
         self._not_in_kernel: set[FileSource] = set()
         self._buffer = memoryview(bytearray())
@@ -93,12 +103,12 @@ class Writer:
         done = 0
         if self._digest is not None or source in self._not_in_kernel:
             return done
-        if not hasattr(os, "copy_file_range"):
+        if (piece.start - self._position) % PAGE or not hasattr(os, "copy_file_range"):
             return done
         descriptor = self._descriptor(source)
         try:
             while done < piece.size:
-                length = min(piece.size - done, WINDOW)
+                length = min(piece.size - done, WINDOW - self._position % WINDOW)
                 at = piece.start + done
                 copied = os.copy_file_range(descriptor, self._target, length, offset_src=at)
                 if copied == 0:
@@ -118,19 +128,15 @@ class Writer:
         descriptor = self._descriptor(source)
         if not self._buffer:
             self._buffer = memoryview(bytearray(BUFFER))
-        cast = None
-        if isinstance(piece, Cast):
-            from boomerang.casting import caster
-
-            cast = caster(piece.from_dtype, piece.to_dtype)
-            width = ITEM_BYTES[piece.from_dtype]
-            stop = piece.start + (piece.stop - piece.start) // width * width
-        else:
-            stop = piece.stop
-        for at in range(piece.start + done, stop, BUFFER):
-            block = self._buffer[: min(BUFFER, stop - at)]
+        cast, wide, narrow = _conversion(piece)
+        round_place = BUFFER * narrow // max(wide, narrow)
+        at = piece.start + done
+        while at < piece.stop:
+            elements = max(1, (round_place - self._position % round_place) // narrow)
+            block = self._buffer[: min(elements * wide, piece.stop - at)]
             _fill(block, source, descriptor, at)
-            self._put(block if cast is None else memoryview(cast(block)))
+            self._put(memoryview(cast(block)) if cast else block)
+            at += len(block)
 
     def _put(self, view: memoryview) -> None:
         if self._digest is not None:
@@ -141,6 +147,7 @@ class Writer:
             view = view[written:]
 
     def _wrote(self, length: int) -> None:
+        self._position += length
         if self._write_back is not None:
             self._write_back.wrote(length)
 
@@ -159,6 +166,17 @@ class Writer:
                 source.check(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _conversion(piece: Range | Cast) -> tuple[Callable[[memoryview], bytes] | None, int, int]:
+    """What casts the elements, if anything does, and their widths before and after in bytes."""
+    if isinstance(piece, Range):
+        return None, 1, 1
+    # Most members cast nothing, and are written without the array library.
+    from boomerang.casting import caster
+
+    cast = caster(piece.from_dtype, piece.to_dtype)
+    return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
 
 
 def _fill(block: memoryview, source: FileSource, descriptor: int, at: int) -> None:
