@@ -17,11 +17,11 @@ from boomerang.composition import Choice, Composition
 from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Couple
 
-WIDTH = 4
+WIDTH = 3
 """Members kept at each depth, and measured on all of the text."""
-SCREEN = 8
+SCREEN = 16
 """The part of the text, one in so many windows, on which all others are looked at first."""
-ROUNDS = 3
+ROUNDS = 2
 """How often the best at a depth are changed in single blocks before the next depth."""
 
 
