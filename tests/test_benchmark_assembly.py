@@ -73,11 +73,12 @@ def test_ratios_are_medians_of_pairs_beyond_the_start() -> None:
     found = lines({
         "cp": contender(1.0, 2.0, 4.0),
         "start": contender(0.5, 9.0, 0.5),
-        "ours": contender(2.5, 2.5, 40.5, against="cp", start="start"),
+        "synced": contender(2.0, 4.0, 8.0),
+        "ours": contender(2.5, 2.5, 40.5, against="cp", start="start", like="synced"),
     })  # fmt: skip
-    assert [line.ratio for line in found] == [None, None, 2.5]
-    assert found[2].beyond == 2.0
-    assert found[2].seconds == 2.5
+    assert [line.ratio for line in found] == [None, None, None, 2.5]
+    assert found[3].beyond == 1.0
+    assert found[3].seconds == 2.5
 
 
 def test_memory_is_that_of_the_command() -> None:

@@ -19,10 +19,11 @@ Written by `make bench-assembly` (`python -m benchmarks.assembly`), which makes 
 student in the shape of a Llama, of random numbers, and then has everybody make the same member of
 {size:.2f} GB, in turn and round after round. Machine: {machine}.
 
-- Times are medians of whole commands, a download's is curl's. `÷ cp` is the median of the ratios
-  of the same round; beyond its start: less what the same command needs for a toy.
-- `cp` returns before anything is on the disk. `boomerang assemble` returns when everything is: it
-  has the disk write while it still copies. Both are shown both ways.
+- Times are medians of whole commands, a download's is curl's; `÷ cp` is the median of the ratios
+  of the same round.
+- `cp` returns before anything is on the disk; `boomerang assemble` returns when everything is (it
+  has the disk write while it still copies). Both are shown both ways. Beyond its start ÷ like copy:
+  less what the same command needs for a toy, divided by the copy that is synced where it is.
 - Warm rows find their sources in the page cache; cold ones were evicted from it first.
 - Memory is the peak of the command, or of the serving process; a command's is counted from about
   21 MB, which the runner itself has.

@@ -101,11 +101,12 @@ def copies(bench: Bench) -> dict[str, Contender]:
         return [*bench.assemble(student, toy=toy, synced=synced), "--out", out]
 
     def contender(
-        title: str, arguments: Arguments, start: str = "", cold: Sequence[Path] = ()
-    ) -> Contender:
-        against = "cp-cold" if cold else "cp"
+        title: str, arguments: Arguments, start: str = "", like: str = "cp",
+        cold: Sequence[Path] = (),
+    ) -> Contender:  # fmt: skip
         run = partial(_fresh, bench.built, out, arguments, cold)
-        return Contender(title, run, slow if cold else fast, against, start)
+        against = "cp-cold" if cold else "cp"
+        return Contender(title, run, slow if cold else fast, against, start, like)
 
     def toy(title: str, student: str) -> Contender:
         return Contender(title, partial(_fresh, bench.built, out, ours(student, toy=True)), fast)
@@ -114,19 +115,23 @@ def copies(bench: Bench) -> dict[str, Contender]:
         "cp": contender("`cp`", copy),
         "cp-sync": contender("`cp`, then `sync` of the file", synced),
         "start": toy("the start of `boomerang assemble` (a toy)", "student"),
-        "ours": contender("`boomerang assemble` (synced)", ours("student"), "start"),
+        "ours": contender("`boomerang assemble` (synced)", ours("student"), "start", "cp-sync"),
         "ours-unsynced": contender(
             "`boomerang assemble` without its sync", ours("student", synced=False), "start"
         ),
         "start-f32": toy("the start, casting (a toy)", "student-f32"),
         "ours-f32": contender(
-            "`boomerang assemble`, float32 student", ours("student-f32"), "start-f32"
+            "`boomerang assemble` (synced), float32 student",
+            ours("student-f32"), "start-f32", "cp-sync",
         ),
-        "cp-cold": contender("`cp`, cold cache", copy, cold=[bench.member]),
+        "cp-cold": contender(
+            "`cp`, then `sync` of the file, cold cache", synced, cold=[bench.member]
+        ),
         "ours-cold": contender(
-            "`boomerang assemble` (synced), cold cache", ours("student"), "start", sources
+            "`boomerang assemble` (synced), cold cache",
+            ours("student"), "start", "cp-cold", sources,
         ),
-    }
+    }  # fmt: skip
 
 
 def served(bench: Bench, stack: ExitStack) -> dict[str, Contender]:

@@ -33,8 +33,8 @@ class Sample:
 class Contender:
     """Something to be measured, how often, and what came of it (or why nothing did).
 
-    `against` names the contender whose time it is divided by, `start` the one that does the same
-    with a toy.
+    `against` names the copy that its time is divided by, `like` the one that does as much as it
+    does (synced or not, cold or not), `start` the contender that does the same with a toy.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Contender:
     rounds: int
     against: str = ""
     start: str = ""
+    like: str = "cp"
     why_not: str = ""
     samples: list[Sample] = field(default_factory=list)
 
