@@ -6,22 +6,16 @@ M is the number of student layers. All are means over tokens, in float32, and ev
 one: sequences are packed, there is no padding to average over.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from boomerang.composition import Choice, Composition, Side
+from boomerang.distill.cosine import cosine_distance
+from boomerang.distill.divergence import output_losses
 from boomerang.quality.models import Couple, Trace
-
-Head = Callable[[Tensor], Tensor]
-"""Normed hidden states (N, width) → logits (N, vocabulary)."""
-
-LOGITS = 2**25
-"""Logits that may exist at once for one side; more tokens go through the head in chunks."""
 
 
 @dataclass(frozen=True)
@@ -41,62 +35,6 @@ class Losses:
     ce: Tensor
     kl: Tensor
     cosine: Tensor
-
-
-def divergence(student: Tensor, teacher: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over N tokens of cross-entropy and KL(teacher ‖ student), in nats.
-
-    `student` and `teacher` are logits (N, vocabulary), `labels` the next tokens (N,).
-    """
-    log_student = functional.log_softmax(student.float(), dim=-1)
-    log_teacher = functional.log_softmax(teacher.float(), dim=-1)
-    ce = functional.nll_loss(log_student, labels, reduction="sum")
-    kl = functional.kl_div(log_student, log_teacher, reduction="sum", log_target=True)
-    return ce, kl
-
-
-def output_losses(
-    student: Tensor, student_head: Head, teacher: Tensor, teacher_head: Head, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy and mean KL(teacher ‖ student) in nats per token.
-
-    `student` and `teacher` are normed hidden states (N, width), `labels` (N,). Logits of more
-    tokens than LOGITS allows are made chunk by chunk, and made again in the backward pass, so
-    that memory does not grow with the number of tokens times the vocabulary.
-    """
-
-    def sums(hidden: Tensor, of_teacher: Tensor, next_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.no_grad():
-            target = teacher_head(of_teacher)
-        return divergence(student_head(hidden), target, next_tokens)
-
-    tokens = len(labels)
-    size = chunk_tokens(student, student_head)
-    if tokens <= size:
-        ce, kl = sums(student, teacher, labels)
-        return ce / tokens, kl / tokens
-    parts = [
-        checkpoint(sums, *part, use_reentrant=False)
-        for part in zip(
-            *(torch.split(whole, size) for whole in (student, teacher, labels)), strict=True
-        )
-    ]
-    return (
-        torch.stack([ce for ce, _ in parts]).sum() / tokens,
-        torch.stack([kl for _, kl in parts]).sum() / tokens,
-    )
-
-
-def chunk_tokens(hidden: Tensor, head: Head) -> int:
-    """How many tokens may go through `head` at once; `hidden` is (N, width)."""
-    with torch.no_grad():
-        vocabulary = head(hidden[:1]).shape[-1]
-    return max(1, LOGITS // vocabulary)
-
-
-def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean over tokens of 1 − cos between hidden states (B, T, width)."""
-    return (1 - functional.cosine_similarity(a.float(), b.float(), dim=-1)).mean()
 
 
 def aligned(
@@ -135,12 +73,14 @@ def distillation_losses(
     pairs = aligned(composition, student, teacher, frozen=frozen)
     distances = torch.stack([cosine_distance(a, b) for a, b in pairs])
     cosine = distances.sum() / (len(composition.choices) + 1)
-    ce, kl = output_losses(
+    output = output_losses(
         student.final.flatten(0, 1),
-        couple.side(composition.head).head,
+        couple.side(composition.head),
         teacher.final.flatten(0, 1),
-        couple.teacher.head,
+        couple.teacher,
         labels.flatten(),
+        weights.ce,
+        weights.kl,
     )
-    total = weights.ce * ce + weights.kl * kl + weights.cosine * cosine
-    return Losses(total, ce.detach(), kl.detach(), cosine.detach())
+    total = output.total + weights.cosine * cosine
+    return Losses(total, output.ce, output.kl, cosine.detach())

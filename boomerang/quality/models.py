@@ -140,6 +140,22 @@ class Causal:
             logits = logits * factor
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
+    @property
+    def projection(self) -> tuple[Tensor, float] | None:
+        """A weight (vocabulary, width) and a factor, where head(h) is factor · h @ weightᵀ.
+
+        None where the head does more, or where its weight is sharded.
+        """
+        module = self.model.lm_head
+        capped = getattr(self.config, "final_logit_softcapping", None) is not None
+        if type(module) is not nn.Linear or module.bias is not None or capped:
+            return None
+        # A sharded weight is gathered by the module's own forward pass alone.
+        if type(module.weight) is not nn.Parameter:
+            return None
+        divisor = getattr(self.config, "logits_scaling", None) or 1.0
+        return module.weight, (getattr(self.config, "logit_scale", None) or 1.0) / divisor
+
 
 @dataclass(frozen=True)
 class Trace:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from boomerang.composition import Composition
+from boomerang.distill import divergence as chunks
 from boomerang.distill import losses as ours
 from boomerang.distill.losses import Weights, distillation_losses
 from boomerang.layermap import LayerMap
@@ -74,7 +75,7 @@ def test_chunks_change_neither_values_nor_gradients(
 ) -> None:
     whole = computed(both, PLAIN)
     expected = gradients(both, whole.total)
-    monkeypatch.setattr(ours, "LOGITS", VOCABULARY * 7)
+    monkeypatch.setattr(chunks, "LOGITS", VOCABULARY * 7)
     parts = computed(both, PLAIN)
     torch.testing.assert_close(parts.total, whole.total)
     for mine, plain in zip(gradients(both, parts.total), expected, strict=True):

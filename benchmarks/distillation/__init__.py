@@ -1,0 +1,1 @@
+"""Distilling side by side with a plain loop: speed, memory, and loss against tokens."""
