@@ -80,13 +80,13 @@ class ByteFile:
     def write(self, path: Path, *, digest: Digest | None = None, sync: bool = True) -> None:
         """Write to `path`: under a temporary name first, renamed when whole and on disk.
 
-        `digest` takes in every byte on the way, so that nothing is read twice. Without `sync` the
-        bytes are left to the system to flush, as `cp` does: for what a crash may take. Raises
-        OSError (a full disk) or SourceChanged, and leaves nothing under either name.
+        `digest` takes in every byte a moment after it, while the page cache has it. Without
+        `sync` the bytes are left to the system to flush, as `cp` does: for what a crash may take.
+        Raises OSError (a full disk) or SourceChanged, and leaves nothing under either name.
         """
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with open(temporary, "xb", buffering=0) as file:
+            with open(temporary, "x+b", buffering=0) as file:
                 with Writer(file.fileno(), digest=digest, early=sync) as writer:
                     whole = ((piece, 0, piece.size) for piece in self.pieces)
                     with closing(read_ahead(whole)) as parts:

@@ -9,6 +9,7 @@ page cache then holds it in few large pieces, a third cheaper to make than many 
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -33,6 +34,9 @@ WINDOW = 1 << 23
 """Bytes after which the system is told to start writing to the disk, and the kernel's longest copy:
 of the sizes from 4 to 128 MiB, those up to 8 had the shortest time until all was on disk."""
 
+DIGESTED = 1 << 18
+"""Bytes that a digest takes in at a time."""
+
 HELD = 16
 """Descriptors of sources that are held open at most."""
 
@@ -54,18 +58,20 @@ class Digest(Protocol):
 class Writer:
     """Appends pieces to an open, empty file. To be closed, which checks the sources once more.
 
-    With `digest` every byte passes through memory and into it. With `early` the disk starts to
-    write while the copy still goes on, so that a later fsync has little left to wait for.
+    The file must be open for reading too where there is a `digest`: it takes in what was written,
+    a window behind the copy. With `early` the disk starts to write while the copy still goes on,
+    so that a later fsync has little left to wait for.
     """
 
     def __init__(self, target: int, *, digest: Digest | None = None, early: bool = False) -> None:
         self._target = target
-        self._digest = digest
+        acts = [_take_in(target, digest)] if digest is not None else []
+        acts += [_write_back(target)] if early else []
+        self._followers = [_Follower(act) for act in acts]
         self._position = 0
         self._open: dict[FileSource, int] = {}
         self._not_in_kernel: set[FileSource] = set()
         self._buffer = memoryview(bytearray())
-        self._write_back = _WriteBack(target) if early else None
 
     def __enter__(self) -> "Writer":
         return self
@@ -74,15 +80,20 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
+        whole = False
         try:
             while self._open:
                 source, descriptor = self._open.popitem()
                 self._let_go(source, descriptor, check=error is None)
+            whole = error is None
         finally:
             for descriptor in self._open.values():
                 os.close(descriptor)
-            if self._write_back is not None:
-                self._write_back.stop()
+            for follower in self._followers:
+                follower.stop(at_once=not whole)
+        if whole:
+            for follower in self._followers:
+                follower.finish()
 
     def append(self, piece: Piece | Promised) -> None:
         """Write all of a piece.
@@ -102,7 +113,7 @@ class Writer:
     def _copied(self, piece: Range, source: FileSource) -> int:
         """Copy in the kernel; return how many bytes, fewer where it will not."""
         done = 0
-        if self._digest is not None or source in self._not_in_kernel:
+        if source in self._not_in_kernel:
             return done
         if (piece.start - self._position) % PAGE or not hasattr(os, "copy_file_range"):
             return done
@@ -135,13 +146,17 @@ class Writer:
         while at < piece.stop:
             elements = max(1, (round_place - self._position % round_place) // narrow)
             block = self._buffer[: min(elements * wide, piece.stop - at)]
-            _fill(block, source, descriptor, at)
+            there = _fill(block, descriptor, at)
+            if there < len(block):
+                raise SourceChanged(
+                    f"{source.name} ends at byte {at + there}.",
+                    value=source.name,
+                    fix="Restore it, or ask for the family again so that it is read anew.",
+                )
             self._put(memoryview(cast(block)) if cast else block)
             at += len(block)
 
     def _put(self, view: memoryview) -> None:
-        if self._digest is not None:
-            self._digest.update(view)
         while view:
             written = os.write(self._target, view)
             self._wrote(written)
@@ -149,8 +164,8 @@ class Writer:
 
     def _wrote(self, length: int) -> None:
         self._position += length
-        if self._write_back is not None:
-            self._write_back.wrote(length)
+        for follower in self._followers:
+            follower.wrote(length)
 
     def _descriptor(self, source: FileSource) -> int:
         descriptor = self._open.get(source)
@@ -180,51 +195,81 @@ def _conversion(piece: Range | Cast) -> tuple[Callable[[memoryview], bytes] | No
     return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
 
 
-def _fill(block: memoryview, source: FileSource, descriptor: int, at: int) -> None:
+def _fill(block: memoryview, descriptor: int, at: int) -> int:
+    """Read the bytes from `at` on; return how many there were."""
     filled = 0
-    while filled < len(block):
-        got = os.preadv(descriptor, [block[filled:]], at + filled)
-        if not got:
-            raise SourceChanged(
-                f"{source.name} ends at byte {at + filled}.",
-                value=source.name,
-                fix="Restore it, or ask for the family again so that it is read anew.",
-            )
+    while filled < len(block) and (got := os.preadv(descriptor, [block[filled:]], at + filled)):
         filled += got
+    return filled
 
 
-class _WriteBack:
-    """A thread that has the disk write what was appended so far, window by window."""
+class _Follower:
+    """A thread that does something with what was appended so far, window by window."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, act: Callable[[int, int], None]) -> None:
+        self._act = act
         self._told = self._size = 0
         self._windows: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._left = False
+        self._error: OSError | None = None
 
     def wrote(self, length: int) -> None:
         """Take note that so many bytes were appended."""
         self._size += length
-        if self._size - self._told < WINDOW or not hasattr(os, "posix_fadvise"):
+        if self._size - self._told < WINDOW:
             return
         if self._thread is None:
-            self._thread = Thread(target=self._work, name="write-back", daemon=True)
+            self._thread = Thread(target=self._work, name="follower", daemon=True)
             self._thread.start()
         self._windows.put((self._told, self._size - self._told))
         self._told = self._size
 
-    def stop(self) -> None:
-        """End the thread."""
+    def stop(self, *, at_once: bool) -> None:
+        """End the thread, where not at once when it has done every window."""
+        self._left = at_once
         if self._thread is not None:
             self._windows.put(None)
             self._thread.join()
 
+    def finish(self) -> None:
+        """Do what is left after the last window. Raises what ended the thread."""
+        if self._error is not None:
+            raise self._error
+        self._act(self._told, self._size - self._told)
+
     def _work(self) -> None:
-        while (window := self._windows.get()) is not None:
+        while (window := self._windows.get()) is not None and not self._left:
             try:
-                # The advice first starts the writing of dirty pages, without waiting for it; as
-                # they are being written then, none of them leaves the page cache.
-                os.posix_fadvise(self._target, *window, os.POSIX_FADV_DONTNEED)
-            except OSError:
-                # Only the flush at the end is slower then, and that is where errors are told.
+                self._act(*window)
+            except OSError as error:
+                self._error = error
                 return
+
+
+def _write_back(target: int) -> Callable[[int, int], None]:
+    """Has the disk write a window of the target."""
+
+    def act(start: int, length: int) -> None:
+        # The advice first starts the writing of dirty pages, without waiting for it; as they are
+        # being written then, none of them leaves the page cache. Where there is no such advice
+        # only the flush at the end is slower, and that is where errors are told.
+        if hasattr(os, "posix_fadvise"):
+            with suppress(OSError):
+                os.posix_fadvise(target, start, length, os.POSIX_FADV_DONTNEED)
+
+    return act
+
+
+def _take_in(target: int, digest: Digest) -> Callable[[int, int], None]:
+    """Takes a window of the target into a digest, read while the page cache still holds it."""
+    buffer = memoryview(bytearray(DIGESTED))
+
+    def act(start: int, length: int) -> None:
+        for at in range(start, start + length, DIGESTED):
+            block = buffer[: min(DIGESTED, start + length - at)]
+            if _fill(block, target, at) < len(block):
+                raise OSError(errno.EIO, "What was written is not there")
+            digest.update(block)
+
+    return act

@@ -93,7 +93,7 @@ class Bench:
 def copies(bench: Bench) -> dict[str, Contender]:
     """Copying and assembling on this machine."""
     out, fast, slow = bench.folder / "out", bench.rounds, bench.slow_rounds
-    copy = ["cp", bench.built, out]
+    copy: Arguments = ["cp", bench.built, out]
     synced = ["sh", "-c", f"cp '{bench.built}' '{out}' && sync '{out}'"]
     sources = [bench.models / "teacher", bench.models / "student"]
 

@@ -89,8 +89,16 @@ def mergekit(environment: Path) -> Path:
     """Its command, installed on first use into an environment that is kept. Raises Failed."""
     program = environment / "bin" / "mergekit-yaml"
     if not program.exists():
-        pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", *MERGEKIT]
-        for step in ([sys.executable, "-m", "venv", environment], pip):
+        pip: list[str | Path] = [
+            environment / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            *MERGEKIT,
+        ]
+        steps: list[list[str | Path]] = [[sys.executable, "-m", "venv", environment], pip]
+        for step in steps:
             done = subprocess.run(step, capture_output=True, text=True)
             if done.returncode:
                 told = done.stderr.strip().splitlines() or ["pip failed"]
