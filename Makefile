@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check bench-assembly lock format clean
+.PHONY: demo serve test check bench-assembly bench-distillation lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -23,6 +23,9 @@ check: $(READY)  ## format, lint, types, and who may import whom
 
 bench-assembly: $(READY)  ## what making one size costs, beside cp, nginx, mergekit, transformers
 	$(BIN)/python -m benchmarks.assembly
+
+bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of the published method
+	$(BIN)/python -m benchmarks.distillation
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> None:
         micro_batch=shape.batch,
         learning_rate=1e-4,
         patch_after=0.0,
+        separate_documents=True,
     )
     tokens, useful = packed(shape, (shape.steps + 3) * shape.batch * shape.length)
     frozen = recipe.freezes(True)
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> None:
         run.mkdir()
         random_teacher(shape).save_pretrained(folder)
         both, clock = from_folder(folder, shape.kept, frozen), Clock()
-        stream = Stream(tokens, shape.length)
+        stream = Stream(tokens, shape.length, end=END)
         Trainer(
             both, stream, recipe, run, "benchmark", clock, frozen,
             checkpoint_seconds=1e9, report_seconds=0.0,

@@ -49,8 +49,8 @@ def random_teacher(shape: Shape) -> Any:
 
 def lengths(shape: Shape, documents: int) -> list[int]:
     """Lengths of documents: exponential around half a sequence, at least 16, at most a sequence."""
-    drawn = torch.distributions.Exponential(2 / shape.length).sample((documents,)) + 16
-    return [int(length) for length in drawn.clamp(max=shape.length)]
+    drawn = torch.distributions.Exponential(2 / shape.length).sample((max(4096, documents),)) + 16
+    return [int(length) for length in drawn.clamp(max=shape.length)][:documents]
 
 
 def peak() -> float:

@@ -39,7 +39,7 @@ class _Distance(torch.autograd.Function):
         a, b, of_a, of_b, cosine = ctx.saved_tensors
         each = share / cosine.numel() / of_a
         along, across = (each * cosine / of_a)[..., None], (each / of_b)[..., None]
-        slope = torch.addcmul(_exact(a) * along, _exact(b), across, value=-1)
+        slope: Tensor = torch.addcmul(_exact(a) * along, _exact(b), across, value=-1)
         return slope.to(a.dtype), None
 
 

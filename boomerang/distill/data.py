@@ -26,12 +26,13 @@ _AT_ONCE = 256
 class Stream:
     """The tokens of one split; `windows` is how many sequences of `length` one epoch gives.
 
-    Raises BadRecipe where there is not even one.
+    `end` is the token before each document. Raises BadRecipe where there is not even one.
     """
 
     tokens: NDArray[np.int32]
     length: int
     name: str = "text"
+    end: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) <= self.length:
@@ -64,6 +65,13 @@ class Stream:
             return self.tokens[start : start + self.length + 1]
         places = np.arange(start, start + self.length + 1)
         return self.tokens.take(places, mode="wrap")
+
+    def positions(self, ids: Tensor) -> Tensor | None:
+        """How far each token of (B, T) is from where its document begins; None without `end`."""
+        if self.end is None:
+            return None
+        at = torch.arange(ids.shape[-1], device=ids.device)
+        return at - torch.where(ids == self.end, at, 0).cummax(-1).values
 
     def head(self, tokens: int) -> Tensor:
         """The first windows, about `tokens` tokens of them, in order: (W, length + 1), int64."""
@@ -151,4 +159,5 @@ def cached_stream(
         partial = run / f".{split}.partial.json"
         partial.write_text(json.dumps(wanted))
         os.replace(partial, made_of)
-    return Stream(np.load(file, mmap_mode="r", allow_pickle=False), length, split)
+    tokens = np.load(file, mmap_mode="r", allow_pickle=False)
+    return Stream(tokens, length, split, tokeniser.end)

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from boomerang.quality.models import Causal
 
-LOGITS = 2**24
+LOGITS = 2**25
 """Logits that may exist at once for one side, at least those of one token."""
 ROWS = 2**20
 """Logits that are turned into probabilities together: few enough to stay in a cache."""

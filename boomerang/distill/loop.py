@@ -3,7 +3,6 @@
 import itertools
 import math
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from boomerang.distill.data import Stream
 from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.losses import Losses, Weights, distillation_losses
+from boomerang.distill.mean import Mean
 from boomerang.distill.patching import member_for
 from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
@@ -53,6 +53,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self.where = self.couple.teacher.device
         self.at_once = self.recipe.micro_batch
+        self.couple = replace(self.couple, recompute=self.recipe.activation_checkpointing)
         self.parameters = trained(self.couple.student)
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
@@ -121,13 +122,13 @@ class Trainer:
         )
         return replace(progress, initial=initial)
 
-    def _step(self, progress: Progress, news: "Mean") -> Progress:
+    def _step(self, progress: Progress, news: Mean) -> Progress:
         began = time.monotonic()
         rate = rate_at(progress.step, progress.steps, self.recipe.warmup)
         self._update(progress.step, progress.steps, rate, news)
         return progress.advanced(self.sequences * self.stream.length, time.monotonic() - began)
 
-    def _update(self, step: int, steps: int, rate: float, news: "Mean") -> None:
+    def _update(self, step: int, steps: int, rate: float, news: Mean) -> None:
         """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
         batch = self.stream.batch(self.recipe.seed, step, self.sequences)
         mine = self._gradients(batch, step, steps)
@@ -145,7 +146,7 @@ class Trainer:
             group["lr"] = self.recipe.learning_rate * rate
         self.optimiser.step()
 
-    def _gradients(self, batch: Tensor, step: int, steps: int) -> "Mean":
+    def _gradients(self, batch: Tensor, step: int, steps: int) -> Mean:
         """The gradients of a batch (B, T + 1), and its losses.
 
         Out of memory halves the micro-batch, for this step and all that follow. Which blocks are
@@ -180,10 +181,11 @@ class Trainer:
         ids = ids.to(self.where, non_blocking=True)
         inputs, labels = ids[:, :-1], ids[:, 1:]
         weights = Weights(self.recipe.ce_weight, self.recipe.kl_weight, self.recipe.cosine_weight)
+        places = self.stream.positions(inputs) if self.recipe.separate_documents else None
         with self._autocast():
             with torch.no_grad():
-                teacher = self.couple.trace(self.teacher_itself, inputs)
-            student = self.couple.trace(composition, inputs, teacher)
+                teacher = self.couple.trace(self.teacher_itself, inputs, positions=places)
+            student = self.couple.trace(composition, inputs, teacher, places)
             return distillation_losses(
                 self.couple, composition, student, teacher, labels, weights, frozen=self.frozen
             )
@@ -237,7 +239,7 @@ class Trainer:
         """The first sequences of the run, as many as go through one pass."""
         return self.stream.batch(self.recipe.seed, 0, min(self.at_once, self.sequences))
 
-    def _say(self, progress: Progress, first: Progress, news: "Mean") -> None:
+    def _say(self, progress: Progress, first: Progress, news: Mean) -> None:
         steps, seconds = progress.step - first.step, progress.seconds - first.seconds
         self.report(
             "step",
@@ -262,33 +264,6 @@ class Trainer:
             return
         checkpoints.save(self.run, progress, self.parameters, self.optimiser)
         self.report("checkpoint", step=progress.step)
-
-
-class Mean:
-    """A weighted mean of losses, kept on the device until it is asked for."""
-
-    def __init__(self) -> None:
-        self._sum: Tensor | None = None
-        self._weight = 0.0
-
-    def add(self, losses: Losses, weight: float) -> None:
-        """Add the losses of one pass."""
-        values = torch.stack([losses.total.detach(), losses.ce, losses.kl, losses.cosine]) * weight
-        self._sum = values if self._sum is None else self._sum + values
-        self._weight += weight
-
-    def merge(self, other: "Mean") -> None:
-        """Add what another mean was made of."""
-        if other._sum is not None:
-            self._sum = other._sum if self._sum is None else self._sum + other._sum
-            self._weight += other._weight
-
-    def means(self) -> dict[str, float]:
-        """The means by name; NaN where nothing was added."""
-        values: Iterator[float] = iter(
-            [math.nan] * 4 if self._sum is None else (self._sum / self._weight).tolist()
-        )
-        return dict(zip(("loss", "ce", "kl", "cosine"), values, strict=True))
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:

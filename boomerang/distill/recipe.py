@@ -35,6 +35,8 @@ class Recipe(BaseModel):
     that. The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1)
     · Σ cosine distance (arXiv 2510.05064, section 3.2). `freeze_embeddings` "auto" freezes them
     where the teacher's are tied. `first`, `every` and `last` choose the kept layers.
+    `separate_documents` hides the other documents of a sequence from each. What saves memory and
+    changes no number, `activation_checkpointing`, is no part of the digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
@@ -60,6 +62,8 @@ class Recipe(BaseModel):
     every: Count = 2
     last: Annotated[int, Field(ge=0)] = 2
     seed: Annotated[int, Field(ge=0)] = 0
+    separate_documents: bool = False
+    activation_checkpointing: bool = False
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -129,8 +133,8 @@ class Recipe(BaseModel):
         return tied if self.freeze_embeddings == "auto" else bool(self.freeze_embeddings)
 
     def digest(self) -> str:
-        """32 hex digits over every field but the name."""
-        fields = self.model_dump(mode="json", exclude={"name"})
+        """32 hex digits over every field that makes another student."""
+        fields = self.model_dump(mode="json", exclude={"name", "activation_checkpointing"})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
@@ -40,7 +41,7 @@ def compute_dtype(where: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Context:
-    """What the layers of one pass need: positions (1, T), rotary pair and mask by attention."""
+    """What the layers of a pass need: positions (1 or B, T), rotary pair and mask by attention."""
 
     positions: Tensor
     rotary: dict[str, tuple[Tensor, Tensor] | None]
@@ -87,19 +88,23 @@ class Causal:
         """Whether head and embeddings are one tensor."""
         return self.model.lm_head.weight is self.tokens.weight
 
-    def embed(self, ids: Tensor) -> Tensor:
+    def embed(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
         """Token ids (B, T) → hidden states before the first layer (B, T, width)."""
         hidden: Tensor = self.tokens(ids)
         if self.places is not None:
-            hidden = hidden + self.places(_positions(hidden))
+            hidden = hidden + self.places(_positions(hidden) if positions is None else positions)
         scale = getattr(self.config, "embedding_multiplier", None)
         return hidden if scale is None else hidden * scale
 
-    def context(self, hidden: Tensor) -> Context:
-        """Positions and masks for hidden states (B, T, width) that begin at position 0."""
-        positions = _positions(hidden)
+    def context(self, hidden: Tensor, positions: Tensor | None = None) -> Context:
+        """Positions and masks for hidden states (B, T, width).
+
+        Without `positions` (B, T) each row begins at 0 and is one text. With them a text begins
+        wherever they do not go on by one, and sees nothing of the others.
+        """
         rotary = getattr(self.base, "rotary_emb", None)
-        wanted = {"config": self.config, "inputs_embeds": hidden}
+        wanted = {"config": self.config, "inputs_embeds": hidden, "position_ids": positions}
+        positions = _positions(hidden) if positions is None else positions
         makers = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
         rotated: dict[str, tuple[Tensor, Tensor] | None] = {}
         masks: dict[str, Tensor | None] = {}
@@ -176,6 +181,8 @@ class Couple:
     teacher: Causal
     student: Causal
     layermap: LayerMap
+    recompute: bool = False
+    """Whether each block's activations are made again in the backward pass, instead of kept."""
 
     def side(self, side: Side) -> Causal:
         """The model of that side."""
@@ -195,22 +202,32 @@ class Couple:
     ) -> Iterator[Tensor]:
         """The hidden states after each block from `start` on."""
         for j in range(start, len(composition.choices)):
-            hidden = self.step(composition, j, hidden, context)
+            step = (composition, j, hidden, context)
+            again = self.recompute and torch.is_grad_enabled()
+            hidden = (
+                checkpoint(self.step, *step, use_reentrant=False) if again else self.step(*step)
+            )
             yield hidden
 
-    def trace(self, composition: Composition, ids: Tensor, teacher: Trace | None = None) -> Trace:
-        """One pass of a member over ids (B, T).
+    def trace(
+        self,
+        composition: Composition,
+        ids: Tensor,
+        teacher: Trace | None = None,
+        positions: Tensor | None = None,
+    ) -> Trace:
+        """One pass of a member over ids (B, T); `positions` are those of `Causal.context`.
 
         Blocks of the teacher at the member's beginning are not computed again where the pass of
         the teacher over the same ids is known.
         """
-        embeddings = self.side(composition.embeddings).embed(ids)
+        embeddings = self.side(composition.embeddings).embed(ids, positions)
         known: Sequence[Tensor] = ()
         if teacher is not None and composition.embeddings is Side.TEACHER:
             embeddings = teacher.embeddings
             lead = [choice is Choice.BLOCK for choice in composition.choices]
             known = teacher.ends[: (*lead, False).index(False)]
-        context = self.side(composition.embeddings).context(embeddings)
+        context = self.side(composition.embeddings).context(embeddings, positions)
         hidden = known[-1] if known else embeddings
         ends = (*known, *self.walk(composition, hidden, context, len(known)))
         return Trace(embeddings, ends, self.side(composition.norm).norm(ends[-1]))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from boomerang.composition import Composition
 from boomerang.distill.data import Stream, Tokeniser, cached_stream
@@ -43,6 +44,15 @@ def test_a_step_depends_on_seed_and_step_alone() -> None:
     assert Stream(tokens, 10).batch(1, 20, 7).equal(first[20])
     assert Stream(tokens, 10).batch(1, 3, 7).equal(first[3])
     assert not Stream(tokens, 10).batch(2, 3, 7).equal(first[3])
+
+
+def test_positions_begin_again_where_a_document_does() -> None:
+    stream = Stream(np.arange(11, dtype=np.int32), 10, end=2)
+    ids = torch.tensor([[5, 6, 2, 7, 8, 2], [2, 2, 5, 6, 7, 8]])
+    found = stream.positions(ids)
+    assert found is not None
+    assert found.tolist() == [[0, 1, 0, 1, 2, 0], [0, 0, 1, 2, 3, 4]]
+    assert Stream(np.arange(11, dtype=np.int32), 10).positions(ids) is None
 
 
 def test_a_stream_shorter_than_a_sequence_is_refused() -> None:

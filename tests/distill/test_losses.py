@@ -1,5 +1,6 @@
 """The three losses against the formulas written out, values and gradients."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,39 @@ def test_frozen_embeddings_leave_their_pair_out(both: Couple) -> None:
     loose = [*ours.aligned(PLAIN, student, teacher, frozen=False)]
     assert len(loose) == len(KEPT) + 1
     assert len([*ours.aligned(PLAIN, student, teacher, frozen=True)]) == len(KEPT)
+
+
+@pytest.mark.parametrize("kind", ["qwen3-tied", "gpt2", "gemma2"])
+def test_documents_kept_apart_are_as_if_each_were_alone(kind: str, tmp_path: Path) -> None:
+    made = duo(tmp_path, kind)
+    together = couple(Causal(made.teacher), Causal(made.student), MAP)
+    positions = torch.tensor([[*range(5), *range(7)]]).expand(3, -1)
+    for member in (WHOLE, PLAIN, Composition.patched(MAP, [0])):
+        whole = together.trace(member, INPUTS, positions=positions)
+        parts = [together.trace(member, part) for part in (INPUTS[:, :5], INPUTS[:, 5:])]
+        torch.testing.assert_close(
+            whole.final, torch.cat([p.final for p in parts], 1), rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("patches", [(), (0, 2), (3,)])
+def test_activations_made_again_give_the_same_gradients(both: Couple, patches: list[int]) -> None:
+    member = Composition.patched(MAP, patches)
+    kept, again = (
+        gradients(each, computed(each, member).total)
+        for each in (both, replace(both, recompute=True))
+    )
+    for mine, other in zip(kept, again, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_activations_made_again_are_not_kept(both: Couple) -> None:
+    def held(each: Couple) -> int:
+        sizes: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: sizes.append(t.numel()) or t, lambda t: t
+        ):
+            each.trace(PLAIN, INPUTS)
+        return sum(sizes)
+
+    assert held(replace(both, recompute=True)) < held(both) / 2
