@@ -32,13 +32,15 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
         if held is None:
             return "already running"
         say = context.catalog.set_fact
-        say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
         try:
             files = member_files(context, family, member)
             folder = context.settings.member_folder(member.digest)
-            result = (
-                _keep(folder, files) if _whole(folder, files) else _build(context, folder, files)
-            )
+            if _whole(folder, files):
+                # A job may arrive twice, and what was said to be built must not look unfinished.
+                result = _keep(folder, files)
+            else:
+                say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
+                result = _build(context, folder, files)
             _remember(context, folder)
             say(family_id, k, "built", Fact.YES, lease=held.lease)
         except LostLease:

@@ -36,6 +36,9 @@ def publish(
     with holding(context, subject("publish", member)) as held:
         if held is None:
             return "already running"
+        if want is not None and _there(context, family_id, k, repo):
+            # A job may arrive twice; without a request it is asked for anew.
+            return "already published"
         say = context.catalog.set_fact
         say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
         try:
@@ -66,3 +69,8 @@ def publish(
             result = "failed"
     close_want(context, family_id, want)
     return result
+
+
+def _there(context: Context, family_id: str, k: int, repo: str) -> bool:
+    member = context.catalog.member(family_id, k)
+    return member.published is Fact.YES and member.repo == repo

@@ -89,6 +89,43 @@ def test_a_given_student_without_texts_is_settled_in_the_order_last(context: Con
     assert "7.25" not in before
 
 
+def states(context: Context, family: str, fact: str) -> list[str]:
+    """What was said of a fact about its members, in order."""
+    events = [e.payload for e in context.catalog.events_after(0, family) if e.kind == "member"]
+    return [str(payload["state"]) for payload in events if payload["fact"] == fact]
+
+
+def test_a_job_that_arrives_twice_takes_nothing_back(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was told that a member is built or published must not find it running again."""
+    pushed: list[str] = []
+
+    def push(repo: str, *_: Any, **__: Any) -> Published:
+        pushed.append(repo)
+        return Published(repo, "9" * 40, "", True)
+
+    monkeypatch.setattr("boomerang.hub.publish", push)
+    wants = (
+        NewWant(kind="build", what="1.0G"),
+        NewWant(kind="publish", what="1.0G", options={"namespace": "me"}),
+    )
+    made = family(context, *wants)
+    measure(context, made.id)
+    build, send = (job.model_dump() for job in context.producer.sent)  # type: ignore[attr-defined]
+    assert [assemble(context, **_named(build)) for _ in range(2)] == ["built", "already built"]
+    assert [publish(context, **_named(send)) for _ in range(2)] == [
+        "published", "already published",
+    ]  # fmt: skip
+    assert states(context, made.id, "built") == ["running", "yes", "yes"]
+    assert states(context, made.id, "published") == ["running", "yes"]
+    assert len(pushed) == 1
+
+
+def _named(job: dict[str, Any]) -> dict[str, Any]:
+    return {("family_id" if name == "family" else name): value for name, value in job.items()}
+
+
 def test_klpatch_without_texts_fails_and_says_so(context: Context) -> None:
     made = family(context, NewWant(kind="build", what="*"), order="klpatch")
     assert measure(context, made.id) == "failed"
