@@ -48,7 +48,7 @@ STUDENT = replace(
 
 def test_a_member_is_a_merge_of_teacher_and_student() -> None:
     data = ModelCard(card(MEMBER)).data
-    assert data.library_name == "transformers"
+    assert data.to_dict()["library_name"] == "transformers"
     assert data.pipeline_tag == "text-generation"
     assert (data.license, data.license_name, data.license_link) == (
         "other",

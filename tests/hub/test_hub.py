@@ -164,7 +164,8 @@ exec({card(facts).split("```python")[1].split("```")[0]!r})
 
     with torch.no_grad():
         wanted = AutoModelForCausalLM.from_pretrained(local)(torch.arange(9)[None]).logits
-    assert torch.equal(torch.tensor(json.loads(logits)), wanted)
+    # The files are equal byte for byte; the order of a sum is each process's own.
+    torch.testing.assert_close(torch.tensor(json.loads(logits)), wanted, rtol=1e-5, atol=1e-5)
     assert written.startswith("In the beginning")
     stored = load_file(local / "model.safetensors")
     assert torch.equal(
