@@ -8,7 +8,7 @@ from boomerang.quality.generation import Continuation
 from boomerang.quality.measure import Quality
 
 DIP = 0.02
-"""How much worse than its smaller neighbour a member's KL may be, as a share of it."""
+"""How much worse than its smaller neighbour a member's KL or perplexity may be, as a share."""
 COLLAPSE = 0.25
 """How much more of a member's text than of the teacher's may be repeated, or missing."""
 
@@ -45,12 +45,18 @@ def _not_finite(member: Measured) -> str:
 
 
 def _dip(smaller: Measured | None, member: Measured) -> str:
-    if smaller is None or member.quality.kl <= smaller.quality.kl * (1 + DIP):
+    if smaller is None:
         return ""
-    return (
-        f"A dip: its KL to the teacher is {member.quality.kl:.4g}, that of the next smaller "
-        f"member ({smaller.layers} layers) {smaller.quality.kl:.4g}."
-    )
+    for name, here, there in (
+        ("KL to the teacher", member.quality.kl, smaller.quality.kl),
+        ("perplexity", member.quality.perplexity, smaller.quality.perplexity),
+    ):
+        if here > there * (1 + DIP):
+            return (
+                f"A dip: its {name} is {here:.4g}, that of the next smaller member "
+                f"({smaller.layers} layers) {there:.4g}."
+            )
+    return ""
 
 
 def _collapse(of_member: Continuation, of_teacher: Continuation) -> str:

@@ -58,8 +58,7 @@ def choose(
 ) -> Chosen:
     """The order `wanted` by its KL over windows (W, T + 1).
 
-    `auto` is the one of all with the lowest mean KL between the ends; of equals the simpler is
-    taken: `last`, then `first`, then `klpatch`, then `best`.
+    `auto` is `best`, under the name of a simpler order where every size is that order's.
     """
     judge = Judge(couple, windows, tick)
     layermap = couple.layermap
@@ -76,21 +75,16 @@ def choose(
         orders["best"] = tuple("".join(member.choices) for member in found)
         ladders["best"] = found
     kls = {name: _kls(judge, ladder) for name, ladder in ladders.items()}
-    tried = [wanted] if wanted in kls else list(kls)
-    best = min(tried, key=lambda name: mean_inner(kls[name]))
-    return Chosen(best, orders[best], kls)
+    name = wanted
+    if wanted == "auto":
+        name = next(name for name, ladder in ladders.items() if ladder == ladders["best"])
+    return Chosen(name, orders[name], kls)
 
 
 def given(couple: Couple, windows: Tensor, order: PatchOrder) -> Chosen:
     """An order that was asked for in full. Raises BadComposition where it is none."""
     ladder = members_of(couple.layermap, order)
     return Chosen("given", order, {"given": _kls(Judge(couple, windows), ladder)})
-
-
-def mean_inner(kls: tuple[float, ...]) -> float:
-    """The mean KL of the members between student and teacher; 0 where there are none."""
-    inner = kls[1:-1]
-    return sum(inner) / len(inner) if inner else 0.0
 
 
 def _kls(judge: Judge, ladder: list[Composition]) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from boomerang.composition import Choice, Composition
+from boomerang.quality.gates import DIP
 from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Couple
 
@@ -77,7 +78,8 @@ def search(
         judge(known[depth])
         if time.monotonic() < deadline:
             beam = _beam(judge, beam, known[depth], depth, deadline)
-        chosen.append(_simplest(judge, known[depth], beam, depth))
+        here = [member for member in beam if len(member.layers) == depth]
+        chosen.append(_chosen(judge, chosen[-1], known[depth], here))
     return [*chosen, known[depths[-1]][0]]
 
 
@@ -104,18 +106,28 @@ def _beam(
     return beam if all(len(b) <= 2 for b in beam[0].layermap.blocks) else [*beam, *waiting]
 
 
-def _simplest(
-    judge: Judge, seeds: Sequence[Composition], beam: Sequence[Composition], depth: int
+def _chosen(
+    judge: Judge, smaller: Composition, seeds: Sequence[Composition], found: Sequence[Composition]
 ) -> Composition:
-    """The best of a depth; a seed that is not clearly worse goes before what the search found.
+    """The member of a depth with the lowest KL, of those that are no dip in perplexity.
 
-    Clearly: by more than the standard error of the mean difference over the windows. On little
-    text a search finds what fits that text, and a simple order holds elsewhere.
+    KL alone would take a member that predicts the text worse than the smaller one chosen before
+    it; only where every member does, perplexity has no say. A seed that is not clearly worse goes
+    before what the search found. Clearly: by more than the standard error of the mean difference
+    over the windows. On little text a search finds what fits that text, and a simple order holds
+    elsewhere.
     """
-    qualities = judge([*seeds, *(member for member in beam if len(member.layers) == depth)])
-    seed = min(seeds, key=lambda member: qualities[member].kl)
-    best = min(qualities, key=lambda member: qualities[member].kl)
-    gains = [a - b for a, b in zip(qualities[seed].windows, qualities[best].windows, strict=True)]
+    qualities = judge([smaller, *seeds, *found])
+    limit = qualities[smaller].perplexity * (1 + DIP)
+
+    def best_of(members: Iterable[Composition]) -> Composition:
+        return min(members, key=lambda m: (qualities[m].perplexity > limit, qualities[m].kl))
+
+    seed, best = best_of(seeds), best_of([*seeds, *found])
+    if qualities[seed].perplexity > limit >= qualities[best].perplexity:
+        return best
+    pairs = zip(qualities[seed].windows, qualities[best].windows, strict=True)
+    gains = [a - b for a, b in pairs]
     return best if _mean(gains) > _standard_error(gains) else seed
 
 

@@ -63,8 +63,10 @@ def test_a_model_that_says_one_token_repeats_itself(both: Couple, tmp_path: Path
     assert repeating.empty == 0
 
 
-def measured(kl: float, repetition: float = 0.1, empty: float = 0.0) -> Measured:
-    return Measured(7, Quality(20.0, kl), Continuation(repetition, empty, 0.5))
+def measured(
+    kl: float, repetition: float = 0.1, empty: float = 0.0, perplexity: float = 20.0
+) -> Measured:
+    return Measured(7, Quality(perplexity, kl), Continuation(repetition, empty, 0.5))
 
 
 def test_flags_name_what_is_wrong_with_its_figures() -> None:
@@ -75,15 +77,18 @@ def test_flags_name_what_is_wrong_with_its_figures() -> None:
         measured(0.30, repetition=0.9),
         measured(0.20, empty=0.5),
         measured(math.inf),
+        measured(0.1, perplexity=20.3),
+        measured(0.05, perplexity=20.8),
         measured(0.0),
     ]
     found = flags(ladder)
-    assert [len(why) for why in found] == [0, 0, 1, 1, 1, 2, 0]
+    assert [len(why) for why in found] == [0, 0, 1, 1, 1, 2, 0, 1, 0]
     assert "0.45" in found[2][0]
     assert "0.407" in found[2][0]
     assert "90%" in found[3][0]
     assert "50%" in found[4][0]
     assert "not finite" in found[5][0]
+    assert "perplexity is 20.8" in found[7][0]
 
 
 def test_members_that_wrote_nothing_are_judged_by_their_loss() -> None:

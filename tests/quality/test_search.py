@@ -10,7 +10,7 @@ from boomerang.errors import BadComposition
 from boomerang.layermap import LayerMap
 from boomerang.patch_order import members_of, parse_order, show_order
 from boomerang.quality import search as searching
-from boomerang.quality.measure import measure
+from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Causal, Couple, couple
 from boomerang.quality.order import NESTED, choose
 from boomerang.quality.search import Judge, search
@@ -65,11 +65,43 @@ def test_no_size_is_worse_than_in_another_order(both: Couple) -> None:
     assert Choice.FIRST.value in "".join(map(str, chosen.order))
 
 
+@pytest.mark.parametrize(
+    ("student", "last", "first", "wanted"),
+    [
+        (20.0, (0.3, 19.0), (0.2, 18.0), "first"),
+        (20.0, (0.3, 19.0), (0.2, 21.0), "last"),
+        (20.0, (0.3, 22.0), (0.2, 21.0), "first"),
+    ],
+    ids=["by KL", "not back in perplexity", "where all go back, by KL"],
+)
+def test_what_is_chosen_at_a_depth(
+    both: Couple,
+    monkeypatch: pytest.MonkeyPatch,
+    student: float,
+    last: tuple[float, float],
+    first: tuple[float, float],
+    wanted: str,
+) -> None:
+    ladders = {"last": members_of(MAP, (3, 2, 1, 0)), "first": members_of(MAP, (0, 1, 2, 3))}
+    told = {
+        ladders["last"][0]: Quality(student, 0.5, (0.5,)),
+        ladders["last"][1]: Quality(last[1], last[0], (last[0],)),
+        ladders["first"][1]: Quality(first[1], first[0], (first[0],)),
+    }
+    other = Quality(1.0, 0.0, (0.0,))
+    monkeypatch.setattr(
+        searching, "measure", lambda couple, windows, members, tick: [
+            told.get(member, other) for member in members
+        ],
+    )  # fmt: skip
+    assert search(Judge(both, WINDOWS), ladders, seconds=0)[1] == ladders[wanted][1]
+
+
 def test_out_of_time_the_best_of_the_known_orders_stands(both: Couple) -> None:
     ladders = {"last": members_of(MAP, (3, 2, 1, 0)), "first": members_of(MAP, (0, 1, 2, 3))}
     judge = Judge(both, WINDOWS)
     found = search(judge, ladders, seconds=0)
-    assert judge.measured == 6
+    assert judge.measured == 7
     for k, member in enumerate(found):
         assert member in (ladders["last"][k], ladders["first"][k])
 
