@@ -56,26 +56,13 @@ def distill(
             value=layermap.layers,
             fix="Use a recipe that keeps fewer layers.",
         )
-    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
-    run.mkdir(parents=True, exist_ok=True)
     job = {
-        "teacher": str(folder_of(model)),
-        "teacher_name": model.folder.name if model.folder else model.name,
-        "teacher_commit": model.commit,
-        "out": str(out),
-        "run": str(run),
         "recipe": recipe.model_dump(mode="json"),
         "data": texts.location,
         "kept": list(layermap.kept),
         "key": student_key(model.commit, layermap, recipe, texts.digest),
     }
-    with Bar("distilling") as bar:
-        for event in events("boomerang.distill", job, run):
-            if event["event"] in ("start", "step"):
-                bar.steps(event)
-    _remove(run)
-    record: dict[str, Any] = json.loads((out / "boomerang.json").read_text("utf-8"))
-    return {"out": str(out), **record}
+    return _train("distilling", model, out, job)
 
 
 def transfer(
@@ -90,14 +77,7 @@ def transfer(
     ours, theirs, student = find(teacher), find(base), find(base_student)
     made = student.checkpoint.json("boomerang.json") or {}
     key = str(made.get("key") or student.commit)
-    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
-    run.mkdir(parents=True, exist_ok=True)
     job = {
-        "teacher": str(folder_of(ours)),
-        "teacher_name": ours.folder.name if ours.folder else ours.name,
-        "teacher_commit": ours.commit,
-        "out": str(out),
-        "run": str(run),
         "key": delta_key(key, theirs.commit, ours.commit),
         "delta": {
             "base": str(folder_of(theirs)),
@@ -108,8 +88,22 @@ def transfer(
             "reference": str(folder_of(find(reference))) if reference else None,
         },
     }
-    with Bar("transferring") as bar:
-        for event in events("boomerang.distill", job, run):
+    return _train("transferring", ours, out, job)
+
+
+def _train(what: str, teacher: Model, out: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the trainer make a student of `teacher` in `out`, and return its record."""
+    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
+    run.mkdir(parents=True, exist_ok=True)
+    known = {
+        "teacher": str(folder_of(teacher)),
+        "teacher_name": teacher.folder.name if teacher.folder else teacher.name,
+        "teacher_commit": teacher.commit,
+        "out": str(out),
+        "run": str(run),
+    }
+    with Bar(what) as bar:
+        for event in events("boomerang.distill", {**known, **job}, run):
             if event["event"] in ("start", "step"):
                 bar.steps(event)
     _remove(run)

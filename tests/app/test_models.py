@@ -19,6 +19,7 @@ from boomerang.service.jobs import Producer
 from boomerang.service.records import Family, Member, StudentState
 from tests.app.conftest import NOWHERE, Front, problem
 from tests.models import Duo, model, save_student
+from tests.sparse import llama
 from workers.assemble import assemble
 from workers.context import Context
 
@@ -240,40 +241,11 @@ def test_a_student_made_again_is_another_etag(front: Front) -> None:
     assert front.client.head(url).headers["etag"] != first
 
 
-def sparse(folder: Path, layers: int) -> None:
-    """A Llama of 67 million parameters a layer, all zero and not on disk."""
-    width, inner, words = 2048, 8192, 64
-    shapes = {"model.embed_tokens.weight": [words, width]}
-    for i in range(layers):
-        at = f"model.layers.{i}"
-        shapes |= {f"{at}.self_attn.{x}_proj.weight": [width, width] for x in "qkvo"}
-        shapes |= {f"{at}.mlp.{x}_proj.weight": [inner, width] for x in ("gate", "up")}
-        shapes[f"{at}.mlp.down_proj.weight"] = [width, inner]
-        shapes |= {f"{at}.{x}.weight": [width]
-                   for x in ("input_layernorm", "post_attention_layernorm")}  # fmt: skip
-    shapes |= {"model.norm.weight": [width], "lm_head.weight": [words, width]}
-    header, end = {}, 0
-    for name, shape in shapes.items():
-        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
-        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [end, end + size]}
-        end += size
-    text = json.dumps(header).encode()
-    folder.mkdir()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + end)
-    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": width,
-              "intermediate_size": inner, "num_attention_heads": 16, "num_key_value_heads": 16,
-              "num_hidden_layers": layers, "vocab_size": words,
-              "tie_word_embeddings": False}  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config))
-
-
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory, originals: Duo) -> Iterator[Front]:
     front = Front(tmp_path_factory.mktemp("large"), originals)
-    sparse(front.models / "large", 3)
-    sparse(front.models / "small", 2)
+    llama(front.models / "large", 3, 2048)
+    llama(front.models / "small", 2, 2048)
     kept = {"copied_teacher_layers": [0, 2]}
     (front.models / "small" / "student_config.json").write_text(json.dumps(kept))
     front.start()

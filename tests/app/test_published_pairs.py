@@ -7,25 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from boomerang.service.jobs import Job, Producer
 from boomerang.service.records import Fact, StudentState
 from tests.app.conftest import Front, problem
+from tests.outbox import Outbox
 from tests.test_encoders import KEPT, LAYERS, Encoders, by_hand, encoders, masked, masked_logits
 from tests.test_stitch import told as rule
 from workers.context import Context
 from workers.measure import measure
-
-
-class Outbox(Producer):
-    """Keeps what is sent."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.sent: list[Job] = []
-
-    def send(self, job: Job) -> bool:
-        self.sent.append(job)
-        return True
 
 
 @pytest.fixture

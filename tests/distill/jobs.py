@@ -5,9 +5,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from boomerang.distill import __main__ as trainer
 from boomerang.distill.recipe import Recipe
 from tests.models import VOCABULARY, model
 
@@ -74,3 +76,9 @@ def job(
 
 def events(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
+
+
+def told(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
+    """Run a job in this process: its exit status and its events."""
+    status = trainer.main([str(path)])
+    return status, events(capsys.readouterr().out)

@@ -14,23 +14,11 @@ from safetensors.torch import load_file
 from boomerang.distill import __main__ as trainer
 from boomerang.distill import estimate, guard, loop
 from boomerang.distill.losses import Losses
-from tests.distill.jobs import events, job, save_teacher, save_texts
+from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
 
 EACH = {"checkpoint_seconds": 0, "report_seconds": 0}
 """A checkpoint and an event for each step."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_teacher(tmp_path / "teacher", "qwen3-tied")
-    save_texts(tmp_path / "texts")
-    return tmp_path
-
-
-def told(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
-    status = trainer.main([str(path)])
-    return status, events(capsys.readouterr().out)
 
 
 def curve(said: list[dict[str, Any]]) -> dict[int, float]:

@@ -14,25 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from boomerang.checkpoint import Checkpoint
-from boomerang.distill import __main__ as trainer
 from boomerang.distill.loop import rate_at
 from boomerang.pair import Pair
-from tests.distill.jobs import events, job, save_teacher, save_texts
+from tests.distill.jobs import events, job, save_texts, told
 
 LONG = {"steps": 4000}
 """More steps than any of these tests waits for."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    save_teacher(tmp_path / "teacher", "qwen3-tied")
-    save_texts(tmp_path / "texts")
-    return tmp_path
-
-
-def told(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[dict[str, Any]]]:
-    status = trainer.main([str(path)])
-    return status, events(capsys.readouterr().out)
 
 
 def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:

@@ -11,28 +11,16 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
 from boomerang.hub_publish import Published
 from boomerang.service.catalog import Catalog
-from boomerang.service.jobs import Job, Producer
 from boomerang.service.records import Fact, Family, NewFamily, NewStudent, NewWant, Origin
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit
+from tests.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.assemble import assemble
 from workers.context import Context
 from workers.measure import measure
 from workers.publish import publish
 from workers.settle import resolve, settle
-
-
-class Outbox(Producer):
-    """Keeps what is sent."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-        self.sent: list[Job] = []
-
-    def send(self, job: Job) -> bool:
-        self.sent.append(job)
-        return True
 
 
 @pytest.fixture
