@@ -27,6 +27,9 @@ READERS = 8
 """Threads that wait for disks and for the Hub. They are apart from those that answer questions,
 so that a disk that hangs takes no other route with it."""
 
+STALLED = 300.0
+"""Seconds that a client may take nothing before its answer is broken off."""
+
 _readers = CapacityLimiter(READERS)
 
 
@@ -106,7 +109,8 @@ class Stream(Response):
     A block is read while the one before it is on its way; `send` waits for a client that is slow.
     The first block is read before the status is sent, so that a source that has changed is an
     error and no broken answer. A later failure closes the connection short of Content-Length,
-    which every client notices. A client that goes away ends the reading.
+    which every client notices. A client that goes away ends the reading, and so does one that is
+    there and takes nothing for STALLED seconds.
     """
 
     def __init__(
@@ -136,7 +140,8 @@ class Stream(Response):
             while not gone.done():
                 sent += len(block)
                 more = sent < self._size
-                await send({"type": "http.response.body", "body": block, "more_body": more})
+                async with asyncio.timeout(STALLED):
+                    await send({"type": "http.response.body", "body": block, "more_body": more})
                 if not more:
                     return
                 # A fast client never makes `send` wait; the others have their turn here.
@@ -148,6 +153,9 @@ class Stream(Response):
             # Whoever called sees an answer that is not complete, and closes the connection.
             log.error("%s: broken off after %d of %d bytes: %s",
                       scope["path"], sent, self._size, error)  # fmt: skip
+        except TimeoutError:
+            log.warning("%s: broken off after %d of %d bytes: the client took nothing for %g s",
+                        scope["path"], sent, self._size, STALLED)  # fmt: skip
         finally:
             gone.cancel()
             reader.close()

@@ -273,6 +273,24 @@ def test_a_client_that_goes_away_costs_nothing(
     assert [record.getMessage() for record in caplog.records if record.levelno >= 30] == []
 
 
+def test_a_client_that_takes_nothing_is_let_go(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("app.serving.STALLED", 0.2)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(SIZE))
+    server.files["large"] = ByteFile.whole(FileSource.of(path))
+    with server.ask("large", buffer=4096) as stalled:
+        until(lambda: "took nothing" in caplog.text)
+        until(lambda: held(path) == 0)
+        received = 0
+        while got := stalled.recv(1 << 20):
+            received += len(got)
+    assert received < SIZE
+    assert server.get("large").content == bytes(SIZE)
+
+
 def test_a_source_that_hangs_takes_nobody_with_it(server: Server) -> None:
     hangs = threading.Event()
     server.files["hung"] = ByteFile.whole(Faulty(hangs=hangs))
