@@ -27,6 +27,9 @@ bench-assembly: $(READY)  ## what making one size costs, beside cp, nginx, merge
 bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of the published method
 	$(BIN)/python -m benchmarks.distillation
 
+bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
+	$(BIN)/python -m benchmarks.recipes
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -91,6 +91,8 @@ def distil(job: Job, report: Reporter) -> None:
     teacher = load(job.teacher, dtype=None, where=device())
     config = students.student_config(teacher_files, layermap)
     student = students.initialise(teacher, config, layermap)
+    if recipe.initialisation == "random":
+        students.forget(student, recipe.seed)
     teacher.model.to(compute_dtype(device()))
     if frozen:
         students.freeze(student)

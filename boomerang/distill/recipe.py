@@ -30,13 +30,19 @@ class Recipe(BaseModel):
 
     Either `steps` or `minutes` is given. `batch_tokens` is one optimiser step, `micro_batch` the
     sequences of one forward pass; a teacher whose context is shorter than `sequence_length` is
-    trained at its own. `warmup` is a fraction of the steps, `patch_after` the fraction of plain
-    steps before patch-aware ones, `patch_probability` how often a forward pass is patched after
-    that. The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1)
-    · Σ cosine distance (arXiv 2510.05064, section 3.2). `freeze_embeddings` "auto" freezes them
-    where the teacher's are tied. `first`, `every` and `last` choose the kept layers.
-    `separate_documents` hides the other documents of a sequence from each. What saves memory and
-    changes no number, `activation_checkpointing`, is no part of the digest.
+    trained at its own. `warmup` is a fraction of the steps.
+
+    The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1) · Σ
+    cosine distance (arXiv 2510.05064, section 3.2). `patch_after` is the fraction of plain steps
+    before patch-aware ones, `patch_probability` how often a forward pass is patched after that.
+    How many blocks it has patched is drawn by `patch_sizes`: each number as often, or "few"
+    ("many") the more often the smaller (larger) it is. `patch_ends` of these sets are a prefix or
+    a suffix of the layers, the rest any set.
+
+    `first`, `every` and `last` choose the kept layers, which begin as the teacher's or, for
+    comparison, at `initialisation` "random". `freeze_embeddings` "auto" freezes them where the
+    teacher's are tied. `separate_documents` hides the other documents of a sequence from each.
+    What saves memory and changes no number, `activation_checkpointing`, is no part of the digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
@@ -58,9 +64,12 @@ class Recipe(BaseModel):
     freeze_embeddings: Literal["auto"] | bool = "auto"
     patch_probability: Fraction = 0.0
     patch_after: Fraction = 0.0
+    patch_sizes: Literal["uniform", "few", "many"] = "uniform"
+    patch_ends: Fraction = 0.5
     first: Count = 1
     every: Count = 2
     last: Annotated[int, Field(ge=0)] = 2
+    initialisation: Literal["teacher", "random"] = "teacher"
     seed: Annotated[int, Field(ge=0)] = 0
     separate_documents: bool = False
     activation_checkpointing: bool = False
@@ -135,6 +144,7 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """32 hex digits over every field that makes another student."""
         fields = self.model_dump(mode="json", exclude={"name", "activation_checkpointing"})
+        fields = {k: v for k, v in fields.items() if k not in _LATER or v != _LATER[k]}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -161,5 +171,8 @@ def delta_key(base_student: str, base_commit: str, teacher_commit: str) -> str:
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
 
+
+_LATER = {"initialisation": "teacher", "patch_sizes": "uniform", "patch_ends": 0.5}
+"""Fields that came after the first students, with the value that those were made with."""
 
 _FOLDER = Path(__file__).parent / "recipes"

@@ -122,6 +122,17 @@ def test_patched_sets_have_every_size_and_reach_every_order() -> None:
     )
 
 
+def test_few_or_many_blocks_are_patched_where_a_recipe_asks_and_any_set_of_them() -> None:
+    for wanted, order in (("few", [4, 3, 2, 1]), ("many", [1, 2, 3, 4])):
+        members = drawn(patch_probability=1, patch_after=0, patch_sizes=wanted, patch_ends=0)
+        sets = [frozenset(j for j in MAP.long if m.choices[j] == "b") for m in members]
+        sizes = Counter(map(len, sets))
+        assert sorted(sizes, key=lambda size: sizes[size]) == order
+        often = Counter(s for s in sets if len(s) == 2)
+        assert len(often) == 10
+        assert max(often.values()) < 2 * min(often.values())
+
+
 def test_a_map_with_one_long_layer_has_nothing_to_patch() -> None:
     small = LayerMap((0, 2, 3), 4)
     recipe = Recipe.parse({**RECIPE, "patch_probability": 1, "patch_after": 0})

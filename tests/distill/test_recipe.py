@@ -85,3 +85,16 @@ def test_recipes_and_texts_import_no_torch() -> None:
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("published", "09a93105b2b68b04ba99a94c56df03d4"),
+        ("smoke", "dc29518d33ef57361cd1d72bdcead497"),
+    ],
+)
+def test_a_new_field_leaves_the_students_that_are_cached_their_keys(name: str, digest: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.digest() == digest
+    assert recipe.override(initialisation="random").digest() != digest

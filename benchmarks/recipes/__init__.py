@@ -1,0 +1,1 @@
+"""Recipes compared at equal time on the small teacher."""

@@ -1,0 +1,71 @@
+"""What an optimiser step of each recipe costs, timed side by side so that all get equal time."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from boomerang.anatomy import dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill import student as students
+from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.loop import Trainer
+from boomerang.distill.patching import member_for
+from boomerang.distill.process import Reporter
+from boomerang.distill.recipe import Recipe
+from boomerang.distill.texts import Texts
+from boomerang.quality.models import couple, load
+
+ROUNDS = 12
+"""Passes timed of each recipe; which blocks are patched differs from one to the next."""
+
+
+def costs(teacher: Path, data: Path, recipes: Mapping[str, Recipe]) -> dict[str, float]:
+    """Processor seconds of one forward and backward pass of a micro-batch, by recipe.
+
+    All recipes must share sequence length and micro-batch. The passes are spread over a run's
+    whole schedule, so that plain and patched ones weigh as they do in the run.
+    """
+    files = Checkpoint.open(teacher)
+    tokeniser = Tokeniser(teacher, files.config["vocab_size"])
+    tokens = tokeniser.encode(Texts.open(data), "calibration")
+    seconds: dict[str, list[float]] = {name: [] for name in recipes}
+    with TemporaryDirectory() as run:
+        trainers = {
+            name: _trainer(
+                teacher, files, Stream(tokens, r.sequence_length, end=tokeniser.end), r, Path(run)
+            )
+            for name, r in recipes.items()
+        }
+        for turn in range(-1, ROUNDS):
+            for name, trainer in trainers.items():
+                taken = _pass(trainer, turn)
+                if turn >= 0:
+                    seconds[name].append(taken)
+    return {name: statistics.mean(each) for name, each in seconds.items()}
+
+
+def _trainer(
+    teacher: Path, files: Checkpoint, stream: Stream, recipe: Recipe, run: Path
+) -> Trainer:
+    anatomy = dissect(files)
+    layermap = recipe.layermap(anatomy.kinds)
+    whole = load(teacher, dtype=torch.float32)
+    student = students.initialise(whole, students.student_config(files, layermap), layermap)
+    frozen = recipe.freezes(anatomy.tied)
+    if frozen:
+        students.freeze(student)
+    both = couple(whole, student, layermap)
+    return Trainer(both, stream, recipe, run, "timed", Reporter(), frozen)
+
+
+def _pass(trainer: Trainer, turn: int) -> float:
+    recipe = trainer.recipe
+    ids = trainer.stream.head(recipe.micro_batch * trainer.stream.length)
+    member = member_for(recipe, trainer.couple.layermap, recipe.seed, max(turn, 0), ROUNDS, 0)
+    began = time.process_time()
+    trainer.losses(member, ids).total.backward()
+    return time.process_time() - began
