@@ -206,6 +206,7 @@ def _distilled(
             value=request.data,
             fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
         )
+    recipe.refuse_without(texts.lacks, texts.name)
     student = NewStudent(
         key=student_key(teacher.commit, layermap, recipe, texts.digest),
         teacher=request.teacher,

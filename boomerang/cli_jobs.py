@@ -45,6 +45,7 @@ def distill(
     if steps is not None or minutes is not None:
         recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
     texts = Texts.open(text)
+    recipe.refuse_without(texts.lacks, texts.name)
     model = find(teacher)
     anatomy = dissect(model.checkpoint)
     if anatomy.architecture.masked:
