@@ -64,7 +64,7 @@ class Chat:
             if mark in other:
                 start = _alike(rendered, other)
                 behind = _alike(reversed(rendered[start:]), reversed(other[start:]))
-                found.append((start, len(rendered) - behind))
+                found.append(_whole(message["content"], rendered, start, len(rendered) - behind))
         return found
 
     def counted(
@@ -83,6 +83,16 @@ class Chat:
         for at in [*ends]:
             said[at] = True
         return said
+
+
+def _whole(message: str, rendered: str, start: int, stop: int) -> tuple[int, int]:
+    """All of a message that differs from `start` to `stop`.
+
+    It may begin before, where it begins with what the template puts before others, as <think>.
+    """
+    told = message.strip()
+    at = rendered.rfind(told, 0, max(stop, start + len(told)))
+    return (at, stop) if told and 0 <= at < start < stop <= at + len(told) else (start, stop)
 
 
 def _alike(a: Iterable[str], b: Iterable[str]) -> int:

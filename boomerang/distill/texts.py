@@ -6,7 +6,7 @@ No torch here: the front end digests texts to compute keys.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -41,7 +41,8 @@ class Texts:
     Where `dealt` is true, the same files serve all splits, and a hash of each document says to
     which it belongs (90 % train, 5 % calibration, 5 % held out). `location` opens the same text
     again; `column` names the documents in rows. A dataset on the Hub is `remote`: it is read as
-    it is needed, and may be cut to its first `characters`.
+    it is needed, and may be cut to its first `characters`. Text from several places has `parts`
+    and no files of its own; a document of each comes in turn.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Texts:
     column: str = TEXT
     remote: bool = False
     characters: int | None = None
+    parts: tuple["Texts", ...] = ()
 
     @classmethod
     def open(cls, path: Path | str) -> "Texts":
@@ -60,9 +62,11 @@ class Texts:
         document, either of them packed (`.xz`, `.gz`), a `.parquet` table with a column `text`,
         or a folder of such files. Lines and tables may hold conversations instead
         (`conversations.py`), in files of their own. A name that begins with `hf://datasets/` is a
-        dataset on the Hub, as `Dataset.location` writes it. Raises BadRecipe where there is no
-        text, HubFailure.
+        dataset on the Hub, as `Dataset.location` writes it; a JSON list of such names is all of
+        them together. Raises BadRecipe where there is no text, HubFailure.
         """
+        if len(several := locations(path)) > 1:
+            return cls.joined([cls.open(one) for one in several])
         if str(path).startswith(SCHEME):
             return cls.of_dataset(Dataset.parse(str(path)))
         path = Path(path)
@@ -107,11 +111,22 @@ class Texts:
         )
 
     @classmethod
+    def joined(cls, parts: Sequence["Texts"]) -> "Texts":
+        """Text from several places, as plain text from one and conversations from another."""
+        if len(parts) == 1:
+            return parts[0]
+        location = json.dumps([part.location for part in parts])
+        name = " and ".join(part.name for part in parts)
+        return cls(name, location, dict.fromkeys(SPLITS, ()), dealt=False, parts=tuple(parts))
+
+    @classmethod
     def _dealt(cls, path: Path, files: tuple[Path, ...]) -> "Texts":
         return cls(path.name, str(path), dict.fromkeys(SPLITS, _local(files)), dealt=True)
 
     def first(self, characters: int) -> "Texts":
         """The same text, of which training reads the first `characters`, where it is remote."""
+        if self.parts:
+            return replace(self, parts=tuple(part.first(characters) for part in self.parts))
         return replace(self, characters=characters) if self.remote else self
 
     def documents(self, split: Split, kind: Kind | None = None) -> Iterator[Document]:
@@ -120,6 +135,9 @@ class Texts:
         Of one `kind` alone where that is given. Raises BadRecipe for a file that is not what its
         name says.
         """
+        if self.parts:
+            yield from _in_turn([part.documents(split, kind) for part in self.parts])
+            return
         found = self._documents(split, kind)
         if self.remote and split != "train":
             yield from islice(found, _HELD)
@@ -145,6 +163,8 @@ class Texts:
 
         Of a dataset on the Hub a few files are looked into. Raises BadRecipe as `documents`.
         """
+        if self.parts:
+            return all(part.lacks(kind) for part in self.parts)
         files = self.files["train"]
         if self.remote and len(files) > _LOOKED_AT:
             return False
@@ -153,6 +173,9 @@ class Texts:
     @cached_property
     def digest(self) -> str:
         """32 hex digits over every byte of every split; on the Hub the commit stands for them."""
+        if self.parts:
+            every = " ".join(part.digest for part in self.parts)
+            return hashlib.sha256(f"joined {every}".encode()).hexdigest()[:32]
         if self.remote:
             return hashlib.sha256(self.location.encode()).hexdigest()[:32]
         total = hashlib.sha256(b"dealt" if self.dealt else b"split")
@@ -160,6 +183,21 @@ class Texts:
             for file in self.files[split]:
                 total.update(f"\n{split} {Path(file.name).suffixes} {file.sha256}".encode())
         return total.hexdigest()[:32]
+
+
+def locations(location: Path | str) -> list[str]:
+    """The places that a location of text names: one, or those of a JSON list."""
+    return list(json.loads(str(location))) if str(location).startswith('["') else [str(location)]
+
+
+def _in_turn(found: list[Iterator[Document]]) -> Iterator[Document]:
+    while found:
+        for documents in [*found]:
+            document = next(documents, None)
+            if document is None:
+                found.remove(documents)
+            else:
+                yield document
 
 
 def _local(files: tuple[Path, ...]) -> tuple[TextFile, ...]:

@@ -110,6 +110,25 @@ def test_conversations_are_dealt_as_texts_are(tmp_path: Path) -> None:
     assert sum(len(list(texts.documents(s, "text"))) for s in SPLITS) == 1
 
 
+def test_text_and_conversations_may_lie_in_two_places(tmp_path: Path) -> None:
+    save_texts(tmp_path / "texts", documents=3)
+    talks = lines(
+        tmp_path / "chat.jsonl", *({"prompt": f"w{i}", "completion": "w7"} for i in range(99))
+    )
+    one, other = Texts.open(tmp_path / "texts"), Texts.open(talks)
+    both = Texts.joined([one, other])
+    assert both.name == "texts and chat.jsonl"
+    again = Texts.open(both.location)
+    assert (again.digest, len({t.digest for t in (one, other, both)})) == (both.digest, 3)
+    assert not again.lacks("text")
+    assert not again.lacks("instructions")
+    assert list(again.documents("train", "text")) == list(one.documents("train"))
+    found = list(again.documents("train"))
+    assert [isinstance(d, str) for d in found[:7]] == [True, False] * 3 + [False]
+    assert len(found) == 3 + len(list(other.documents("train")))
+    assert Texts.joined([one]) is one
+
+
 @pytest.mark.parametrize(
     ("record", "why"),
     [

@@ -1,5 +1,6 @@
 """Text and instructions in one run: what each step is made of, and what of it counts."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from boomerang.cli_jobs import text_of
 from boomerang.distill.conversations import Kind
 from boomerang.distill.data import Stream
 from boomerang.distill.marks import WITHIN, Sequences, labels, share
 from boomerang.distill.mixture import Mixture
 from boomerang.distill.recipe import Phase, Recipe
+from tests.cli_stub import error
 from tests.distill.jobs import RECIPE, TEMPLATE, job, save_conversations, save_teacher, save_texts
 from tests.distill.jobs import told as run
 from tests.distill.test_survival import EACH, curve, killed, of_kind, weights
@@ -101,22 +104,20 @@ def instruct(steps: int, **more: Any) -> dict[str, Any]:
     return {**{name: recipe[name] for name in wanted}, "steps": steps, **more}
 
 
-def test_killed_in_both_phases_a_run_is_that_of_an_uninterrupted_one(
+def test_killed_in_its_second_phase_a_run_is_that_of_an_uninterrupted_one(
     instructed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = instruct(40)
+    recipe = instruct(30)
     path = job(instructed, "killed", recipe=recipe, **EACH)
-    seen: dict[int, float] = {}
-    for upto in (8, 28):
-        seen |= killed(path, upto)
+    seen = killed(path, 20)
     status, said = run(path, capsys)
     assert status == 0
-    # Told of step 28, it may not yet have written that step's checkpoint.
-    assert 27 <= of_kind(said, "start")[0]["step"] < 40
+    # Told of step 20, it may not yet have written that step's checkpoint.
+    assert 19 <= of_kind(said, "start")[0]["step"] < 30
     seen |= curve(said)
     status, said = run(job(instructed, "once", recipe=recipe, **EACH), capsys)
     assert status == 0
-    assert seen.keys() == curve(said).keys() == set(range(1, 41))
+    assert seen.keys() == curve(said).keys() == set(range(1, 31))
     assert seen == pytest.approx(curve(said), abs=1e-4)
     once, other = weights(instructed, "once"), weights(instructed, "killed")
     assert all(once[name].equal(other[name]) for name in once)
@@ -131,11 +132,31 @@ def test_what_counts_weighs_the_same_however_a_step_is_cut(
 ) -> None:
     phases = [{"until": 1.0, "instruction_share": 0.5}]
     for name, micro in (("whole", 4), ("cut", 1)):
-        recipe = instruct(5, phases=phases, micro_batch=micro, patch_probability=0)
+        recipe = instruct(3, phases=phases, micro_batch=micro, patch_probability=0)
         assert run(job(instructed, name, recipe=recipe), capsys)[0] == 0
     whole, cut = weights(instructed, "whole"), weights(instructed, "cut")
     for name in whole:
         torch.testing.assert_close(cut[name], whole[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_recipe_with_phases_takes_text_from_two_places(
+    instructed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (instructed / "talks").mkdir()
+    for split in ("train", "calibration", "heldout"):
+        talk = instructed / f"texts/{split}/chat.jsonl"
+        talk.rename(instructed / f"talks/{split}.jsonl")
+    data = text_of([instructed / "texts", instructed / "talks"], [])
+    status, _ = run(job(instructed, recipe=instruct(2), data=data), capsys)
+    assert status == 0
+    record = json.loads((instructed / "a-student/boomerang.json").read_text())
+    assert record["data"]["name"] == "texts and talks"
+    assert record["recipe"]["phases"][0] == {"until": 0.5, "instruction_share": 0.0}
+    said = error(
+        "distill", instructed / "teacher", "--text", instructed / "texts", "--recipe", "instruct",
+        "--out", "none",
+    )  # fmt: skip
+    assert "no instructions to train on" in said
 
 
 @pytest.mark.parametrize("missing", ["text", "instructions"])
