@@ -1,6 +1,7 @@
 """How a conversation reads by the teacher's chat template, and what the assistant says in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from jinja2 import TemplateError
@@ -12,11 +13,28 @@ _PRIVATE = 0xE000
 """The first character of Unicode's private use area: no text has all of them."""
 
 
+_DAY = datetime(2024, 7, 26)
+"""What a template takes for today, as some do: a student must not depend on when it was made.
+
+The day that the templates of Llama 3.1 and 3.2 name where they know none.
+"""
+_TODAY = "{{% macro strftime_now(format) %}}{{{{ format{} }}}}{{% endmacro %}}".format(
+    "".join(f".replace('%{code}', '{_DAY.strftime('%' + code)}')" for code in "aAbBdmYyjHIMSp")
+)
+"""Put before a template, takes the place of the function that tells the date."""
+
+
 class Chat:
     """The chat template of a tokenizer; `name` is the teacher's."""
 
     def __init__(self, tokenizer: Any, name: str) -> None:
         self._tokenizer, self._name = tokenizer, name
+        try:
+            template = tokenizer.get_chat_template()
+        except ValueError:
+            # None, or several of which none is the usual one: no matter for plain text.
+            template = ""
+        self._template = _TODAY + template if "strftime_now" in template else template
         added: Mapping[int, Any] = getattr(tokenizer, "added_tokens_decoder", {})
         self._special = {*tokenizer.all_special_ids}
         self._special |= {number for number, token in added.items() if token.special}
@@ -30,7 +48,7 @@ class Chat:
         return self._rendered(conversation.messages, conversation.where)
 
     def _rendered(self, messages: Sequence[Mapping[str, Any]], where: str) -> str:
-        if not self._tokenizer.chat_template:
+        if not self._template:
             raise BadRecipe(
                 f"{where} is a conversation, and the tokenizer of {self._name!r} has no chat "
                 "template.",
@@ -38,7 +56,9 @@ class Chat:
                 fix="Put its chat_template.jinja beside the tokenizer, or give plain text.",
             )
         try:
-            said: str = self._tokenizer.apply_chat_template([*messages], tokenize=False)
+            said: str = self._tokenizer.apply_chat_template(
+                [*messages], tokenize=False, chat_template=self._template
+            )
         except (TemplateError, ValueError, TypeError, KeyError) as error:
             raise BadRecipe(
                 f"{where} does not fit the chat template of {self._name!r}: {error}.",

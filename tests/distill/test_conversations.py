@@ -235,6 +235,13 @@ def test_answers_are_found_whatever_the_template(
     assert all(rendered[:a].count("assistant:") == at for at, (a, _) in enumerate(found, 1))
 
 
+def test_a_template_that_asks_for_the_date_gives_the_same_text_on_any_day(tmp_path: Path) -> None:
+    dated = "{{ strftime_now('%d %b %Y, %Y-%m-%d') }}"
+    dated += "{% for m in messages %} {{ m.content }}{% endfor %}"
+    chat = tokeniser(tmp_path, dated).chat
+    assert chat.render(Conversation((ASKED, SAID), "here")) == "26 Jul 2024, 2024-07-26 w5 w6 w7"
+
+
 def test_without_a_template_or_with_one_that_refuses_the_record_is_named(tmp_path: Path) -> None:
     texts = of(tmp_path, TALK)
     with pytest.raises(BadRecipe, match=r"Line 1 of train\.jsonl.*no chat template") as raised:
