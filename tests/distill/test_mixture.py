@@ -120,7 +120,9 @@ def test_killed_in_its_second_phase_a_run_is_that_of_an_uninterrupted_one(
     assert seen.keys() == curve(said).keys() == set(range(1, 31))
     assert seen == pytest.approx(curve(said), abs=1e-4)
     once, other = weights(instructed, "once"), weights(instructed, "killed")
-    assert all(once[name].equal(other[name]) for name in once)
+    # One was in two processes, whose sums may differ in the last place.
+    for name in once:
+        torch.testing.assert_close(other[name], once[name])
     assert {p.name for p in (instructed / "once-run").glob("*.npy")} == {
         "train-text.npy",
         "train-instructions.npy",
