@@ -170,9 +170,15 @@ def _recipe(asked: str | dict[str, Any]) -> Recipe:
     return Recipe.load(asked)
 
 
-def _texts(settings: Settings, data: str | HubText | None) -> Texts | None:
+def _texts(settings: Settings, data: list[str | HubText] | str | HubText | None) -> Texts | None:
     if data is None:
         return Texts.open(settings.data) if settings.data is not None else None
+    return Texts.joined(
+        [_text(settings, one) for one in (data if isinstance(data, list) else [data])]
+    )
+
+
+def _text(settings: Settings, data: str | HubText) -> Texts:
     if isinstance(data, HubText):
         dataset = Dataset(data.id, data.revision, data.text)
         return Texts.of_dataset(dataset, settings.hub_endpoint)
@@ -206,6 +212,7 @@ def _distilled(
             value=request.data,
             fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
         )
+    recipe.refuse_without(texts.lacks, texts.name)
     student = NewStudent(
         key=student_key(teacher.commit, layermap, recipe, texts.digest),
         teacher=request.teacher,

@@ -32,6 +32,10 @@ class HubText(BaseModel):
     text: str | None = Field(default=None, max_length=200)
 
 
+Source = Annotated[str, Field(max_length=300)]
+Sources = Annotated[list[Source | HubText], Field(min_length=1, max_length=8)]
+
+
 class FamilyRequest(BaseModel):
     """`POST /families`: a teacher, and what is wanted of its family."""
 
@@ -50,8 +54,8 @@ class FamilyRequest(BaseModel):
     )  # fmt: skip
     order: str = Field(default="auto", max_length=2000)
     recipe: str | dict[str, Any] | None = None
-    data: Annotated[str, Field(max_length=300)] | HubText | None = Field(
-        default=None, description="folder of texts, or a dataset on the Hub"
+    data: Source | HubText | Sources | None = Field(
+        default=None, description="folder of texts, a dataset on the Hub, or several of them"
     )
     base: str | None = Field(
         default=None,
@@ -71,7 +75,9 @@ class FamilyRequest(BaseModel):
 
     @field_validator("teacher", "student", "data", "base")
     @classmethod
-    def _one_spelling(cls, value: str | HubText | None) -> str | HubText | None:
+    def _one_spelling(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [cls._one_spelling(one) for one in value]
         return (value.rstrip("/") or "/") if isinstance(value, str) else value
 
 

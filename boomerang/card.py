@@ -256,6 +256,8 @@ def _number(value: float | None) -> str:
 
 def _value(value: object) -> str:
     """A setting as a table shows it; a pipe would end the cell."""
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Mapping) for v in value):
+        return "; ".join(", ".join(f"{k} {_value(v)}" for k, v in part.items()) for part in value)
     if isinstance(value, float):
         return f"{value:g}"
     return str(value).replace("|", "\\|").replace("\n", " ")

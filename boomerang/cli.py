@@ -69,9 +69,11 @@ def plan(
 def distill(
     teacher: Teacher,
     out: Annotated[Path, typer.Option(help="Folder of the student.", show_default=False)],
-    text: Annotated[Path | None, typer.Option(help="Folder or file of text.")] = None,
+    text: Annotated[
+        list[Path] | None, typer.Option(help="Folder or file of text; may be given repeatedly.")
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Instead of --text, of the Hub: ID[@REVISION][#COLUMN].")
+        list[str] | None, typer.Option(help="Text of the Hub, as well: ID[@REVISION][#COLUMN].")
     ] = None,
     base: Annotated[
         str | None, typer.Option(help="Instead of training: what TEACHER was fine-tuned from.")
@@ -103,7 +105,7 @@ def distill(
         took = duration(record["seconds"])
         return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
 
-    where = cli_jobs.text_of(text, dataset)
+    where = cli_jobs.text_of(text or [], dataset or [])
     emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes), as_json, show)
 
 
@@ -172,7 +174,9 @@ def publish(
 def request(
     teacher: Teacher,
     budget: Annotated[str, typer.Argument(help="2.9B, or the name of a size.")],
-    data: Annotated[str | None, typer.Option(help="Text, by the service's name for it.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Text, by the service's name; may be repeated.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Name of a recipe.")] = None,
     student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
     order: Annotated[
@@ -189,7 +193,8 @@ def request(
     from boomerang.cli_remote import Service, wait_made
     from boomerang.cli_show import emit, family_view
 
-    asked = {"teacher": teacher, "budget": budget, "data": data, "recipe": recipe,
+    texts = data[0] if data and len(data) == 1 else data or None
+    asked = {"teacher": teacher, "budget": budget, "data": texts, "recipe": recipe,
              "student": student, "order": order}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if kept is not None:

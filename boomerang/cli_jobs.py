@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ def distill(
     if steps is not None or minutes is not None:
         recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
     texts = Texts.open(text)
+    recipe.refuse_without(texts.lacks, texts.name)
     model = find(teacher)
     anatomy = dissect(model.checkpoint)
     if anatomy.architecture.masked:
@@ -111,21 +112,21 @@ def _train(what: str, teacher: Model, out: Path, job: Mapping[str, Any]) -> dict
     return {"out": str(out), **record}
 
 
-def text_of(text: Path | None, dataset: str | None) -> str:
-    """Where text lies: a folder or file, or a dataset of the Hub as ID[@REVISION][#COLUMN].
+def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:
+    """Where text lies: folders or files, and datasets of the Hub as ID[@REVISION][#COLUMN].
 
-    Raises BadRecipe where neither or both are given.
+    Raises BadRecipe where there is neither.
     """
-    if (text is None) == (dataset is None):
-        raise BadRecipe(
-            "Give the text to distil on: --text or --dataset, one of them.",
-            fix="A folder, a file, or a dataset such as owner/name.",
-        )
-    if dataset is None:
-        return str(Path(str(text)).absolute())
     from boomerang.distill.hub_texts import SCHEME
 
-    return dataset if dataset.startswith(SCHEME) else SCHEME + dataset
+    found = [str(text.absolute()) for text in texts]
+    found += [one if one.startswith(SCHEME) else SCHEME + one for one in datasets]
+    if not found:
+        raise BadRecipe(
+            "Give the text to distil on: --text or --dataset, or several of them.",
+            fix="A folder, a file, or a dataset such as owner/name.",
+        )
+    return found[0] if len(found) == 1 else json.dumps(found)
 
 
 def measure(

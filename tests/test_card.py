@@ -35,7 +35,12 @@ MEMBER = Facts(
     language=("en", "no"),
     datasets=("org/corpus",),
     sizes=SIZES,
-    recipe={"learning rate": 3e-4, "steps": 2000, "note": "a|b\nc"},
+    recipe={
+        "learning rate": 3e-4,
+        "steps": 2000,
+        "note": "a|b\nc",
+        "phases": [{"until": 0.5, "instruction_share": 0.0}, {"until": 1.0, "share": 1.0}],
+    },
     text="the held-out part of the corpus",
 )
 STUDENT = replace(
@@ -105,6 +110,7 @@ def test_the_text_shows_the_family_and_the_recipe() -> None:
     assert "| 1.30B | 1,300,000,000 | 8 |  |  |  |  |" in text
     assert "| learning rate | 0.0003 |" in text
     assert "| note | a\\|b c |" in text
+    assert "| phases | until 0.5, instruction_share 0; until 1, share 1 |" in text
 
 
 @pytest.mark.parametrize("name", ["Transformers", "vLLM", "llama.cpp", "Ollama"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.distill.hub_texts import SCHEME
+from boomerang.distill.texts import locations
 from boomerang.errors import BoomerangError
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
@@ -50,6 +51,10 @@ def measure(context: Context, family_id: str) -> str:
             return "failed"
 
 
+def _is_there(location: str) -> bool:
+    return location.startswith(SCHEME) or Path(location).exists()
+
+
 class _Measuring:
     """One measuring of one family."""
 
@@ -57,7 +62,7 @@ class _Measuring:
         self.context, self.family, self.student, self.held = context, family, student, held
         self.settings, self.catalog = context.settings, context.catalog
         data = student.data or (str(self.settings.data) if self.settings.data else None)
-        self.data = data if data and (data.startswith(SCHEME) or Path(data).exists()) else None
+        self.data = data if data and all(map(_is_there, locations(data))) else None
         self.measured: dict[int, str] = {}
 
     def work(self) -> str:

@@ -14,11 +14,12 @@ from transformers.utils import logging
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
-from boomerang.distill.data import Stream, Tokeniser, cached_stream
+from boomerang.distill.data import Stream, Tokeniser
 from boomerang.distill.delta import transfer
 from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
 from boomerang.distill.job import Job
 from boomerang.distill.loop import Trainer
+from boomerang.distill.mixture import training_stream
 from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
 from boomerang.distill.recipe import TRAINER_VERSION, Recipe
 from boomerang.distill.texts import Texts
@@ -29,11 +30,6 @@ from boomerang.quality.models import compute_dtype, couple, device, load
 
 FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""
-
-_LONGEST = 8
-"""Characters of a token, on average, at most."""
-_STEPS = 1000
-"""Steps that a recipe with minutes is given text for; more begin the text again."""
 
 
 def main(arguments: list[str]) -> int:
@@ -83,10 +79,10 @@ def distil(job: Job, report: Reporter) -> None:
     planned = Pair.planned(teacher_files, layermap, frozen=frozen)
     wanted = need(planned, recipe, length, frozen, compute_dtype(device()))
     refuse_what_cannot_fit(wanted, recipe, available(device()))
-    enough = texts.first(_characters(recipe))
-    stream = cached_stream(tokeniser, enough, "train", length, job.run, report.check)
+    stream = training_stream(recipe, tokeniser, texts, length, job.run, report.check)
     # Read before training, so that a text without it is refused at once.
-    tail = Stream(tokeniser.encode(texts, "calibration"), length, "calibration")
+    calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
+    tail = Stream(calibration, length, "calibration", tokeniser.end)
     # Loaded as stored, so that the student begins with the teacher's exact values.
     teacher = load(job.teacher, dtype=None, where=device())
     config = students.student_config(teacher_files, layermap)
@@ -121,12 +117,6 @@ def distil(job: Job, report: Reporter) -> None:
     }
     students.write(student, job.teacher, job.out, layermap, record)
     report("done", out=str(job.out))
-
-
-def _characters(recipe: Recipe) -> int:
-    """Text of a dataset on the Hub that is enough: no tokenizer takes more for a token."""
-    tokens = (recipe.steps or _STEPS) * recipe.batch_tokens
-    return tokens * _LONGEST
 
 
 def _provenance(job: Job, recipe: Recipe, layermap: LayerMap, texts: Texts) -> dict[str, Any]:

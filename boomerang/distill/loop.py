@@ -17,7 +17,9 @@ from boomerang.distill.data import Stream
 from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.losses import Losses, Weights, distillation_losses
+from boomerang.distill.marks import Sequences, labels, share
 from boomerang.distill.mean import Mean
+from boomerang.distill.mixture import Mixture
 from boomerang.distill.patching import member_for
 from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
@@ -34,7 +36,7 @@ class Trainer:
     """One distillation of `couple.student`; `run` holds its checkpoint, `identity` names it."""
 
     couple: Couple
-    stream: Stream
+    stream: Stream | Mixture
     recipe: Recipe
     run: Path
     identity: str
@@ -130,7 +132,7 @@ class Trainer:
 
     def _update(self, step: int, steps: int, rate: float, news: Mean) -> None:
         """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
-        batch = self.stream.batch(self.recipe.seed, step, self.sequences)
+        batch = self.stream.batch(self.recipe.seed, step, self.sequences, steps)
         mine = self._gradients(batch, step, steps)
         news.merge(mine)
         self.guard.watch(step + 1, steps, mine.means()["loss"])
@@ -155,7 +157,7 @@ class Trainer:
         """
         while True:
             self.optimiser.zero_grad(set_to_none=True)
-            losses = Mean()
+            losses, whole_step = Mean(), labels(batch)
             try:
                 for part, whole in enumerate(torch.split(batch, self.recipe.micro_batch)):
                     composition = member_for(
@@ -163,10 +165,10 @@ class Trainer:
                     )
                     for ids in torch.split(whole, self.at_once):
                         self.report.check()
-                        share = len(ids) / len(batch)
+                        weight = share(ids, whole_step)
                         found = self.losses(composition, ids)
-                        torch.autograd.backward(found.total * share)
-                        losses.add(found, share)
+                        torch.autograd.backward(found.total * weight)
+                        losses.add(found, weight)
                 return losses
             except (MemoryError, RuntimeError) as error:
                 halved = halve(self.at_once, error)
@@ -178,25 +180,26 @@ class Trainer:
 
     def losses(self, composition: Composition, ids: Tensor) -> Losses:
         """The losses of a member on sequences (B, T + 1), with gradient for the student."""
-        ids = ids.to(self.where, non_blocking=True)
-        inputs, labels = ids[:, :-1], ids[:, 1:]
+        read = Sequences.read(ids, self.stream.end, self.where)
+        inputs = read.inputs
         weights = Weights(self.recipe.ce_weight, self.recipe.kl_weight, self.recipe.cosine_weight)
-        places = self.stream.positions(inputs) if self.recipe.separate_documents else None
+        places = self.stream.positions(read.bare) if self.recipe.separate_documents else None
         with self._autocast():
             with torch.no_grad():
                 teacher = self.couple.trace(self.teacher_itself, inputs, positions=places)
             student = self.couple.trace(composition, inputs, teacher, places)
             return distillation_losses(
-                self.couple, composition, student, teacher, labels, weights, frozen=self.frozen
-            )
+                self.couple, composition, student, teacher, read.labels, weights,
+                frozen=self.frozen, rows=read.rows,
+            )  # fmt: skip
 
     @torch.no_grad()
     def evaluate(self, windows: Tensor) -> dict[str, float]:
         """The student's own losses, nothing patched, over windows (W, T + 1)."""
         student = Composition.patched(self.couple.layermap, ())
-        mean = Mean()
+        mean, whole = Mean(), labels(windows)
         for ids in torch.split(windows, self.at_once):
-            mean.add(self.losses(student, ids), len(ids) / len(windows))
+            mean.add(self.losses(student, ids), share(ids, whole))
         return mean.means()
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -237,7 +240,8 @@ class Trainer:
 
     def _first(self) -> Tensor:
         """The first sequences of the run, as many as go through one pass."""
-        return self.stream.batch(self.recipe.seed, 0, min(self.at_once, self.sequences))
+        count = min(self.at_once, self.sequences)
+        return self.stream.batch(self.recipe.seed, 0, count, steps=1)
 
     def _say(self, progress: Progress, first: Progress, news: Mean) -> None:
         steps, seconds = progress.step - first.step, progress.seconds - first.seconds

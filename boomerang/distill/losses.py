@@ -3,7 +3,9 @@
     CE + 0.1 · KL(teacher ‖ student) + 2.0/(M+1) · Σ cosine distance
 
 M is the number of student layers. All are means over tokens, in float32, and every token is a real
-one: sequences are packed, there is no padding to average over.
+one: sequences are packed, there is no padding to average over. Where not every next token is to be
+predicted (`rows`), the means are over the places before those that are (arXiv 2608.22854, equation
+1): the losses of a token are those of what the model says before it.
 """
 
 from collections.abc import Iterator
@@ -64,23 +66,34 @@ def distillation_losses(
     weights: Weights,
     *,
     frozen: bool,
+    rows: Tensor | None = None,
 ) -> Losses:
     """The losses of one pass (`student`) of a member beside the teacher's; labels are (B, T).
 
-    The divisor of the cosine term stays M+1 in a patched pass, so that each layer that remains
-    is pulled as hard as in a plain one.
+    `rows` are the places among the B·T tokens that count, each once, None for all of them; with
+    none at all every loss is 0. The divisor of the cosine term stays M+1 in a patched pass, so that
+    each layer that remains is pulled as hard as in a plain one.
     """
+    if rows is not None and not len(rows):
+        nothing = student.final.sum() * 0
+        return Losses(nothing, *[nothing.detach()] * 3)
     pairs = aligned(composition, student, teacher, frozen=frozen)
-    distances = torch.stack([cosine_distance(a, b) for a, b in pairs])
+    distances = torch.stack([cosine_distance(a, b, rows) for a, b in pairs])
     cosine = distances.sum() / (len(composition.choices) + 1)
     output = output_losses(
-        student.final.flatten(0, 1),
+        _rows(student.final, rows),
         couple.side(composition.head),
-        teacher.final.flatten(0, 1),
+        _rows(teacher.final, rows),
         couple.teacher,
-        labels.flatten(),
+        labels.flatten() if rows is None else labels.flatten()[rows],
         weights.ce,
         weights.kl,
     )
     total = output.total + weights.cosine * cosine
     return Losses(total, output.ce, output.kl, cosine.detach())
+
+
+def _rows(hidden: Tensor, rows: Tensor | None) -> Tensor:
+    """Hidden states (B, T, width) as (N, width), of all tokens or of some."""
+    flat = hidden.flatten(0, 1)
+    return flat if rows is None else flat.index_select(0, rows)

@@ -6,12 +6,13 @@ No torch here: the front end reads recipes to plan and to compute keys.
 import hashlib
 import json
 import tomllib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from boomerang.distill.conversations import KINDS, Kind
 from boomerang.errors import BadRecipe
 from boomerang.layermap import LayerMap
 
@@ -23,6 +24,25 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+LossOn = Literal["all", "completions"]
+
+_LATER = {
+    "phases": [], "loss_on": "all", "initialisation": "teacher", "patch_sizes": "uniform",
+    "patch_ends": 0.5, "optimiser": "adamw",
+}  # fmt: skip
+"""Fields that came after students had been made, with what they were before: no other digest."""
+
+
+class Phase(BaseModel):
+    """A part of a training, `until` a fraction of its steps.
+
+    `instruction_share` of its sequences are of conversations, the others of plain text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    until: Annotated[float, Field(gt=0, le=1)]
+    instruction_share: Fraction
 
 
 class Recipe(BaseModel):
@@ -42,7 +62,10 @@ class Recipe(BaseModel):
     `first`, `every` and `last` choose the kept layers, which begin as the teacher's or, for
     comparison, at `initialisation` "random". `freeze_embeddings` "auto" freezes them where the
     teacher's are tied. `separate_documents` hides the other documents of a sequence from each.
-    What saves memory and changes no number, `activation_checkpointing`, is no part of the digest.
+    `phases` mix plain text and conversations (without them the data is taken as it comes), and
+    `loss_on` "completions" takes the losses of conversations at the assistant's tokens alone
+    (arXiv 2608.22854, section 3.2.1). What saves memory and changes no number,
+    `activation_checkpointing`, is no part of the digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
@@ -72,6 +95,8 @@ class Recipe(BaseModel):
     initialisation: Literal["teacher", "random"] = "teacher"
     seed: Annotated[int, Field(ge=0)] = 0
     separate_documents: bool = False
+    phases: tuple[Phase, ...] = ()
+    loss_on: LossOn = "all"
     activation_checkpointing: bool = False
 
     @model_validator(mode="after")
@@ -80,6 +105,9 @@ class Recipe(BaseModel):
             raise ValueError("give either steps or minutes")
         if self.ce_weight + self.kl_weight + self.cosine_weight == 0:
             raise ValueError("at least one of the three loss weights must be above 0")
+        ends = [phase.until for phase in self.phases]
+        if ends and (ends != sorted(set(ends)) or ends[-1] != 1):
+            raise ValueError("phases must each end later than the one before, the last at 1.0")
         return self
 
     @classmethod
@@ -141,11 +169,48 @@ class Recipe(BaseModel):
         """Whether embeddings are frozen for a teacher that is `tied` or not."""
         return tied if self.freeze_embeddings == "auto" else bool(self.freeze_embeddings)
 
+    def share(self, kind: Kind) -> float:
+        """The share of its sequences that are of a kind; 0 without phases, which ask for none."""
+        share, begins = 0.0, 0.0
+        for phase in self.phases:
+            share += (phase.until - begins) * phase.instruction_share
+            begins = phase.until
+        return share if kind == "instructions" else begins - share
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of data that its phases need; none without phases, which take what there is."""
+        return tuple(kind for kind in KINDS if self.share(kind) > 0)
+
+    def refuse_without(self, lacks: Callable[[Kind], bool], name: str) -> None:
+        """Raise BadRecipe where the data `name` lacks a kind that the phases need."""
+        for kind in self.kinds:
+            if lacks(kind):
+                raise missing(self.name, kind, name)
+
     def digest(self) -> str:
         """32 hex digits over every field that makes another student."""
         fields = self.model_dump(mode="json", exclude={"name", "activation_checkpointing"})
         fields = {k: v for k, v in fields.items() if k not in _LATER or v != _LATER[k]}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def missing(recipe: str, kind: Kind, data: str) -> BadRecipe:
+    """The error for data without a kind that a recipe needs."""
+    wanted = {
+        "text": ("plain text", 'A .txt file, or lines of {"text": "…"}'),
+        "instructions": (
+            "instructions",
+            "Lines or a table with messages, or prompt and completion",
+        ),
+    }
+    what, file = wanted[kind]
+    return BadRecipe(
+        f"The recipe {recipe!r} mixes plain text and instructions, and {data!r} has no {what} to "
+        "train on.",
+        value=data,
+        fix=f"{file}: put such a file beside the others, or choose another recipe.",
+    )
 
 
 def student_key(teacher_commit: str, layermap: LayerMap, recipe: Recipe, data_digest: str) -> str:
@@ -171,8 +236,5 @@ def delta_key(base_student: str, base_commit: str, teacher_commit: str) -> str:
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
 
-
-_LATER = {"initialisation": "teacher", "patch_sizes": "uniform", "patch_ends": 0.5}
-"""Fields that came after the first students, with the value that those were made with."""
 
 _FOLDER = Path(__file__).parent / "recipes"

@@ -19,6 +19,8 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from boomerang.distill.chat import Chat
+from boomerang.distill.conversations import Conversation
 from boomerang.distill.texts import Texts
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 
@@ -95,7 +97,10 @@ def heldout(job: Job, tokenizer: str) -> list[Tensor]:
     """
     encode = AutoTokenizer.from_pretrained(tokenizer)
     ids: list[int] = []
+    chat = Chat(encode, tokenizer)
     for document in Texts.open(job.data).documents("heldout"):
+        if isinstance(document, Conversation):
+            document = chat.render(document)
         ids.append(encode.eos_token_id)
         ids.extend(encode(document, add_special_tokens=False)["input_ids"])
         if len(ids) > job.tokens:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from boomerang.card import Facts, Size, card
+from boomerang.distill.texts import locations
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member, Student
@@ -35,9 +36,13 @@ def card_text(
             sizes=sizes,
             masked=pair.teacher.architecture.masked,
             recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
-            text=str(student.data).rsplit("/", 1)[-1] if student.data else None,
+            text=_named(student.data) if student.data else None,
         )
     )
+
+
+def _named(location: str) -> str:
+    return " and ".join(one.rsplit("/", 1)[-1] for one in locations(location))
 
 
 def _size(member: Member) -> Size:

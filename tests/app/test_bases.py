@@ -87,6 +87,35 @@ def test_what_cannot_be_transferred_is_refused_with_the_fix(front: Front) -> Non
     assert "beside a student" in problem(both, 422, "bad-request")["detail"]
 
 
+def test_a_family_of_an_instruct_teacher_needs_text_and_instructions(front: Front) -> None:
+    said = problem(
+        front.post(teacher="teacher", data="texts", recipe="instruct"), 422, "bad-recipe"
+    )
+    assert "'texts' has no instructions to train on" in said["detail"]
+    assert "prompt and completion" in said["fix"]
+    row = json.dumps({"prompt": "in the beginning", "completion": "was the word"})
+    (front.models / "chat.jsonl").write_text(row)
+    said = problem(
+        front.post(teacher="teacher", data="chat.jsonl", recipe="instruct"), 422, "bad-recipe"
+    )
+    assert "no plain text" in said["detail"]
+    both = ["texts/", "chat.jsonl"]
+    body = front.queued(data=both, recipe="instruct")
+    student = body["student"]
+    assert (student["recipe_name"], student["recipe"]["loss_on"]) == ("instruct", "completions")
+    assert student["recipe"]["phases"][1] == {"until": 1.0, "instruction_share": 1.0}
+    assert body["cost"]["distillation"]["tokens"] == 480 * 2_097_152
+    found = front.catalog.student(student["key"])
+    assert found.data == json.dumps([str(front.models / name.rstrip("/")) for name in both])
+    assert front.queued(data=["texts", "chat.jsonl"], recipe="instruct")["id"] == body["id"]
+    assert front.queued(data="texts", recipe="smoke")["student"]["key"] != student["key"]
+    assert front.queued(data=["texts"])["student"]["key"] == front.queued()["student"]["key"]
+    page = front.client.get(f"/families/{body['id']}", headers={"Accept": "text/html"})
+    assert "instruct" in page.text
+    problem(front.post(teacher="teacher", data=[]), 422, "bad-request")
+    problem(front.post(teacher="teacher", data=["texts", "nothing"]), 422, "bad-recipe")
+
+
 @pytest.mark.parametrize("column", [None, "content"])
 def test_text_of_the_hub_is_part_of_the_students_key(
     column: str | None, make_front: Callable[..., Front], hub: LocalHub, tmp_path: Path

@@ -25,14 +25,24 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def save_tokenizer(folder: Path) -> None:
+TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('No tools here') }}"
+    "{% endif %}{{ 'w1' if m.role == 'assistant' else 'w0' }} {{ m.content }} {{ eos_token }} "
+    "{% endfor %}"
+)
+"""A chat template whose turns end as documents do, with the end-of-text token."""
+
+
+def save_tokenizer(folder: Path, template: str | None = None) -> None:
     names = ["<unk>", "<s>", "</s>", *WORDS]
     words = models.WordLevel({word: i for i, word in enumerate(names)}, unk_token="<unk>")
     tokenizer = Tokenizer(words)
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
+    made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
+    )
+    made.chat_template = template
+    made.save_pretrained(folder)
 
 
 def save_texts(folder: Path, documents: int = 40) -> Path:
@@ -45,9 +55,26 @@ def save_texts(folder: Path, documents: int = 40) -> Path:
     return folder
 
 
-def save_teacher(folder: Path, kind: str = "qwen3-tied", **changes: Any) -> Path:
+def save_conversations(folder: Path, documents: int = 40) -> Path:
+    """Conversations of two turns each, in a folder for each split, beside the texts in `folder`."""
+    draw = random.Random(1)
+    for split in ("train", "calibration", "heldout"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        rows = []
+        for _ in range(documents):
+            said = [" ".join(draw.choices(WORDS, k=4)) for _ in range(4)]
+            roles = ["user", "assistant"] * 2
+            messages = [{"role": r, "content": c} for r, c in zip(roles, said, strict=True)]
+            rows.append(json.dumps({"messages": messages}))
+        (folder / split / "chat.jsonl").write_text("\n".join(rows))
+    return folder
+
+
+def save_teacher(
+    folder: Path, kind: str = "qwen3-tied", *, template: str | None = None, **changes: Any
+) -> Path:
     model(kind, 1, **changes).save_pretrained(folder)
-    save_tokenizer(folder)
+    save_tokenizer(folder, template)
     return folder
 
 

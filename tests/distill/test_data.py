@@ -46,6 +46,12 @@ def test_a_step_depends_on_seed_and_step_alone() -> None:
     assert not Stream(tokens, 10).batch(2, 3, 7).equal(first[3])
 
 
+def test_the_sequences_of_a_run_are_those_that_they_always_were() -> None:
+    stream = Stream(np.arange(101, dtype=np.int32), 10)
+    begins = [stream.batch(1, step, 4)[:, 0].tolist() for step in (0, 3, 7)]
+    assert begins == [[82, 42, 72, 2], [49, 69, 19, 9], [71, 21, 20, 0]]
+
+
 def test_positions_begin_again_where_a_document_does() -> None:
     stream = Stream(np.arange(11, dtype=np.int32), 10, end=2)
     ids = torch.tensor([[5, 6, 2, 7, 8, 2], [2, 2, 5, 6, 7, 8]])

@@ -42,20 +42,23 @@ def gradients(both: Couple, total: torch.Tensor) -> list[torch.Tensor]:
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
-def written_out(both: Couple) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def written_out(
+    both: Couple, rows: torch.Tensor | slice = slice(None)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """CE, KL and Σ cosine distance by the models' own forward passes and plain arithmetic."""
     student = both.student.model(INPUTS, output_hidden_states=True)
     with torch.no_grad():
         teacher = both.teacher.model(INPUTS, output_hidden_states=True)
     q, p = student.logits.softmax(-1), teacher.logits.softmax(-1)
-    ce = -q.gather(-1, LABELS[..., None]).log().mean()
-    kl = (p * (p.log() - q.log())).sum(-1).mean()
+    ce = -q.gather(-1, LABELS[..., None]).log().flatten()[rows].mean()
+    kl = (p * (p.log() - q.log())).sum(-1).flatten()[rows].mean()
     # transformers: embeddings, then each layer's output, the last one after the final norm.
     pairs = [(0, 0)] + [(j + 1, block.stop) for j, block in enumerate(MAP.blocks)]
     distances = []
     for mine, theirs in pairs:
         a, b = student.hidden_states[mine], teacher.hidden_states[theirs]
-        distances.append((1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))).mean())
+        distance = 1 - (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1))
+        distances.append(distance.flatten()[rows].mean())
     return ce, kl, torch.stack(distances).sum()
 
 
@@ -81,6 +84,50 @@ def test_chunks_change_neither_values_nor_gradients(
     torch.testing.assert_close(parts.total, whole.total)
     for mine, plain in zip(gradients(both, parts.total), expected, strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-6)
+
+
+SOME = torch.tensor([0, 1, 5, 11, 12, 23, 30, 35])
+"""Places among the 36 whose next token counts."""
+
+
+def some(both: Couple, rows: torch.Tensor | None, member: Composition = PLAIN) -> ours.Losses:
+    with torch.no_grad():
+        teacher = both.trace(WHOLE, INPUTS)
+    student = both.trace(member, INPUTS, teacher)
+    return distillation_losses(
+        both, member, student, teacher, LABELS, PUBLISHED, frozen=False, rows=rows
+    )
+
+
+@pytest.mark.parametrize("logits", [VOCABULARY * 3, chunks.LOGITS])
+def test_where_few_tokens_count_the_losses_are_the_formula_over_those(
+    both: Couple, logits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "LOGITS", logits)
+    ce, kl, distance = written_out(both, SOME)
+    expected = ce + 0.1 * kl + 2.0 / (len(KEPT) + 1) * distance
+    found = some(both, SOME)
+    torch.testing.assert_close(found.total, expected)
+    torch.testing.assert_close(found.ce, ce.detach())
+    torch.testing.assert_close(found.kl, kl.detach())
+    torch.testing.assert_close(found.cosine, distance.detach() / (len(KEPT) + 1))
+    for mine, plain in zip(gradients(both, found.total), gradients(both, expected), strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_where_every_token_counts_it_is_as_if_none_had_been_named(both: Couple) -> None:
+    all_of_them, whole = some(both, torch.arange(36)), some(both, None)
+    torch.testing.assert_close(all_of_them.total, whole.total)
+    expected = gradients(both, whole.total)
+    for mine, plain in zip(gradients(both, all_of_them.total), expected, strict=True):
+        torch.testing.assert_close(mine, plain, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("patches", [(), (3,)])
+def test_where_no_token_counts_nothing_is_lost_or_learnt(both: Couple, patches: list[int]) -> None:
+    found = some(both, torch.arange(0), Composition.patched(MAP, patches))
+    assert [x.item() for x in (found.total, found.ce, found.kl, found.cosine)] == [0.0] * 4
+    assert all(not g.any() for g in gradients(both, found.total))
 
 
 def test_a_student_that_is_its_teacher_loses_nothing_but_cross_entropy(tmp_path: Path) -> None:

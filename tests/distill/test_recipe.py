@@ -23,6 +23,35 @@ def test_the_published_recipe_has_the_papers_numbers() -> None:
     assert recipe.layermap(["full"] * 36).kept == (*range(0, 33, 2), 34, 35)
 
 
+def test_instruct_has_the_numbers_of_adapt() -> None:
+    recipe = Recipe.load("instruct")
+    assert (recipe.steps, recipe.batch_tokens, recipe.sequence_length) == (480, 2048 * 1024, 1024)
+    assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (3e-4, (0.9, 0.95), 0.1)
+    assert (recipe.warmup, recipe.clip, recipe.patch_probability) == (0.01, 1.0, 0.0)
+    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (1.0, 0.1, 10.0)
+    assert [(p.until, p.instruction_share) for p in recipe.phases] == [(0.5, 0.0), (1.0, 1.0)]
+    assert (recipe.loss_on, recipe.kinds) == ("completions", ("text", "instructions"))
+    assert recipe.share("text") == recipe.share("instructions") == 0.5
+
+
+MADE_BEFORE = {
+    "default": "ca1d076a3641a2a9ead234b662b6bd36",
+    "published": "09a93105b2b68b04ba99a94c56df03d4",
+    "kjv": "9008eb64cfe783f021e0c00423228f78",
+    "smoke": "dc29518d33ef57361cd1d72bdcead497",
+}
+"""Digests under which students are cached: a new field must not change them."""
+
+
+@pytest.mark.parametrize("name", MADE_BEFORE)
+def test_students_that_were_made_keep_their_keys(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.digest() == MADE_BEFORE[name]
+    phase = {"until": 1.0, "instruction_share": 0.0}
+    others = [recipe.override(phases=[phase]), recipe.override(loss_on="completions")]
+    assert len({other.digest() for other in others} | {recipe.digest()}) == 3
+
+
 @pytest.mark.parametrize("name", ["default", "smoke", "kjv"])
 def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) -> None:
     recipe = Recipe.load(name)
@@ -40,6 +69,11 @@ def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) ->
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"betas": [0.9, 1.0]}, "betas"),
         ({"patch_probability": 1.5}, "patch_probability"),
+        ({"loss_on": "answers"}, "loss_on"),
+        ({"phases": [{"until": 0.5, "instruction_share": 0.5}]}, "the last at 1.0"),
+        ({"phases": [{"until": 1, "instruction_share": 0}] * 2}, "later than the one before"),
+        ({"phases": [{"until": 1, "instruction_share": 1.1}]}, "phases.0.instruction_share"),
+        ({"phases": [{"until": 1, "share": 1}]}, "phases.0.share"),
         ({"ce_weight": 0, "kl_weight": 0, "cosine_weight": 0}, "loss weights"),
     ],
 )

@@ -33,6 +33,18 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
     return load_file(folder / f"{name}-student" / "model.safetensors")
 
 
+def killed(path: Path, upto: int) -> dict[int, float]:
+    """Run a job, kill it soon after a step, and return the losses that it told."""
+    seen: dict[int, float] = {}
+    process = begin(path, until="start")
+    assert process.stdout is not None
+    while max(seen, default=0) < upto:
+        seen |= curve(events(process.stdout.readline()))
+    process.kill()
+    rest, _ = process.communicate(timeout=60)
+    return seen | curve(events(rest[: rest.rfind("\n") + 1]))
+
+
 def test_killed_three_times_its_loss_curve_is_that_of_an_uninterrupted_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
