@@ -35,8 +35,9 @@ class Recipe(BaseModel):
     that. The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1)
     · Σ cosine distance (arXiv 2510.05064, section 3.2). `freeze_embeddings` "auto" freezes them
     where the teacher's are tied. `first`, `every` and `last` choose the kept layers.
-    `separate_documents` hides the other documents of a sequence from each. What saves memory and
-    changes no number, `activation_checkpointing`, is no part of the digest.
+    `separate_documents` hides the other documents of a sequence from each. `optimiser`
+    "adamw8bit" keeps AdamW's moments in 8 bits (package torchao). What saves memory and changes
+    no number, `activation_checkpointing`, is no part of the digest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
@@ -62,6 +63,7 @@ class Recipe(BaseModel):
     every: Count = 2
     last: Annotated[int, Field(ge=0)] = 2
     seed: Annotated[int, Field(ge=0)] = 0
+    optimiser: Literal["adamw", "adamw8bit"] = "adamw"
     separate_documents: bool = False
     activation_checkpointing: bool = False
 
@@ -135,6 +137,9 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """32 hex digits over every field that makes another student."""
         fields = self.model_dump(mode="json", exclude={"name", "activation_checkpointing"})
+        if fields["optimiser"] == "adamw":
+            # A student that was made before there was a choice keeps its name.
+            del fields["optimiser"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
