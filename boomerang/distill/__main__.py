@@ -19,7 +19,7 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
 from boomerang.distill.data import Stream, Tokeniser, cached_stream
 from boomerang.distill.delta import transfer
-from boomerang.distill.devices import Devices, joined, told_rank
+from boomerang.distill.devices import Devices, joined, leave, told_rank
 from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
 from boomerang.distill.job import Job
 from boomerang.distill.loop import Trainer
@@ -203,4 +203,4 @@ def _failed(error: Exception) -> TrainingFailed:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -6,12 +6,13 @@ goes over gloo, apart from the tensors, so that no process waits for a device th
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -217,6 +218,16 @@ def gone(error: Exception) -> Gone:
 def told_rank() -> int:
     """The rank that torchrun gave this process; 0 for one that it did not start."""
     return int(os.environ["RANK"]) if dist.is_torchelastic_launched() else 0
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with a status."""
+    if not dist.is_torchelastic_launched():
+        sys.exit(status)
+    # Threads of gloo may hold a last tensor, and abort where they let go of it while Python ends.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @contextmanager
