@@ -85,3 +85,12 @@ def test_recipes_and_texts_import_no_torch() -> None:
         "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_recipe_without_a_choice_of_optimiser_keeps_its_digest() -> None:
+    recipe = Recipe.parse(SMALL)
+    assert recipe.digest() == "00fa1a37b11dda3fe432074b0053e7e8"
+    assert recipe.override(optimiser="adamw").digest() == recipe.digest()
+    assert recipe.override(optimiser="adamw8bit").digest() != recipe.digest()
+    with pytest.raises(BadRecipe, match="optimiser"):
+        recipe.override(optimiser="sgd")
