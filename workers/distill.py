@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from boomerang.service.records import Fact, Origin, Student, StudentState
 from workers.context import Context
 from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
+from workers.launch import trainer_command
 from workers.process import Outcome, run
 
 log = logging.getLogger("boomerang.workers")
@@ -97,7 +97,6 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         elif kind in ("checkpoint", "estimate", "memory", "unsound", "delta"):
             catalog.student_note(student.key, kind, values, lease=held.lease)
 
-    arguments = settings.trainer or (sys.executable, "-m", "boomerang.distill")
     job = {
         "teacher": str(teacher),
         "teacher_name": student.teacher,
@@ -110,7 +109,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         "kept": list(student.kept),
         "key": student.key,
     }
-    return run(arguments, job, run_folder, held, settings.stop_seconds, on_event)
+    return run(trainer_command(settings), job, run_folder, held, settings.stop_seconds, on_event)
 
 
 def _recipe(context: Context, student: Student) -> dict[str, Any]:

@@ -118,6 +118,8 @@ def _outcome(code: int, last: dict[str, Any], log: Path) -> Outcome:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if -code == signal.SIGKILL else ""
         return Outcome(code, False, f"its process was killed by {name}{hint}")
-    tail = log.read_bytes()[-_TAIL:].decode(errors="replace").strip().splitlines()
-    why = f": {tail[-1]}" if tail else ""
+    tail = log.read_bytes()[-_TAIL:].decode(errors="replace").splitlines()
+    # A launcher such as torchrun ends its report with a line of signs.
+    words = [line.strip() for line in tail if any(letter.isalnum() for letter in line)]
+    why = f": {words[-1]}" if words else ""
     return Outcome(code, False, f"its process ended with status {code}{why}")

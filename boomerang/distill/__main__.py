@@ -1,11 +1,14 @@
 """The trainer as a process: `python -m boomerang.distill JOB.json`.
 
+The same on many devices: `torchrun --nproc-per-node N -m boomerang.distill JOB.json`.
+
 Events are JSON lines on stdout. Exit status 0 when the student is whole, 1 after an `error`
 event, 143 when told to stop (with a checkpoint in the run folder).
 """
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,14 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
 from boomerang.distill.data import Stream, Tokeniser
 from boomerang.distill.delta import transfer
+from boomerang.distill.devices import Devices, joined, leave, told_rank
 from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
 from boomerang.distill.job import Job
 from boomerang.distill.loop import Trainer
 from boomerang.distill.mixture import training_stream
 from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
 from boomerang.distill.recipe import TRAINER_VERSION, Recipe
+from boomerang.distill.sharding import gathered
 from boomerang.distill.texts import Texts
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.layermap import LayerMap
@@ -36,12 +41,12 @@ def main(arguments: list[str]) -> int:
     """Run one job and return the exit status."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    report = Reporter()
+    report = Reporter(speaks=told_rank() == 0)
     with report.supervised():
         try:
             job = Job.load(Path(arguments[0] if arguments else ""))
-            with locked(job.run):
-                distil(job, report)
+            with joined() as devices, devices.together(), _alone_in(job.run, devices):
+                distil(job, report, devices)
         except Stopped:
             return STOPPED
         except BoomerangError as error:
@@ -53,16 +58,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def distil(job: Job, report: Reporter) -> None:
+def distil(job: Job, report: Reporter, devices: Devices) -> None:
     """Train a student and write it to `job.out`; a student that is there already is kept.
+
+    On many devices all processes call it, and the first one writes.
 
     Raises BoomerangError for what cannot be trained, Stopped where the process was told to stop.
     """
-    if _made_before(job):
+    if devices.same(_made_before(job)):
         report("done", out=str(job.out))
         return
     if job.delta is not None:
-        transfer(job, job.delta, report)
+        if devices.first:
+            transfer(job, job.delta, report)
         report("done", out=str(job.out))
         return
     if job.data is None:
@@ -77,14 +85,16 @@ def distil(job: Job, report: Reporter) -> None:
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
     frozen = recipe.freezes(anatomy.tied)
     planned = Pair.planned(teacher_files, layermap, frozen=frozen)
-    wanted = need(planned, recipe, length, frozen, compute_dtype(device()))
-    refuse_what_cannot_fit(wanted, recipe, available(device()))
-    stream = training_stream(recipe, tokeniser, texts, length, job.run, report.check)
+    wanted = need(planned, recipe, length, frozen, compute_dtype(device()), devices.world)
+    refuse_what_cannot_fit(wanted, recipe, devices.portion(available(device())))
+    stream = devices.after_first(
+        lambda tick: training_stream(recipe, tokeniser, texts, length, job.run, tick), report
+    )
     # Read before training, so that a text without it is refused at once.
     calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
     tail = Stream(calibration, length, "calibration", tokeniser.end)
     # Loaded as stored, so that the student begins with the teacher's exact values.
-    teacher = load(job.teacher, dtype=None, where=device())
+    teacher = load(job.teacher, dtype=None, where=device() if devices.alone else None)
     config = students.student_config(teacher_files, layermap)
     student = students.initialise(teacher, config, layermap)
     if recipe.initialisation == "random":
@@ -104,6 +114,7 @@ def distil(job: Job, report: Reporter) -> None:
         job.checkpoint_seconds,
         job.report_seconds,
         wanted,
+        devices,
     )
     progress = trainer.train()
     record = {
@@ -115,8 +126,15 @@ def distil(job: Job, report: Reporter) -> None:
         "seconds": round(progress.seconds, 1),
         "final": trainer.evaluate(tail.head(FINAL_TOKENS)),
     }
-    students.write(student, job.teacher, job.out, layermap, record)
+    state = gathered(student.model.state_dict(keep_vars=True), devices)
+    if devices.first:
+        students.write(student, job.teacher, job.out, layermap, record, state)
     report("done", out=str(job.out))
+
+
+def _alone_in(run: Path, devices: Devices) -> AbstractContextManager[None]:
+    """The lock of a run folder, which the first process holds for all."""
+    return locked(run) if devices.first else nullcontext()
 
 
 def _provenance(job: Job, recipe: Recipe, layermap: LayerMap, texts: Texts) -> dict[str, Any]:
@@ -177,4 +195,4 @@ def _failed(error: Exception) -> TrainingFailed:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -15,6 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from boomerang.distill.devices import Devices
+from boomerang.distill.optimisers import MOMENTS, moments, resume
+from boomerang.distill.sharding import gathered, placed
 from boomerang.errors import TrainingFailed
 
 FILE = "checkpoint.safetensors"
@@ -47,22 +50,26 @@ def save(
     progress: Progress,
     parameters: Mapping[str, nn.Parameter],
     optimiser: torch.optim.Optimizer,
+    devices: Devices,
 ) -> None:
-    """Write the checkpoint of a run, in place of the one before.
+    """Write the checkpoint of a run, in place of the one before: the same for any devices.
 
-    Raises TrainingFailed where a weight is not finite: the one before is kept.
+    The first process writes, all must call it. Raises TrainingFailed where a weight is not
+    finite: the one before is kept.
     """
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
-        if not torch.isfinite(parameter).all():
+        held = {"weight": parameter.detach(), **moments(optimiser, parameter)}
+        full = gathered({f"{key}/{name}": value for key, value in held.items()}, devices)
+        if devices.first and not torch.isfinite(full[f"weight/{name}"]).all():
             raise TrainingFailed(
                 f"{name} of the student is not finite at step {progress.step}.",
                 value=name,
                 fix="Lower the learning rate; the last checkpoint is from before it.",
             )
-        tensors[f"weight/{name}"] = parameter.detach()
-        for key, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = value
+        tensors |= full
+    if not devices.first:
+        return
     partial = run / f".{FILE}.partial"
     save_file(tensors, partial, metadata={"progress": json.dumps(asdict(progress))})
     with partial.open("rb+") as written:
@@ -89,16 +96,16 @@ def restore(
             if progress.identity != identity:
                 raise _not_ours(run, "it is that of another student or recipe")
             names = set(saved.keys())
+            states: dict[nn.Parameter, dict[str, Tensor]] = {}
             for name, parameter in parameters.items():
                 with torch.no_grad():
-                    parameter.copy_(saved.get_tensor(f"weight/{name}"))
-                state = {
-                    key: saved.get_tensor(f"{key}/{name}").to(parameter.device)
-                    for key in ("step", "exp_avg", "exp_avg_sq")
-                    if f"{key}/{name}" in names
-                }
-                if state:
-                    optimiser.state[parameter] = state
+                    parameter.copy_(placed(saved.get_tensor(f"weight/{name}"), parameter))
+                if f"step/{name}" in names:
+                    step = saved.get_tensor(f"step/{name}").to(parameter.device)
+                    states[parameter] = {"step": step} | {
+                        key: placed(saved.get_tensor(f"{key}/{name}"), parameter) for key in MOMENTS
+                    }
+            resume(optimiser, states)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise _not_ours(run, str(error)) from error
     return progress

@@ -35,8 +35,13 @@ class Need:
         return self.state + micro_batch * self.sequence
 
 
-def need(pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.dtype) -> Need:
-    """What distilling the student of `pair` takes, with sequences of `length` tokens.
+def need(
+    pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.dtype, world: int = 1
+) -> Need:
+    """What distilling the student of `pair` takes of each of `world` devices.
+
+    One sequence has `length` tokens. With many devices, weights and optimiser are divided among
+    them, and what a pass gathers is counted beside its share.
 
     The teacher is held in the `compute` dtype, the student in float32. No logits are counted:
     they are made in chunks.
@@ -49,10 +54,32 @@ def need(pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.d
     )
     trained = sum(t.parameters for t in pair.student.tensors.values()) - still
     width = pair.teacher.head_tensor.shape[-1]
+    state = teacher + _STATE * trained + 4 * still
+    if world > 1:
+        state = -(-state // world) + _gathered(pair, frozen, compute)
     return Need(
-        state=teacher + _STATE * trained + 4 * still,
+        state=state,
         sequence=length * width * len(pair.layermap.kept) * (_KEPT + _ALIGNED),
     )
+
+
+def _gathered(pair: Pair, frozen: bool, compute: torch.dtype) -> int:
+    """Bytes of what a device has in full: both sides' ends, and two layers at a time.
+
+    The student's are in float32, each with its gradient before that is divided.
+    """
+    ends, layers = 0, [0]
+    for side, each in ((pair.teacher, compute.itemsize), (pair.student, 8)):
+        sizes: dict[int, int] = {}
+        for role, tensor in side.tensors.items():
+            still = frozen and role.part is Part.EMBEDDINGS
+            bytes_ = tensor.parameters * (min(each, 4) if still else each)
+            if role.part is Part.LAYER:
+                sizes[role.layer] = sizes.get(role.layer, 0) + bytes_
+            else:
+                ends += bytes_
+        layers += sizes.values()
+    return ends + 2 * max(layers)
 
 
 def refuse_what_cannot_fit(wanted: Need, recipe: Recipe, available: int) -> None:
@@ -78,7 +105,7 @@ def halve(micro_batch: int, error: Exception) -> int:
 
     Raises TrainingFailed where there is none smaller.
     """
-    if not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+    if not is_memory(error):
         raise error
     if micro_batch == 1:
         raise TrainingFailed(
@@ -87,6 +114,11 @@ def halve(micro_batch: int, error: Exception) -> int:
             fix="Use a machine with more memory, or a recipe with a shorter sequence_length.",
         ) from error
     return micro_batch // 2
+
+
+def is_memory(error: Exception) -> bool:
+    """Whether an error says that memory has run out."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
 def available(where: torch.device) -> int:

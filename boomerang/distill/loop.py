@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,15 +13,18 @@ from boomerang.composition import Choice, Composition
 from boomerang.distill import checkpoints
 from boomerang.distill.checkpoints import Progress
 from boomerang.distill.data import Stream
+from boomerang.distill.devices import Devices
 from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.losses import Losses, Weights, distillation_losses
-from boomerang.distill.marks import Sequences, labels, share
+from boomerang.distill.marks import Sequences
 from boomerang.distill.mean import Mean
 from boomerang.distill.mixture import Mixture
-from boomerang.distill.patching import member_for
+from boomerang.distill.optimisers import optimiser_for, set_rate
+from boomerang.distill.passes import passes, shares
 from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
+from boomerang.distill.sharding import Root, clip, spread
 from boomerang.distill.student import trained
 from boomerang.errors import TrainingFailed
 from boomerang.quality.models import Couple, compute_dtype
@@ -33,7 +35,10 @@ TIMED = 2.0
 
 @dataclass
 class Trainer:
-    """One distillation of `couple.student`; `run` holds its checkpoint, `identity` names it."""
+    """One distillation of `couple.student`; `run` holds its checkpoint, `identity` names it.
+
+    On many `devices` teacher and student are spread over them, in place.
+    """
 
     couple: Couple
     stream: Stream | Mixture
@@ -45,31 +50,22 @@ class Trainer:
     checkpoint_seconds: float = 120.0
     report_seconds: float = 1.0
     need: Need | None = None
+    devices: Devices = field(default_factory=Devices)
+    root: Root = field(init=False)
     parameters: dict[str, nn.Parameter] = field(init=False)
-    optimiser: torch.optim.AdamW = field(init=False)
+    optimiser: torch.optim.Optimizer = field(init=False)
     teacher_itself: Composition = field(init=False)
     where: torch.device = field(init=False)
     guard: Guard = field(init=False, default_factory=lambda: Guard(math.inf))
     at_once: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.where = self.couple.teacher.device
         self.at_once = self.recipe.micro_batch
         self.couple = replace(self.couple, recompute=self.recipe.activation_checkpointing)
+        self.root = spread(self.couple, self.devices)
+        self.where = self.couple.teacher.device
         self.parameters = trained(self.couple.student)
-        matrices = [p for p in self.parameters.values() if p.ndim >= 2]
-        vectors = [p for p in self.parameters.values() if p.ndim < 2]
-        # Norms and biases are not decayed, as in the published trainer.
-        groups = [
-            {"params": matrices, "weight_decay": self.recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        self.optimiser = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=self.recipe.learning_rate,
-            betas=self.recipe.betas,
-            fused=True,
-        )
+        self.optimiser = optimiser_for(self.recipe, self.parameters.values())
         whole = [Choice.BLOCK] * len(self.couple.layermap.kept)
         self.teacher_itself = Composition.of(self.couple.layermap, whole)
 
@@ -85,25 +81,39 @@ class Trainer:
         TrainingFailed where the loss or its gradient is not finite, or the loss runs away: the
         checkpoint is then the last one that was good.
         """
-        progress = checkpoints.restore(self.run, self.identity, self.parameters, self.optimiser)
+        progress = self._restored()
         progress = progress or Progress(self.identity, 0, self.recipe.steps or self._time_steps())
         progress = self._begin(progress)
         parameters = sum(p.numel() for p in self.couple.student.model.parameters())
         self.report("start", steps=progress.steps, parameters=parameters, step=progress.step)
-        first, said, saved, news = progress, time.monotonic(), time.monotonic(), Mean()
+        first, said, saved, news = progress, self.devices.now(), self.devices.now(), Mean()
         while progress.step < progress.steps:
             try:
                 progress = self._step(progress, news)
             except Stopped:
                 self._save(progress)
                 raise
-            now = time.monotonic()
+            now = self.devices.now()
             if now - said >= self.report_seconds or progress.step == progress.steps:
                 self._say(progress, first, news)
                 said, news = now, Mean()
             if now - saved >= self.checkpoint_seconds or progress.step == progress.steps:
                 self._save(progress)
-                saved = time.monotonic()
+                saved = self.devices.now()
+        return progress
+
+    def _restored(self) -> Progress | None:
+        """Where the checkpoint is, None without one.
+
+        Raises TrainingFailed where the processes do not see the same one.
+        """
+        progress = checkpoints.restore(self.run, self.identity, self.parameters, self.optimiser)
+        if self.devices.same(progress) != progress:
+            raise TrainingFailed(
+                "The processes of this run do not see the same checkpoint.",
+                value=str(self.run),
+                fix="The run folder must be one that all machines share.",
+            )
         return progress
 
     def _begin(self, progress: Progress) -> Progress:
@@ -113,22 +123,23 @@ class Trainer:
         if initial is None:
             initial = self._present_loss()
         self.guard = Guard(initial)
-        passes = math.ceil(self.sequences / self.at_once) * (progress.steps - progress.step)
+        each = math.ceil(self.sequences / (self.at_once * self.devices.world))
+        left = progress.steps - progress.step
         self.report(
             "estimate",
             steps=progress.steps,
             tokens=progress.steps * self.sequences * self.stream.length,
-            seconds=round(passes * seconds, 1),
+            seconds=round(each * left * seconds, 1),
             memory_bytes=self.need.bytes(self.at_once) if self.need else None,
             available_bytes=available(self.where),
         )
         return replace(progress, initial=initial)
 
     def _step(self, progress: Progress, news: Mean) -> Progress:
-        began = time.monotonic()
+        began = self.devices.now()
         rate = rate_at(progress.step, progress.steps, self.recipe.warmup)
         self._update(progress.step, progress.steps, rate, news)
-        return progress.advanced(self.sequences * self.stream.length, time.monotonic() - began)
+        return progress.advanced(self.sequences * self.stream.length, self.devices.now() - began)
 
     def _update(self, step: int, steps: int, rate: float, news: Mean) -> None:
         """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
@@ -136,47 +147,45 @@ class Trainer:
         mine = self._gradients(batch, step, steps)
         news.merge(mine)
         self.guard.watch(step + 1, steps, mine.means()["loss"])
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
-        if not math.isfinite(float(norm)):
+        norm = clip(self.parameters.values(), self.recipe.clip)
+        if not math.isfinite(norm):
             raise TrainingFailed(
                 f"The gradient is not finite at step {step + 1} of {steps} "
                 f"(cross-entropy {mine.means()['ce']:.4g}).",
                 value=step + 1,
                 fix="Lower the learning rate; the last checkpoint is from before it.",
             )
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * rate
+        set_rate(self.optimiser, self.recipe.learning_rate * rate)
         self.optimiser.step()
 
     def _gradients(self, batch: Tensor, step: int, steps: int) -> Mean:
         """The gradients of a batch (B, T + 1), and its losses.
 
-        Out of memory halves the micro-batch, for this step and all that follow. Which blocks are
-        patched is drawn for each of the recipe's micro-batches, whatever fits: the gradients are
-        the same.
+        Out of memory on any device halves the micro-batch on all of them, for this step and all
+        that follow; the gradients are the same.
         """
         while True:
             self.optimiser.zero_grad(set_to_none=True)
-            losses, whole_step = Mean(), labels(batch)
             try:
-                for part, whole in enumerate(torch.split(batch, self.recipe.micro_batch)):
-                    composition = member_for(
-                        self.recipe, self.couple.layermap, self.recipe.seed, step, steps, part
-                    )
-                    for ids in torch.split(whole, self.at_once):
-                        self.report.check()
-                        weight = share(ids, whole_step)
-                        found = self.losses(composition, ids)
-                        torch.autograd.backward(found.total * weight)
-                        losses.add(found, weight)
-                return losses
+                with self.devices.together():
+                    return self._passes(batch, step, steps)
             except (MemoryError, RuntimeError) as error:
                 halved = halve(self.at_once, error)
+            self.root.forget()
             self.optimiser.zero_grad(set_to_none=True)
             if self.where.type == "cuda":
                 torch.cuda.empty_cache()
             self.report("memory", step=step + 1, micro_batch=halved, before=self.at_once)
             self.at_once = halved
+
+    def _passes(self, batch: Tensor, step: int, steps: int) -> Mean:
+        losses, layermap = Mean(), self.couple.layermap
+        for one in passes(batch, self.recipe, layermap, step, steps, self.at_once, self.devices):
+            self.devices.check(self.report)
+            found = self.losses(one.composition, one.rows)
+            torch.autograd.backward(found.total * one.share)
+            losses.add(found, one.share)
+        return losses.over(self.devices)
 
     def losses(self, composition: Composition, ids: Tensor) -> Losses:
         """The losses of a member on sequences (B, T + 1), with gradient for the student."""
@@ -184,7 +193,8 @@ class Trainer:
         inputs = read.inputs
         weights = Weights(self.recipe.ce_weight, self.recipe.kl_weight, self.recipe.cosine_weight)
         places = self.stream.positions(read.bare) if self.recipe.separate_documents else None
-        with self._autocast():
+
+        def work() -> Losses:
             with torch.no_grad():
                 teacher = self.couple.trace(self.teacher_itself, inputs, positions=places)
             student = self.couple.trace(composition, inputs, teacher, places)
@@ -193,14 +203,19 @@ class Trainer:
                 frozen=self.frozen, rows=read.rows,
             )  # fmt: skip
 
+        with self._autocast():
+            found: Losses = self.root(work)
+            return found
+
     @torch.no_grad()
     def evaluate(self, windows: Tensor) -> dict[str, float]:
         """The student's own losses, nothing patched, over windows (W, T + 1)."""
         student = Composition.patched(self.couple.layermap, ())
-        mean, whole = Mean(), labels(windows)
-        for ids in torch.split(windows, self.at_once):
-            mean.add(self.losses(student, ids), share(ids, whole))
-        return mean.means()
+        mean = Mean()
+        for ids, part in shares(windows, self.at_once, self.devices):
+            mean.add(self.losses(student, ids), part)
+            self.root.gather_no_more()
+        return mean.over(self.devices).means()
 
     def _autocast(self) -> AbstractContextManager[object]:
         dtype = compute_dtype(self.where)
@@ -216,12 +231,12 @@ class Trainer:
         """
         schedule = 1000
         self._update(0, schedule, 0.0, Mean())
-        began, done = time.monotonic(), 0
+        began, done = self.devices.now(), 0
         for done in itertools.count(1):
             self._update((done % 2) * (schedule - 1), schedule, 0.0, Mean())
-            if done >= 4 and time.monotonic() - began >= TIMED:
+            if done >= 4 and self.devices.now() - began >= TIMED:
                 break
-        each = (time.monotonic() - began) / done
+        each = (self.devices.now() - began) / done
         self.optimiser.state.clear()
         return max(1, round((self.recipe.minutes or 0) * 60 / each))
 
@@ -229,10 +244,10 @@ class Trainer:
         """Seconds of one forward and backward pass; a first one is not counted. Leaves no trace."""
         batch = self._first()
         self._gradients(batch, 0, 1)
-        began = time.monotonic()
+        began = self.devices.now()
         self._gradients(batch, 0, 1)
         self.optimiser.zero_grad(set_to_none=True)
-        return time.monotonic() - began
+        return self.devices.now() - began
 
     def _present_loss(self) -> float:
         """The student's loss on the run's first sequences, nothing patched."""
@@ -240,7 +255,7 @@ class Trainer:
 
     def _first(self) -> Tensor:
         """The first sequences of the run, as many as go through one pass."""
-        count = min(self.at_once, self.sequences)
+        count = min(self.at_once * self.devices.world, self.sequences)
         return self.stream.batch(self.recipe.seed, 0, count, steps=1)
 
     def _say(self, progress: Progress, first: Progress, news: Mean) -> None:
@@ -266,7 +281,7 @@ class Trainer:
             if progress.step == progress.steps:
                 raise ended_badly(loss, self.guard.initial, progress.steps)
             return
-        checkpoints.save(self.run, progress, self.parameters, self.optimiser)
+        checkpoints.save(self.run, progress, self.parameters, self.optimiser, self.devices)
         self.report("checkpoint", step=progress.step)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from boomerang.distill.devices import Devices
 from boomerang.distill.losses import Losses
 
 
@@ -27,6 +28,12 @@ class Mean:
         if other._sum is not None:
             self._sum = other._sum if self._sum is None else self._sum + other._sum
             self._weight += other._weight
+
+    def over(self, devices: Devices) -> "Mean":
+        """The mean over what all processes have added; their weights must sum to one."""
+        if not devices.alone and self._sum is not None:
+            self._sum, self._weight = devices.sum(self._sum), 1.0
+        return self
 
     def means(self) -> dict[str, float]:
         """The means by name; NaN where nothing was added."""

@@ -24,13 +24,19 @@ class Stopped(Exception):
 
 
 class Reporter:
-    """Prints events as JSON lines, and knows whether the process was asked to stop."""
+    """Prints events as JSON lines, and knows whether the process was asked to stop.
 
-    def __init__(self) -> None:
+    Of many processes one `speaks`; the others say on stderr what has failed.
+    """
+
+    def __init__(self, speaks: bool = True) -> None:
         self.stopping = False
+        self.speaks = speaks
 
     def __call__(self, event: str, **fields: object) -> None:
         """Print one event. A reader that has gone away is a request to stop."""
+        if not self.speaks:
+            return
         try:
             print(json.dumps({"event": event, **fields}), flush=True)
         except BrokenPipeError:
@@ -45,6 +51,8 @@ class Reporter:
 
     def failed(self, error: BoomerangError) -> None:
         """Print an error as an event: its slug and its three parts."""
+        if not self.speaks:
+            print(error, file=sys.stderr, flush=True)
         value = error.value if isinstance(error.value, str | int | float | None) else None
         value = str(error.value) if value is None and error.value is not None else value
         self("error", slug=error.slug, detail=error.detail, value=value, fix=error.fix)

@@ -64,7 +64,8 @@ class Recipe(BaseModel):
     teacher's are tied. `separate_documents` hides the other documents of a sequence from each.
     `phases` mix plain text and conversations (without them the data is taken as it comes), and
     `loss_on` "completions" takes the losses of conversations at the assistant's tokens alone
-    (arXiv 2608.22854, section 3.2.1). What saves memory and changes no number,
+    (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps AdamW's moments in 8 bits
+    (package torchao). What saves memory and changes no number,
     `activation_checkpointing`, is no part of the digest.
     """
 
@@ -94,6 +95,7 @@ class Recipe(BaseModel):
     last: Annotated[int, Field(ge=0)] = 2
     initialisation: Literal["teacher", "random"] = "teacher"
     seed: Annotated[int, Field(ge=0)] = 0
+    optimiser: Literal["adamw", "adamw8bit"] = "adamw"
     separate_documents: bool = False
     phases: tuple[Phase, ...] = ()
     loss_on: LossOn = "all"

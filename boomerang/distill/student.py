@@ -103,14 +103,17 @@ def write(
     out: Path,
     layermap: LayerMap,
     record: Mapping[str, Any],
+    state: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the student as a checkpoint: under a temporary name, verified, renamed.
+
+    `state` has its tensors in full where the student itself is sharded.
 
     `record` becomes boomerang.json; its `frozen_embeddings` is what the written bytes say. Raises
     TrainingFailed where a weight is not finite or cannot be read again, or `out` is taken.
     """
     partial = begin(out)
-    state = _cast(student.model.state_dict(), storage(Checkpoint.open(teacher_folder)))
+    state = _cast(state or student.model.state_dict(), storage(Checkpoint.open(teacher_folder)))
     student.model.save_pretrained(partial, state_dict=state)
     finish(partial, teacher_folder, out, layermap, record)
 

@@ -83,8 +83,14 @@ class Settings(BaseSettings):
     )
     trainer: tuple[str, ...] = Field(
         default=(),
-        description="Command that distils, as a JSON list (for example with torchrun); the job "
+        description="Command that distils, as a JSON list, in place of the worker's own; the job "
         "file is its last argument.",
+    )
+    trainer_devices: int = Field(
+        default=0,
+        ge=0,
+        description="On how many devices of its machine a worker distils; 0 is all that it sees, "
+        "and one process on a CPU.",
     )
     measurer: tuple[str, ...] = Field(
         default=(), description="Command that measures, as a JSON list; the job file comes last."

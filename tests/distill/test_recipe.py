@@ -132,3 +132,12 @@ def test_a_new_field_leaves_the_students_that_are_cached_their_keys(name: str, d
     recipe = Recipe.load(name)
     assert recipe.digest() == digest
     assert recipe.override(initialisation="random").digest() != digest
+
+
+def test_a_recipe_without_a_choice_of_optimiser_keeps_its_digest() -> None:
+    recipe = Recipe.parse(SMALL)
+    assert recipe.digest() == "00fa1a37b11dda3fe432074b0053e7e8"
+    assert recipe.override(optimiser="adamw").digest() == recipe.digest()
+    assert recipe.override(optimiser="adamw8bit").digest() != recipe.digest()
+    with pytest.raises(BadRecipe, match="optimiser"):
+        recipe.override(optimiser="sgd")

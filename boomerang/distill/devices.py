@@ -1,0 +1,256 @@
+"""Many processes that train one student: who they are, and how they agree.
+
+Started by `torchrun`, which also ends all of them where one has died. What they exchange to agree
+goes over gloo, apart from the tensors, so that no process waits for a device that will not answer.
+"""
+
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NoReturn, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from boomerang.distill.estimate import is_memory
+from boomerang.distill.process import Reporter, Stopped
+from boomerang.errors import BoomerangError, TrainingFailed
+
+T = TypeVar("T")
+
+_BUSY_SECONDS = 1.0
+"""How often a process that keeps the others waiting says so."""
+
+
+class Word(IntEnum):
+    """What a process says at a meeting; all of them hear the gravest."""
+
+    FINE = 0
+    BUSY = 1
+    STOP = 2
+    FELL = 3
+
+
+class Fallen(Exception):
+    """Another process could not go on."""
+
+
+class Gone(TrainingFailed):
+    """Another process does not answer."""
+
+
+@dataclass
+class Devices:
+    """The processes of a distillation, of which this is `rank` of `world`.
+
+    Every exchange is a *meeting*, or begins with one: all processes hold the same meetings in the
+    same order, and one that cannot go on says so at whichever comes next (`together`). A process
+    alone meets nobody.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local: int = 1
+    """Processes on this machine."""
+    group: dist.ProcessGroup | None = None
+    _settled: Exception | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.world == 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process speaks and writes for all."""
+        return self.rank == 0
+
+    def meet(self, word: Word = Word.FINE) -> Word:
+        """Say a word, and hear the gravest of all.
+
+        Raises Fallen where another process fell, Gone where one does not answer.
+        """
+        if self.alone:
+            return word
+        said = torch.tensor(int(word))
+        try:
+            dist.all_reduce(said, dist.ReduceOp.MAX, group=self.group)
+        except RuntimeError as error:
+            raise gone(error) from error
+        heard = Word(int(said))
+        if heard is Word.FELL and word is not Word.FELL:
+            raise Fallen
+        return heard
+
+    def check(self, report: Reporter) -> None:
+        """Raise Stopped, in all processes, where any of them was asked to stop."""
+        if self.alone:
+            report.check()
+        elif self.meet(Word.STOP if report.stopping else Word.FINE) is Word.STOP:
+            raise Stopped
+
+    def share(self, rows: Tensor) -> Tensor:
+        """The rows (R, …) that fall to this process: R / world of them, or one more; maybe none."""
+        return rows if self.alone else torch.tensor_split(rows, self.world)[self.rank]
+
+    def portion(self, memory: int) -> int:
+        """What falls to this process of a machine's memory, where its processes share that."""
+        return memory if torch.cuda.is_available() else memory // self.local
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes; on the CPU unless this process is alone."""
+        if self.alone:
+            return values
+        self.meet()
+        total = values.detach().to("cpu", copy=True)
+        dist.all_reduce(total, group=self.group)
+        return total
+
+    def same(self, value: T) -> T:
+        """The first process's value."""
+        if self.alone:
+            return value
+        self.meet()
+        box: list[T | None] = [value if self.first else None]
+        dist.broadcast_object_list(box, src=0, group=self.group)
+        return cast("T", box[0])
+
+    def now(self) -> float:
+        """Seconds on the first process's clock, so that all of them decide alike."""
+        return self.same(time.monotonic())
+
+    def after_first(self, make: Callable[[Callable[[], None]], T], report: Reporter) -> T:
+        """`make(tick)` in the first process, then in the others, which find what it has left.
+
+        `tick` is for `make` to call now and then. Raises what `make` raises, Stopped, Fallen.
+        """
+        if self.alone:
+            return make(report.check)
+        if self.first:
+            made = make(self._ticker(report))
+            self.meet()
+            return made
+        while (heard := self.meet(Word.STOP if report.stopping else Word.FINE)) is not Word.FINE:
+            if heard is Word.STOP:
+                raise Stopped
+        return make(lambda: None)
+
+    def _ticker(self, report: Reporter) -> Callable[[], None]:
+        last = time.monotonic()
+
+        def tick() -> None:
+            nonlocal last
+            if time.monotonic() - last < _BUSY_SECONDS:
+                return
+            if self.meet(Word.STOP if report.stopping else Word.BUSY) is Word.STOP:
+                raise Stopped
+            last = time.monotonic()
+
+        return tick
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A stretch of work that all processes finish, or all leave for one and the same reason.
+
+        Raises, in all of them, the error of the one that fell: MemoryError or RuntimeError "out
+        of memory" where it was memory alone; Gone where a process has ended without a word.
+        """
+        try:
+            yield
+            self.meet()
+        except (Stopped, Gone):
+            raise
+        except Exception as error:
+            if self.alone or error is self._settled:
+                raise
+            self._settled = self._cause(error)
+            if self._settled is error:
+                raise
+            raise self._settled from error
+
+    def _cause(self, error: Exception) -> Exception:
+        """The reason why all must leave: that of the first one that was no lack of memory."""
+        mine = None if isinstance(error, Fallen) else error
+        try:
+            if mine is not None:
+                self.meet(Word.FELL)
+            told: list[bytes] = [b""] * self.world
+            dist.all_gather_object(told, _portable(mine, self.rank), group=self.group)
+        except (Gone, RuntimeError) as silence:
+            # The connection may have broken in the middle of an exchange of tensors.
+            known = isinstance(mine, BoomerangError | OSError) or (mine and is_memory(mine))
+            return mine if mine is not None and known else gone(mine or silence)
+        causes: list[Exception] = [cause for data in told if (cause := pickle.loads(data))]  # noqa: S301 - from processes of our own
+        worst = next((cause for cause in causes if not is_memory(cause)), causes[0])
+        kin = mine is not None and is_memory(mine) == is_memory(worst)
+        return mine if mine is not None and kin else worst
+
+
+def _portable(error: Exception | None, rank: int) -> bytes:
+    if error is None or isinstance(error, BoomerangError):
+        return pickle.dumps(error)
+    said = " ".join(str(error).split())[:300]
+    if is_memory(error):
+        return pickle.dumps(MemoryError(said))
+    failed = TrainingFailed(
+        f"Process {rank} of the trainer stopped: {said or type(error).__name__}.",
+        value=type(error).__name__,
+        fix="See the trainer's log.",
+    )
+    return pickle.dumps(failed)
+
+
+def gone(error: Exception) -> Gone:
+    """The error for a process that does not answer, from that of the connection to it."""
+    return Gone(
+        f"Another process of this run has ended: {' '.join(str(error).split())[:200]}.",
+        value=type(error).__name__,
+        fix="See the trainer's log, then run the job again: it goes on from its checkpoint.",
+    )
+
+
+def told_rank() -> int:
+    """The rank that torchrun gave this process; 0 for one that it did not start."""
+    return int(os.environ["RANK"]) if dist.is_torchelastic_launched() else 0
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with a status."""
+    if not dist.is_torchelastic_launched():
+        sys.exit(status)
+    # Threads of gloo may hold a last tensor, and abort where they let go of it while Python ends.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+@contextmanager
+def joined() -> Iterator[Devices]:
+    """Join the processes that torchrun started; without it, stay alone. On CUDA each has a device.
+
+    Raises TrainingFailed where there are more processes on this machine than devices.
+    """
+    if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+        yield Devices()
+        return
+    here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    cuda = torch.cuda.is_available()
+    if cuda and local > torch.cuda.device_count():
+        raise TrainingFailed(
+            f"{local} processes were started for {torch.cuda.device_count()} devices.",
+            value=local,
+            fix="Give torchrun an --nproc-per-node of at most that.",
+        )
+    if cuda:
+        torch.cuda.set_device(here)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    group = dist.new_group(backend="gloo")
+    yield Devices(dist.get_rank(), dist.get_world_size(), local, group)
+    # After an error the process ends anyway, and this could wait for one that never answers.
+    dist.destroy_process_group()
