@@ -116,13 +116,26 @@ def measure(
         str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
     ] = "auto",
     kept: Kept = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples of each task.")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="Run the tasks for this size alone; may be repeated.")
+    ] = None,
+    tasks_folder: Annotated[
+        Path | None, typer.Option(help="Folder with tasks of your own, as YAML files.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
+    if tasks is None and (limit or member or tasks_folder):
+        raise typer.BadParameter("--limit, --member and --tasks-folder belong to --tasks.")
     from boomerang import cli_jobs
     from boomerang.cli_show import emit, measures_view
 
-    emit(cli_jobs.measure(teacher, student, text, order, kept), as_json, measures_view)
+    wanted = cli_jobs.Tasks.of(tasks, limit, member, tasks_folder)
+    emit(cli_jobs.measure(teacher, student, text, order, kept, wanted), as_json, measures_view)
 
 
 @app.command()
