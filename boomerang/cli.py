@@ -193,6 +193,10 @@ def request(
     ] = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
     kept: Kept = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples of each task.")] = None,
     wait: Wait = False,
     url: Url = LOCAL,
     api_key: Key = "",
@@ -203,12 +207,14 @@ def request(
     from boomerang.cli_show import emit, family_view
 
     asked = {"teacher": teacher, "budget": budget, "data": data, "recipe": recipe,
-             "student": student, "order": order}  # fmt: skip
+             "student": student, "order": order, "task_limit": limit}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if kept is not None:
         from boomerang.cli_local import layers_of
 
         body["kept"] = list(layers_of(kept))
+    if tasks is not None:
+        body["tasks"] = [name.strip() for name in tasks.split(",")]
     if publish is not None:
         body["publish"] = {"namespace": publish}
     with Service(url, api_key) as service:

@@ -1,8 +1,9 @@
 """The model card of a member, from what the catalog knows of its family."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from boomerang.card import Facts, Size, card
+from boomerang.card_tasks import Task
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member, Student
@@ -35,9 +36,18 @@ def card_text(
             sizes=sizes,
             masked=pair.teacher.architecture.masked,
             recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
+            tasks=tuple(_figures(member)),
             text=str(student.data).rsplit("/", 1)[-1] if student.data else None,
         )
     )
+
+
+def _figures(member: Member) -> Iterator[Task]:
+    """The figures of a member's tasks; one that failed has none."""
+    for result in (member.tasks or {}).values():
+        for one in result["metrics"]:
+            limited = result["limit"] is not None
+            yield Task(**one, harness=result["harness"], limited=limited)
 
 
 def _size(member: Member) -> Size:
