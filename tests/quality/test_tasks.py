@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from boomerang.cli_local import assemble
 from boomerang.composition import last_to_first
@@ -15,7 +16,8 @@ from boomerang.errors import BadRecipe, BadTask
 from boomerang.quality.measure import ladder_members
 from boomerang.quality.models import couple, load
 from boomerang.tasknames import check, harness_version
-from tests.distill.jobs import WORDS, save_tokenizer
+from tests.cli_stub import boomerang, told
+from tests.distill.jobs import WORDS, save_texts, save_tokenizer
 from tests.models import VOCABULARY, Duo, duo
 from tests.quality.jobs import EXAMPLES, save_tasks
 
@@ -197,6 +199,51 @@ def test_a_tokenizer_without_bos_or_without_eos_still_has_a_prefix(
 def test_an_empty_continuation_is_refused(made: Made) -> None:
     with pytest.raises(BadTask, match="empty"):
         made.ours(0).loglikelihood(asked("loglikelihood", ("", "")))
+
+
+@pytest.fixture(scope="module")
+def command(made: Made) -> list[object]:
+    texts = save_texts(made.folder / "texts", documents=200)
+    at: list[object] = ["measure", *made.folders, "--text", texts, "--order", "last"]
+    return [*at, "--tasks-folder", made.tasks, "--tasks"]
+
+
+def test_the_command_line_runs_tasks_for_the_sizes_that_are_named(
+    made: Made, command: list[object]
+) -> None:
+    sizes = [
+        m["size"] for m in told("plan", made.folders[0], "--student", made.folders[1])["members"]
+    ]
+    wanted = ("--limit", 3, "--member", sizes[2], "--member", sizes[0])
+    found = told(*command, "tiny_choice, tiny_lost", *wanted)
+    assert [bool(member.get("tasks")) for member in found["members"]] == [True, False, True, False]
+    choice, lost = found["members"][2]["tasks"]
+    expected = ran(made, "tiny_choice", limit=3)[2, "tiny_choice"].json()
+    assert choice == expected
+    assert (lost["name"], lost["metrics"], lost["limit"]) == ("tiny_lost", [], 3)
+    assert "lost.jsonl" in lost["failed"]
+    assert all(member["perplexity"] > 1 for member in found["members"])
+
+
+def test_the_command_line_shows_figures_and_reasons(command: list[object]) -> None:
+    done = boomerang(*command, "tiny_write,tiny_sampled")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("exact_match") == 4
+    assert done.stdout.count("failed: The task does not decode greedily") == 4
+
+
+def test_data_that_the_hub_does_not_give_fail_their_task_alone(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = {
+        "task": "tiny_remote", "dataset_path": "nobody/nothing", "test_split": "test",
+        "output_type": "loglikelihood_rolling", "doc_to_text": "", "doc_to_target": "{{text}}",
+    }  # fmt: skip
+    made.tasks.joinpath("tiny_remote.yaml").write_text(yaml.safe_dump(elsewhere))
+    found = ran(made, "tiny_remote", "tiny_choice")
+    assert found[0, "tiny_remote"].metrics == ()
+    assert "nobody/nothing" in str(found[0, "tiny_remote"].failed)
+    assert found[0, "tiny_choice"].failed is None
 
 
 def test_names_are_all_that_the_harness_knows() -> None:
