@@ -16,7 +16,7 @@ test: $(READY)  ## every test
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-tasks: $(READY)-tasks  ## the tests that need lm-eval, which is 450 MB
-	$(BIN)/pytest tests/quality/test_tasks.py tests/workers/test_tasks.py
+	$(BIN)/pytest tests/quality/test_tasks.py
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
