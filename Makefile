@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check bench-assembly bench-distillation lock format clean
+.PHONY: demo serve test test-tasks check bench-assembly bench-distillation lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -14,6 +14,9 @@ serve: $(READY)  ## keep the demo's service and its dashboard running
 
 test: $(READY)  ## every test
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-tasks: $(READY)-tasks  ## the tests that need lm-eval, which is 450 MB
+	$(BIN)/pytest tests/quality/test_tasks.py
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
@@ -41,11 +44,18 @@ $(READY): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock:  ## write requirements.lock anew from pyproject.toml
+$(READY)-tasks: $(READY) requirements-tasks.lock
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --requirement requirements-tasks.lock
+	touch $@
+
+lock:  ## write both locks anew from pyproject.toml; the second has what only tasks need
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet torch==2.13.0
 	.lock-venv/bin/python -m pip install --quiet '.[dev]' 'setuptools>=77' wheel
 	.lock-venv/bin/python -m pip freeze --all --exclude boomerang --exclude pip | sed 's/+cpu$$//' > requirements.lock
+	.lock-venv/bin/python -m pip install --quiet --constraint requirements.lock '.[tasks-dev]'
+	.lock-venv/bin/python -m pip freeze --all --exclude boomerang --exclude pip | sed 's/+cpu$$//' \
+		| grep -vxFf requirements.lock > requirements-tasks.lock
 	rm -rf .lock-venv
 
 clean:

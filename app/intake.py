@@ -12,7 +12,7 @@ from typing import Any
 
 from app.bases import base_of, transferred
 from app.schemas import FamilyRequest, HubText
-from boomerang import hub
+from boomerang import hub, tasknames
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import last_to_first
@@ -20,6 +20,7 @@ from boomerang.content import refuse_without_derivatives
 from boomerang.distill.hub_texts import SCHEME, Dataset
 from boomerang.distill.recipe import Recipe, student_key
 from boomerang.distill.texts import Texts
+from boomerang.encoders import not_measured
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
 from boomerang.ladder import Budget, Ladder
 from boomerang.pair import Pair
@@ -58,6 +59,9 @@ class Intake:
 
 def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake:
     """Turn a request into records. Raises whatever is wrong with it."""
+    if request.tasks:
+        # Names alone: a folder of tasks is code, which no request may bring.
+        tasknames.check(request.tasks, None)
     teacher = find(settings, catalog, request.teacher, request.revision)
     refuse_without_derivatives(request.teacher, teacher.license)
     recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
@@ -84,6 +88,8 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
         )
     else:
         pair, student = _distilled(request, teacher, recipe, texts)
+    if request.tasks and pair.teacher.architecture.masked:
+        raise not_measured(request.teacher)
     order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
     ladder = Ladder.of(pair, order)
     family = NewFamily(
@@ -99,6 +105,7 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
         gated=teacher.gated,
         private=teacher.private,
         published_repo=student.location if student.origin is Origin.HUB else None,
+        tasks=dict.fromkeys(request.tasks or (), request.task_limit) or None,
     )
     members = ladder_members(pair, order, teacher.commit, student.key)
     wants = tuple(_wants(request, ladder, teacher))

@@ -64,6 +64,12 @@ class FamilyRequest(BaseModel):
         "card says",
     )
     publish: PublishTo | None = None
+    tasks: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
+        default=None, max_length=50, description="tasks of lm-eval to run for every member"
+    )
+    task_limit: int | None = Field(
+        default=None, ge=1, le=10**9, description="examples of each task; all without it"
+    )
 
     @field_validator("budget", mode="before")
     @classmethod

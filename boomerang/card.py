@@ -10,6 +10,8 @@ from itertools import groupby
 from typing import Any
 
 from boomerang.card_snippets import snippets
+from boomerang.card_tasks import Task, task_result, task_section
+from boomerang.card_text import number, table
 from boomerang.composition import Choice, Composition, Side
 from boomerang.hub_publish import OURS
 
@@ -63,6 +65,8 @@ class Facts:
     recipe: Mapping[str, object] = field(default_factory=dict)
     text: str | None = None
     masked: bool = False
+    tasks: tuple[Task, ...] = ()
+    """Figures of `size` alone."""
 
     @property
     def is_student(self) -> bool:
@@ -85,6 +89,7 @@ def card(facts: Facts) -> str:
         _flags(facts.size),
         _layers(facts),
         _family(facts),
+        task_section(facts.tasks),
         _recipe(facts),
         snippets(facts.repo_id, masked=facts.masked),
         _terms(facts),
@@ -123,17 +128,14 @@ def _results(facts: Facts) -> list[dict[str, Any]]:
         )
         if value is not None
     ]
-    if not measured:
-        return []
     name = facts.text or "held-out text"
     dataset = {"type": facts.datasets[0] if facts.datasets else name, "name": name}
     task = {"type": "text-generation", "name": "Text Generation"}
-    return [
-        {
-            "name": facts.title,
-            "results": [{"task": task, "dataset": dataset, "metrics": measured}],
-        }
-    ]
+    results: list[dict[str, Any]] = []
+    if measured:
+        results.append({"task": task, "dataset": dataset, "metrics": measured})
+    results.extend({"task": task, **task_result(one)} for one in facts.tasks)
+    return [{"name": facts.title, "results": results}] if results else []
 
 
 def _opening(facts: Facts) -> str:
@@ -178,7 +180,7 @@ def _layers(facts: Facts) -> str:
         rows.append((part if part != "norm" else "final norm", side_of.value, ""))
     return (
         "## Which layers come from where\n\n"
-        + _table(("here", "from the", "its layers"), rows)
+        + table(("here", "from the", "its layers"), rows)
         + f"\n\nPatched in the order `{facts.order}`; the whole composition is "
         f"`{composition.code}`. The student keeps the teacher's layers "
         f"{_indices(composition.layermap.kept)}."
@@ -200,7 +202,7 @@ def _family(facts: Facts) -> str:
             _size_name(size, facts),
             f"{size.parameters:,}",
             str(size.layers),
-            *(_number(values[index]) for _, values in shown),
+            *(number(values[index]) for _, values in shown),
         )
         for index, size in enumerate(facts.sizes)
     ]
@@ -212,14 +214,14 @@ def _family(facts: Facts) -> str:
             f"\n\nMeasured on {text}; KL is KL(teacher ‖ model) in nats a token. Naive pruning "
             "is the teacher's own layers at the same depth, without distillation."
         )
-    return "## The family\n\n" + _table(head, rows) + measured
+    return "## The family\n\n" + table(head, rows) + measured
 
 
 def _recipe(facts: Facts) -> str:
     if not facts.recipe:
         return ""
     rows = [(str(key), _value(value)) for key, value in facts.recipe.items()]
-    return "## How the student was made\n\n" + _table(("setting", "value"), rows)
+    return "## How the student was made\n\n" + table(("setting", "value"), rows)
 
 
 def _terms(facts: Facts) -> str:
@@ -250,10 +252,6 @@ def _size_name(size: Size, facts: Facts) -> str:
     return f"[{size.name}](https://huggingface.co/{size.repo_id})" if size.repo_id else size.name
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
-
-
 def _value(value: object) -> str:
     """A setting as a table shows it; a pipe would end the cell."""
     if isinstance(value, list | tuple) and value and all(isinstance(v, Mapping) for v in value):
@@ -274,8 +272,3 @@ def _indices(indices: Sequence[int]) -> str:
         values = [value for _, value in run]
         parts.append(_span(range(values[0], values[-1] + 1)))
     return ", ".join(parts)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

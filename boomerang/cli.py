@@ -118,13 +118,26 @@ def measure(
         str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
     ] = "auto",
     kept: Kept = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples of each task.")] = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="Run the tasks for this size alone; may be repeated.")
+    ] = None,
+    tasks_folder: Annotated[
+        Path | None, typer.Option(help="Folder with tasks of your own, as YAML files.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
+    if tasks is None and (limit or member or tasks_folder):
+        raise typer.BadParameter("--limit, --member and --tasks-folder belong to --tasks.")
     from boomerang import cli_jobs
     from boomerang.cli_show import emit, measures_view
 
-    emit(cli_jobs.measure(teacher, student, text, order, kept), as_json, measures_view)
+    wanted = cli_jobs.Tasks.of(tasks, limit, member, tasks_folder)
+    emit(cli_jobs.measure(teacher, student, text, order, kept, wanted), as_json, measures_view)
 
 
 @app.command()
@@ -184,6 +197,10 @@ def request(
     ] = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
     kept: Kept = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Examples of each task.")] = None,
     wait: Wait = False,
     url: Url = LOCAL,
     api_key: Key = "",
@@ -195,12 +212,14 @@ def request(
 
     texts = data[0] if data and len(data) == 1 else data or None
     asked = {"teacher": teacher, "budget": budget, "data": texts, "recipe": recipe,
-             "student": student, "order": order}  # fmt: skip
+             "student": student, "order": order, "task_limit": limit}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if kept is not None:
         from boomerang.cli_local import layers_of
 
         body["kept"] = list(layers_of(kept))
+    if tasks is not None:
+        body["tasks"] = [name.strip() for name in tasks.split(",")]
     if publish is not None:
         body["publish"] = {"namespace": publish}
     with Service(url, api_key) as service:

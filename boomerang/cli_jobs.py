@@ -6,14 +6,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boomerang.cli_local import Model, find, pair_of
 from boomerang.cli_show import Bar
 from boomerang.encoders import not_distilled, not_measured
-from boomerang.errors import BadComposition, BadRecipe, BoomerangError, TrainingFailed
+from boomerang.errors import BadComposition, BadRecipe, BadTask, BoomerangError, TrainingFailed
 from boomerang.patch_order import parse_order
+from boomerang.tasknames import check
 
 ORDERS = ("auto", "last", "first", "klpatch", "best")
 
@@ -129,14 +131,52 @@ def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:
     return found[0] if len(found) == 1 else json.dumps(found)
 
 
+@dataclass(frozen=True)
+class Tasks:
+    """Tasks of the evaluation harness to run, and the sizes to run them for: all where none."""
+
+    names: tuple[str, ...] = ()
+    limit: int | None = None
+    members: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @classmethod
+    def of(
+        cls, names: str | None, limit: int | None, members: list[str] | None, folder: Path | None
+    ) -> "Tasks":
+        """From the command line. Raises BadTask for a name that is none."""
+        if names is None:
+            return cls()
+        parts = tuple(dict.fromkeys(part for name in names.split(",") if (part := name.strip())))
+        if not parts:
+            raise BadTask("No task is named.", value=names, fix="Write them as arc_easy,piqa.")
+        check(parts, folder)
+        return cls(parts, limit, tuple(members or ()), folder)
+
+    def job(self) -> dict[str, Any]:
+        """The fields of a measuring job."""
+        return {
+            "tasks": [{"name": name, "limit": self.limit} for name in self.names],
+            "tasks_folder": str(self.folder.absolute()) if self.folder else None,
+            "members": list(self.members),
+        }
+
+
 def measure(
-    teacher: str, student: str, text: Path, order: str, kept: str | None = None
+    teacher: str,
+    student: str,
+    text: Path,
+    order: str,
+    kept: str | None = None,
+    tasks: Tasks | None = None,
 ) -> dict[str, Any]:
     """Measure every member of two given models: the order, then one record for each k.
 
-    Raises BadComposition for an order that is none, UnsupportedArchitecture for masked language
-    models, JobFailed, or as `find` and `pair_of`.
+    A record has `tasks` where some were asked for. Raises BadComposition for an order that is
+    none, UnsupportedArchitecture for masked language models, JobFailed, or as `find` and
+    `pair_of`.
     """
+    tasks = tasks or Tasks()
     models = [find(teacher), find(student)]
     pair = pair_of(models[0], models[1], kept=kept)
     if pair.teacher.architecture.masked:
@@ -147,6 +187,7 @@ def measure(
         "data": str(text.absolute()),
         "order": _order(order),
         "kept": list(pair.layermap.kept),
+        **tasks.job(),
     }
     found: dict[str, Any] = {"teacher": teacher, "student": student, "members": []}
     with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch, Bar("measuring") as bar:
@@ -158,6 +199,9 @@ def measure(
             elif kind == "member":
                 found["members"].append(event)
                 bar.count(len(found["members"]), len(found["patch_order"]) + 1)
+            elif kind == "task":
+                bar.say(f"tasks: {event['name']}")
+                found["members"][event.pop("k")].setdefault("tasks", []).append(event)
     return found
 
 

@@ -178,7 +178,22 @@ def measures_view(found: Mapping[str, Any]) -> Any:
         "not good because",
     )
     order = ",".join(str(j) for j in found["patch_order"])
-    return Group(f"order {found['order']} ({order})", table(columns, rows))
+    tasks = [task for m in found["members"] for task in _task_rows(m)]
+    shown = [table(("task", "k", "metric", "value", "±", "examples"), tasks)] if tasks else []
+    return Group(f"order {found['order']} ({order})", table(columns, rows), *shown)
+
+
+def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One row for each figure of a member's tasks, or for the reason why there is none."""
+    rows: list[tuple[str, ...]] = []
+    for task in member.get("tasks") or ():
+        if task["failed"]:
+            rows.append((task["name"], str(member["k"]), f"failed: {task['failed']}", "", "", ""))
+        for one in task["metrics"]:
+            kind = one["metric"] if one["filter"] == "none" else f"{one['metric']} {one['filter']}"
+            error, count = number(one["stderr"]), str(one["samples"] or "")
+            rows.append((one["task"], str(member["k"]), kind, number(one["value"]), error, count))
+    return rows
 
 
 def family_view(family: Mapping[str, Any]) -> Any:

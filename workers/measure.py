@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from boomerang.patch_order import PatchOrder
 from boomerang.service import shelf
 from boomerang.service.leases import LostLease
 from boomerang.service.orders import named_order
-from boomerang.service.records import Fact, Family, Student, StudentState
+from boomerang.service.records import Fact, Family, Student, StudentState, has_result
+from boomerang.tasknames import harness_version
 from workers.context import Context
 from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
@@ -21,6 +23,8 @@ from workers.process import run
 from workers.settle import settle
 
 log = logging.getLogger("boomerang.workers")
+
+NO_TEXTS = "there are no texts to measure with"
 
 
 def measure(context: Context, family_id: str) -> str:
@@ -64,6 +68,7 @@ class _Measuring:
         data = student.data or (str(self.settings.data) if self.settings.data else None)
         self.data = data if data and all(map(_is_there, locations(data))) else None
         self.measured: dict[int, str] = {}
+        self.results = self.catalog.task_results(student.key) if family.tasks else {}
 
     def work(self) -> str:
         teacher = fetch_teacher(self.context, self.student)
@@ -74,19 +79,22 @@ class _Measuring:
             self._settle_order(self.family.order, named)
         if self.pair.teacher.architecture.masked:
             return self._without("masked language models are not measured", Fact.NO)
-        if self.data is None:
-            return self._without("there are no texts to measure with", Fact.NO)
+        order = self._settled_order(named)
+        if self.data is None and (order is None or not self.family.tasks):
+            return self._without(NO_TEXTS, Fact.NO)
         self.catalog.set_measuring(self.family.id, Fact.RUNNING, lease=self.held.lease)
         job = {
             "teacher": str(teacher),
             "student": str(folder),
-            "data": self.data,
-            "order": list(named) if named is not None else self._measured_order(),
+            "data": self.data or "",
+            "order": self._measured_order() if order is None else list(order),
             "sequence_length": int(self.student.recipe.get("sequence_length") or 256),
             "calibration_tokens": 16384,
             "heldout_tokens": 65536,
             "naive": True,
             "kept": list(self.student.kept),
+            "tasks": self._asked(),
+            "tasks_only": self.data is None or self._only_tasks(),
         }
         arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
         run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"
@@ -97,9 +105,69 @@ class _Measuring:
             return "stopping"
         if outcome.reason is not None:
             return self._without(outcome.reason, Fact.FAILED)
-        self.catalog.set_measuring(self.family.id, Fact.YES, lease=self.held.lease)
-        settle(self.context, self.family.id)
-        return "measured"
+        if self.data is None:
+            said = self._without(NO_TEXTS, Fact.NO)
+        else:
+            self.catalog.set_measuring(self.family.id, Fact.YES, lease=self.held.lease)
+            settle(self.context, self.family.id)
+            said = "measured"
+        if self.catalog.family(self.family.id).tasks != self.family.tasks:
+            # Asked for meanwhile: whoever did saw that measuring was under way, and sent nothing.
+            self.catalog.measure_resend(self.family.id, "more tasks", lease=self.held.lease)
+        return said
+
+    def _settled_order(self, named: PatchOrder | None) -> PatchOrder | None:
+        """The order in full; None where only measuring can find it.
+
+        An order that was found once stands. Without texts `auto` and `best` become `last`.
+        """
+        if named is not None:
+            return named
+        if self._only_tasks():
+            members = self.catalog.members(self.family.id)
+            self.measured = {member.k: member.code for member in members}
+            self._share()
+            return self.family.patch_order
+        if self.data is None and self.family.order != "klpatch" and self.family.tasks:
+            last = named_order(self.pair.layermap, "last") or ()
+            self._settle_order("last", last)
+            return last
+        return None
+
+    def _only_tasks(self) -> bool:
+        """Whether every member is measured, and a task is lacking."""
+        members = self.catalog.members(self.family.id)
+        measured = all(member.measured is Fact.YES for member in members)
+        lacking = any(
+            not has_result(member.tasks, name, limit)
+            for member in members
+            for name, limit in (self.family.tasks or {}).items()
+        )
+        return self.family.patch_order is not None and measured and lacking
+
+    def _asked(self) -> list[dict[str, Any]]:
+        """The tasks for a job, each with the compositions whose result is known."""
+        return [
+            {
+                "name": name,
+                "limit": limit,
+                "known": sorted(c for c, has in self.results.items() if self._is(has, name, limit)),
+            }
+            for name, limit in (self.family.tasks or {}).items()
+        ]
+
+    def _is(self, results: Mapping[str, Any], name: str, limit: int | None) -> bool:
+        return has_result(results, name, limit, harness_version() or "none")
+
+    def _share(self) -> None:
+        """Give the members what is known of their compositions from other families."""
+        for k, code in self.measured.items():
+            own = self.catalog.member(self.family.id, k).tasks
+            for name, limit in (self.family.tasks or {}).items():
+                known = self.results.get(code, {})
+                if self._is(known, name, limit) and not self._is(own or {}, name, limit):
+                    result = known[name]
+                    self.catalog.set_task(self.family.id, k, result, lease=self.held.lease)
 
     def _measured_order(self) -> str:
         return self.family.order if self.family.order in ("klpatch", "best") else "auto"
@@ -117,6 +185,7 @@ class _Measuring:
             lease=self.held.lease,
         )
         self.measured = {member.k: member.code for member in members}
+        self._share()
 
     def _without(self, reason: str, state: Fact) -> str:
         """Go on without measures where the order allows it."""
@@ -137,6 +206,10 @@ class _Measuring:
         if event["event"] == "order" and not self.measured:
             order = tuple(event["patch_order"])
             self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
+        elif event["event"] == "task" and event["k"] in self.measured:
+            result = {name: value for name, value in event.items() if name not in ("event", "k")}
+            k = int(event["k"])
+            self.catalog.set_task(self.family.id, k, result, lease=self.held.lease)
         elif event["event"] == "member" and event["k"] in self.measured:
             names = ("perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags")
             values = {name: event.get(name) for name in names}

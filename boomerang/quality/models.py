@@ -232,6 +232,14 @@ class Couple:
         ends = (*known, *self.walk(composition, hidden, context, len(known)))
         return Trace(embeddings, ends, self.side(composition.norm).norm(ends[-1]))
 
+    def last(self, composition: Composition, ids: Tensor) -> Tensor:
+        """Token ids (B, T) → the member's hidden states (B, T, width) before its norm."""
+        hidden = self.side(composition.embeddings).embed(ids)
+        context = self.side(composition.embeddings).context(hidden)
+        for state in self.walk(composition, hidden, context):
+            hidden = state
+        return hidden
+
     def logits(self, composition: Composition, ids: Tensor) -> Tensor:
         """Token ids (B, T) → the member's logits (B, T, vocabulary)."""
         return self.side(composition.head).head(self.trace(composition, ids).final)

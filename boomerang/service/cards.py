@@ -1,8 +1,9 @@
 """The model card of a member, from what the catalog knows of its family."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from boomerang.card import Facts, Size, card
+from boomerang.card_tasks import Task
 from boomerang.distill.texts import locations
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
@@ -36,6 +37,7 @@ def card_text(
             sizes=sizes,
             masked=pair.teacher.architecture.masked,
             recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
+            tasks=tuple(_figures(member)),
             text=_named(student.data) if student.data else None,
         )
     )
@@ -43,6 +45,14 @@ def card_text(
 
 def _named(location: str) -> str:
     return " and ".join(one.rsplit("/", 1)[-1] for one in locations(location))
+
+
+def _figures(member: Member) -> Iterator[Task]:
+    """The figures of a member's tasks; one that failed has none."""
+    for result in (member.tasks or {}).values():
+        for one in result["metrics"]:
+            limited = result["limit"] is not None
+            yield Task(**one, harness=result["harness"], limited=limited)
 
 
 def _size(member: Member) -> Size:

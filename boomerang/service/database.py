@@ -33,8 +33,11 @@ _WRITERS = 0x626F6F6D
 """Key of the advisory lock that PostgreSQL writers take."""
 
 
-_LATER = {1: ("members", ("generation", "flags"))}
-"""Columns that a schema lacks: JSON, none of which may not be null."""
+_LATER: dict[int, dict[str, tuple[str, ...]]] = {
+    1: {"members": ("generation", "flags")},
+    2: {"members": ("tasks",), "families": ("tasks",)},
+}
+"""Columns that a schema lacks, by table: JSON, none of which may not be null."""
 
 
 class Database:
@@ -131,9 +134,9 @@ class Database:
 def _migrate(connection: Connection, version: int) -> None:
     """Bring older tables to the present shape, one version after another."""
     for older in range(version, SCHEMA_VERSION):
-        table, columns = _LATER[older]
-        for column in columns:
-            connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} JSON"))
+        for table, columns in _LATER[older].items():
+            for column in columns:
+                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} JSON"))
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
 

@@ -21,6 +21,7 @@ from boomerang.service.records import (
     Rebuilt,
     Student,
     StudentState,
+    has_result,
 )
 from boomerang.service.store import Store, family_record, family_row, student_record, student_row
 from boomerang.service.students import cancel, obtain, requeue
@@ -59,8 +60,11 @@ class FamilyStore(Store):
         created = row is None
         if row is None:
             row = self._insert(session, new, members)
+        elif new.tasks:
+            row.tasks = {**(row.tasks or {}), **new.tasks}
         asked = [want_row(self.db, session, row.id, want) for want in wants]
-        following = self._following(session, row, student, send, created, any(asked))
+        lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
+        following = self._following(session, row, student, send, created, any(asked), lacks)
         return Created(
             family=family_record(row),
             student=student_record(student),
@@ -90,12 +94,13 @@ class FamilyStore(Store):
         send: bool,
         created: bool,
         asked: bool,
+        lacks_tasks: bool = False,
     ) -> Next | None:
         if send:
             return "distill"
         if student.state != StudentState.READY:
             return None
-        again = family.measuring == Fact.FAILED
+        again = lacks_tasks or family.measuring == Fact.FAILED
         if created or again:
             family.sent, family.sends, family.attempts = self.db.now(session), 0, 0
             if again:
@@ -226,3 +231,13 @@ class FamilyStore(Store):
             facts["digest"] = composition.digest(row.commit, student.key)
             ladder.append(NewMember(**facts))
         return ladder
+
+
+def _lacks_tasks(session: Session, family: FamilyRow) -> bool:
+    """Whether a member has no result, or a failed one, of a task that is asked of the family."""
+    results = session.scalars(select(MemberRow.tasks).where(MemberRow.family == family.id)).all()
+    return any(
+        not has_result(found, name, limit)
+        for found in results
+        for name, limit in (family.tasks or {}).items()
+    )

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from boomerang.service.leases import Lease, guard
-from boomerang.service.models import MemberRow
+from boomerang.service.models import FamilyRow, MemberRow
 from boomerang.service.records import Fact, Family, Member, NewMember
 from boomerang.service.store import (
     Store,
@@ -21,7 +21,7 @@ FactName = Literal["built", "measured", "published"]
 
 _MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
 _VALUES = _MEASURES | {"repo", "commit"}
-_INHERITED = ("built", "built_reason", "measured", "measured_reason", *sorted(_VALUES))
+_INHERITED = ("built", "built_reason", "measured", "measured_reason", "tasks", *sorted(_VALUES))
 _PUBLISHED = ("published", "published_reason")
 
 
@@ -113,6 +113,38 @@ class MemberStore(Store):
             payload |= {"reason": reason, **kept}
             self.db.note(session, "member", payload, family=family)
             return member_record(row)
+
+    def set_task(
+        self, family: str, k: int, result: dict[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Keep the result of one task, under its `name`, with its event.
+
+        Raises FamilyNotFound, SizeNotFound, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = member_row(session, family, k)
+            row.tasks = {**(row.tasks or {}), str(result["name"]): result}
+            row.updated = self.db.now(session)
+            self.db.note(session, "task", {"k": k, "size": row.size, **result}, family=family)
+
+    def task_results(self, student: str) -> dict[str, dict[str, Any]]:
+        """The results of tasks by composition, in all families of a student: code → name → result.
+
+        One student is of one teacher at one commit, so that a code is one model. Of results of
+        the same task the newest stands; a failed one never replaces another.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        with self.db.read() as session:
+            statement = (
+                select(MemberRow.code, MemberRow.tasks)
+                .join(FamilyRow, FamilyRow.id == MemberRow.family)
+                .where(FamilyRow.student == student, MemberRow.tasks.is_not(None))
+            )
+            for code, tasks in session.execute(statement.order_by(MemberRow.updated)):
+                known = found.setdefault(code, {})
+                known |= {name: one for name, one in tasks.items() if not one["failed"]}
+        return found
 
     def set_measuring(
         self,

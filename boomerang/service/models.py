@@ -6,7 +6,7 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import Float
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -93,6 +93,7 @@ class FamilyRow(Base):
     chosen: Mapped[str | None]
     measuring: Mapped[str] = mapped_column(index=True)
     measuring_reason: Mapped[str | None]
+    tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     settled: Mapped[bool] = mapped_column(default=False)
     attempts: Mapped[int] = mapped_column(default=0)
     sent: Mapped[float] = mapped_column(default=0.0)
@@ -128,6 +129,7 @@ class MemberRow(Base):
     naive_kl: Mapped[float | None]
     generation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     flags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     repo: Mapped[str | None]
     commit: Mapped[str | None]
     updated: Mapped[float]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -97,7 +98,8 @@ class NewFamily:
     """A family as it is asked for: a teacher at one commit, a student, an order.
 
     `source` is the teacher's folder, or None on the Hub; `order` is a name or the long student
-    layers in patch order, separated by commas.
+    layers in patch order, separated by commas; `tasks` are those of the evaluation harness that
+    are run, each with the number of its examples (None: all).
     """
 
     name: str
@@ -112,6 +114,7 @@ class NewFamily:
     gated: bool = False
     private: bool = False
     published_repo: str | None = None
+    tasks: dict[str, int | None] | None = None
 
     @property
     def id(self) -> str:
@@ -140,6 +143,7 @@ class Family:
     chosen: str | None
     measuring: Fact
     measuring_reason: str | None
+    tasks: dict[str, int | None] | None
     created: float
     updated: float
 
@@ -159,7 +163,10 @@ class NewMember:
 
 @dataclass(frozen=True, kw_only=True)
 class Member(NewMember):
-    """A member with its three independent facts and what was measured (held-out texts)."""
+    """A member with its three independent facts and what was measured (held-out texts).
+
+    `tasks` has the results of the evaluation harness by name (boomerang.quality.tasks.Result).
+    """
 
     family: str
     built: Fact
@@ -174,6 +181,7 @@ class Member(NewMember):
     naive_kl: float | None
     generation: dict[str, float] | None
     flags: tuple[str, ...] | None
+    tasks: dict[str, Any] | None
     repo: str | None
     commit: str | None
     updated: float
@@ -235,3 +243,16 @@ def digest_of(*parts: object) -> str:
 def salted_key(key: str, generation: int) -> str:
     """The key of a student's later generation: 32 hex digits; generation 1 is the key itself."""
     return key if generation == 1 else digest_of(key, generation)[:32]
+
+
+def has_result(
+    tasks: Mapping[str, Any] | None, name: str, limit: int | None, harness: str | None = None
+) -> bool:
+    """Whether a member's results have one of a task that did not fail, of so many examples.
+
+    With `harness` it must be of that version of the evaluation harness.
+    """
+    found = (tasks or {}).get(name)
+    if found is None or found["failed"] or found["limit"] != limit:
+        return False
+    return harness is None or found["harness"] == harness

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
 from boomerang.service.catalog import Catalog
 from boomerang.service.records import Fact, NewWant, Origin, StudentState
-from tests.service.conftest import new_family, new_student, rungs
+from tests.service.conftest import new_family, new_student, result, rungs
 
 
 def ask(url: str) -> tuple[str, bool, str | None]:
@@ -162,16 +162,73 @@ def test_what_does_not_exist_is_refused(catalog: Catalog) -> None:
         catalog.student("nobody")
 
 
-def test_a_catalog_of_the_first_schema_is_brought_up_to_date(catalog: Catalog, url: str) -> None:
+def test_tasks_asked_for_later_are_measured_once(catalog: Catalog) -> None:
+    def ask(**tasks: int | None) -> str | None:
+        return catalog.create_family(new_family(tasks=tasks), new_student(), rungs()).next
+
+    made = catalog.create_family(new_family(), new_student(), rungs()).family
+    assert made.tasks is None
+    assert ask(piqa=None) is None
+    assert catalog.family(made.id).tasks == {"piqa": None}
+    catalog.set_student_state(new_student().key, StudentState.READY)
+    # While they are being measured the worker will see what was added; after that a job is sent.
+    catalog.set_measuring(made.id, Fact.RUNNING)
+    assert ask(arc_easy=10) is None
+    for k in (0, 1):
+        catalog.set_task(made.id, k, result("piqa"))
+        catalog.set_task(made.id, k, result("arc_easy", 10))
+    catalog.set_measuring(made.id, Fact.YES)
+    assert ask(arc_easy=10, piqa=None) is None
+    assert ask(arc_easy=20) == "measure"
+    assert (catalog.family(made.id).measuring, ask(arc_easy=20)) == (Fact.NO, None)
+    for k in (0, 1):
+        catalog.set_task(made.id, k, result("arc_easy", 20, failed="no data" if k else None))
+    catalog.set_measuring(made.id, Fact.YES)
+    # One that failed is tried again where it is asked for again, and not for something else.
+    assert catalog.create_family(new_family(), new_student(), rungs()).next is None
+    assert ask(piqa=None) == "measure"
+
+
+def test_results_of_tasks_are_those_of_the_composition(catalog: Catalog) -> None:
+    first = catalog.create_family(new_family(order="last"), new_student(), rungs()).family.id
+    other = catalog.create_family(new_family(order="first"), new_student(), rungs()).family.id
+    catalog.set_task(first, 1, result("piqa"))
+    catalog.set_task(other, 1, result("piqa", failed="no data", metrics=[]))
+    catalog.set_task(other, 0, result("arc_easy", 3))
+    assert catalog.task_results(new_student().key) == {
+        "bbb+ttt": {"piqa": result("piqa")}, "sss+sss": {"arc_easy": result("arc_easy", 3)},
+    }  # fmt: skip
+    assert catalog.task_results("nobody") == {}
+    # A ladder that is settled anew keeps them.
+    catalog.set_members(first, rungs(), patch_order=(0,), chosen="last")
+    assert catalog.member(first, 1).tasks == {"piqa": result("piqa")}
+    said = catalog.events_after(0, first)
+    assert [(e.payload["size"], e.payload["name"]) for e in said if e.kind == "task"] == [
+        ("2.00K", "piqa")
+    ]
+
+
+LATER = {1: ("members.generation", "members.flags"), 2: ("members.tasks", "families.tasks")}
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
+    catalog: Catalog, url: str, version: int
+) -> None:
     with catalog.db.write() as session:
-        session.execute(text("UPDATE schema_version SET version = 1"))
-        for column in ("generation", "flags"):
-            session.execute(text(f"ALTER TABLE members DROP COLUMN {column}"))
+        session.execute(text(f"UPDATE schema_version SET version = {version}"))
+        for column in (one for since in range(version, 3) for one in LATER[since]):
+            table, _, name = column.partition(".")
+            session.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
     later = Catalog(url)
     try:
-        made = later.create_family(new_family(), new_student(), rungs()).family
+        tasks = {"arc_easy": 10}
+        made = later.create_family(new_family(tasks=tasks), new_student(), rungs()).family
         later.set_fact(made.id, 0, "measured", Fact.YES, flags=["A dip."])
+        later.set_task(made.id, 0, result("arc_easy"))
+        assert later.family(made.id).tasks == tasks
         assert later.member(made.id, 0).flags == ("A dip.",)
+        assert later.member(made.id, 0).tasks == {"arc_easy": result("arc_easy")}
     finally:
         later.close()
     Catalog(url).close()

@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from boomerang.tasknames import harness_version
+
 
 def say(**event: object) -> None:
     print(json.dumps(event), flush=True)
@@ -12,11 +14,28 @@ def say(**event: object) -> None:
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
     order = job["order"] if isinstance(job["order"], list) else [0]
+    if not job["tasks_only"]:
+        say_members(order)
+    for task in job["tasks"]:
+        for k, code in enumerate(("sss+sss", "bbb+ttt")):
+            if code not in task["known"]:
+                say_task(k, task["name"], task["limit"])
+    say(event="done")
+
+
+def say_task(k: int, name: str, limit: int | None) -> None:
+    metric = {"task": name, "metric": "acc", "filter": "none", "value": 0.5 + k / 4,
+              "stderr": 0.25, "version": "1", "samples": limit or 99, "shots": 0}  # fmt: skip
+    failed = "ConnectionError: no data" if name == "lost" else None
+    say(event="task", k=k, name=name, limit=limit, harness=harness_version(), failed=failed,
+        metrics=[] if failed else [metric])  # fmt: skip
+
+
+def say_members(order: list[int]) -> None:
     say(event="order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]})
     for k in range(len(order) + 1):
         say(event="member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
             naive_perplexity=20.0, naive_kl=3.0)  # fmt: skip
-    say(event="done")
 
 
 main()
