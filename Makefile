@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check bench-assembly bench-distillation lock format clean
+.PHONY: demo serve test check bench-assembly bench-distillation bench-quality lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -26,6 +26,9 @@ bench-assembly: $(READY)  ## what making one size costs, beside cp, nginx, merge
 
 bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of the published method
 	$(BIN)/python -m benchmarks.distillation
+
+bench-quality: $(READY)  ## every size beside pruning and students of its own, and what measuring costs
+	$(BIN)/python -m benchmarks.quality
 
 format: $(READY)
 	$(BIN)/ruff format .
