@@ -18,16 +18,17 @@ from benchmarks.quality.family import (
 from benchmarks.quality.paired import Estimate
 from benchmarks.quality.report import SHOWN, difference, has, kl
 
-_STYLES: Mapping[str, tuple[str, str, str]] = {
-    AUTO: ("tab:blue", "-", "o"),
-    KLPATCH: ("tab:cyan", "-", "s"),
-    LAST: ("tab:green", "-", "v"),
-    FIRST: ("tab:olive", "-", "^"),
-    NAIVE_BEST: ("tab:orange", "--", "o"),
-    NAIVE: ("tab:red", "--", "v"),
-    SHORTGPT: ("tab:gray", "--", "s"),
-    APART: ("black", "none", "D"),
+_STYLES: Mapping[str, tuple[str, str, str, float]] = {
+    AUTO: ("tab:blue", "-", "o", 4),
+    KLPATCH: ("tab:purple", "-", "s", 9),
+    LAST: ("tab:green", "-", "v", 6),
+    FIRST: ("tab:brown", "-", "^", 13),
+    NAIVE_BEST: ("tab:orange", "--", "o", 5),
+    NAIVE: ("tab:red", "--", "v", 5),
+    SHORTGPT: ("tab:gray", "--", "s", 5),
+    APART: ("black", "none", "D", 6),
 }
+"""Colour, line, marker and its size: orders that agree are rings around each other."""
 
 
 def picture(found: Sequence[Found], path: Path, title: str) -> None:
@@ -37,7 +38,7 @@ def picture(found: Sequence[Found], path: Path, title: str) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 5.2), layout="constrained")
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 6), layout="constrained")
     depths = sorted(found[0].series[LAST])
     millions = {depth: found[0].parameters[depth] / 1e6 for depth in depths}
     for name in SHOWN:
@@ -48,14 +49,15 @@ def picture(found: Sequence[Found], path: Path, title: str) -> None:
         minus = {depth: difference(found, name, depth) for depth in inner}
         more = {depth: Estimate(-one.mean, one.error) for depth, one in minus.items()}
         _draw(right, name, millions, more)
-    right.axhline(0, color=_STYLES[AUTO][0], linewidth=1.5, label=f"{AUTO}: zero")
+    right.axhline(0, color=_STYLES[AUTO][0], linewidth=1.5)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
     left.set_yticks([0.1, 0.2, 0.3, 0.5, 1, 2], minor=False)
     left.yaxis.set_minor_locator(mpl.ticker.NullLocator())
     left.set(ylabel="KL to the teacher, nats a token (log)", title=title)
     right.set(
-        ylabel="KL more than order auto's", title="Above zero: worse than order auto (± 1 error)"
+        ylabel="KL more than order auto's",
+        title="Above the blue line: worse than order auto (± standard error)",
     )
     for axes in (left, right):
         axes.set_xlabel("stored parameters, millions (layers)")
@@ -66,8 +68,8 @@ def picture(found: Sequence[Found], path: Path, title: str) -> None:
         "teacher: 0", (millions[depths[-1]], 0.98), xycoords=("data", "axes fraction"),
         rotation=90, ha="right", va="top", color="gray",
     )  # fmt: skip
-    left.legend(fontsize=8, loc="lower left")
-    right.legend(fontsize=8)
+    # Below both, where it hides no point.
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
@@ -76,11 +78,12 @@ def picture(found: Sequence[Found], path: Path, title: str) -> None:
 def _draw(
     axes: Any, name: str, millions: Mapping[int, float], found: Mapping[int, Estimate]
 ) -> None:
-    colour, line, marker = _STYLES[name]
+    colour, line, marker, size = _STYLES[name]
     axes.errorbar(
         [millions[depth] for depth in found],
         [one.mean for one in found.values()],
         yerr=[one.error for one in found.values()],
-        label=name, color=colour, linestyle=line, marker=marker, markersize=5, capsize=3,
+        label=name, color=colour, linestyle=line, marker=marker, markersize=size, capsize=3,
+        markerfacecolor="none" if name in (KLPATCH, FIRST) else colour,
         zorder=3 if name in (AUTO, APART) else 2,
     )  # fmt: skip
