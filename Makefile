@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check bench-assembly bench-distillation lock format clean
+.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-quality bench-recipes \
+	lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -32,6 +33,9 @@ bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of t
 
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes
+
+bench-quality: $(READY)  ## every size beside pruning and students of its own, and what measuring costs
+	$(BIN)/python -m benchmarks.quality
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,6 +1,7 @@
 """The command line: `boomerang …`. Nothing heavy is imported before a command needs it."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,13 @@ Key = Annotated[
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
 
 LOCAL = "http://127.0.0.1:8000"
+
+
+class LayerMaps(StrEnum):
+    """Which layers of the teacher a student keeps."""
+
+    PUBLISHED = "published"
+    SIMILARITY = "similarity"
 
 
 def main() -> None:
@@ -85,6 +93,9 @@ def distill(
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    map_: Annotated[
+        LayerMaps, typer.Option("--map", help="Layers kept: the recipe's, or by hidden states.")
+    ] = LayerMaps.PUBLISHED,
     as_json: Json = False,
 ) -> None:
     """Distil a student. The same command goes on where it was interrupted."""
@@ -106,7 +117,7 @@ def distill(
         return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
 
     where = cli_jobs.text_of(text or [], dataset or [])
-    emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes), as_json, show)
+    emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes, map_), as_json, show)
 
 
 @app.command()

@@ -33,8 +33,11 @@ def distill(
     recipe_name: str,
     steps: int | None,
     minutes: float | None,
+    map_: str = "published",
 ) -> dict[str, Any]:
     """Distil a student into the folder `out` and return its record.
+
+    `map_` says which layers it keeps: those of the recipe's map, or those of `similarity`.
 
     What was trained is kept beside `out` until the student is whole, so that the same command
     goes on after an interruption. Raises BadRecipe, TrainingFailed, or as `find`.
@@ -52,7 +55,12 @@ def distill(
     anatomy = dissect(model.checkpoint)
     if anatomy.architecture.masked:
         raise not_distilled(teacher)
-    layermap = recipe.layermap(anatomy.kinds)
+    if map_ == "similarity":
+        from boomerang.quality.similarity import similarity_map
+
+        layermap = similarity_map(folder_of(model), texts, recipe)
+    else:
+        layermap = recipe.layermap(anatomy.kinds)
     if not layermap.long:
         raise BadRecipe(
             f"A student of {layermap.layers} layers would be as deep as {teacher!r}.",

@@ -4,14 +4,39 @@ A student layer starts from the first layer of its block and must do what the wh
 has the less to learn, the nearer the block's output already is to its first layer's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from boomerang.anatomy import dissect
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.recipe import Recipe
+from boomerang.distill.texts import Texts
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
-from boomerang.quality.models import Causal
+from boomerang.quality.models import Causal, compute_dtype, device, load
+
+TOKENS = 16384
+"""Calibration text that a layer map is chosen on."""
+
+
+def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
+    """The map by similarity that keeps as many layers as the recipe's own map.
+
+    On the beginning of the texts' calibration split. No block is longer than the longest of the
+    recipe's own map, so that the ladder is not coarser. Raises StudentMismatch where kinds of
+    layers forbid it, BadRecipe for too little text, and as `load`.
+    """
+    anatomy = dissect(Checkpoint.open(folder))
+    own, where = recipe.layermap(anatomy.kinds), device()
+    encoded = Tokeniser(folder, anatomy.head_tensor.shape[0]).encode(texts, "calibration")
+    windows = Stream(encoded, recipe.sequence_length, "calibration").head(TOKENS)
+    of = distances(load(folder, dtype=compute_dtype(where), where=where), windows)
+    longest = max(len(block) for block in own.blocks)
+    return map_by_similarity(of, len(own.kept), anatomy.kinds, longest)
 
 
 @torch.no_grad()
@@ -47,14 +72,19 @@ def least_influential_pruned(of: Tensor, keep: int) -> list[int]:
     return sorted(ranked[:keep])
 
 
-def map_by_similarity(of: Tensor, keep: int, kinds: Sequence[str] = ()) -> LayerMap:
+def map_by_similarity(
+    of: Tensor, keep: int, kinds: Sequence[Hashable] = (), longest: int | None = None
+) -> LayerMap:
     """The layer map of `keep` blocks whose first layers come nearest to what the blocks do.
 
     Exact: over all cuts of the N layers into contiguous blocks, the least sum of the distances
     (N+1, N+1) between the state after a block's first layer and after its last. With the `kinds`
-    of the layers, one of each is kept. Raises StudentMismatch where that cannot be.
+    of the layers, one of each is kept. No block has more than `longest` layers: a long block is
+    one step of the ladder, and the sizes within it are lost. Raises StudentMismatch where that
+    cannot be.
     """
     depth = len(of) - 1
+    longest = depth if longest is None else longest
     kinds = kinds or ["layer"] * depth
     every = frozenset(kinds)
     if not len(every) <= keep <= depth:
@@ -64,13 +94,13 @@ def map_by_similarity(of: Tensor, keep: int, kinds: Sequence[str] = ()) -> Layer
             fix=f"Keep from {len(every)} to {depth} layers.",
         )
     # By (first layer not yet in a block, kinds kept so far): the least cost and the layers kept.
-    best: dict[tuple[int, frozenset[str]], tuple[float, tuple[int, ...]]] = {
+    best: dict[tuple[int, frozenset[Hashable]], tuple[float, tuple[int, ...]]] = {
         (0, frozenset()): (0.0, ())
     }
     for _ in range(keep):
-        step: dict[tuple[int, frozenset[str]], tuple[float, tuple[int, ...]]] = {}
+        step: dict[tuple[int, frozenset[Hashable]], tuple[float, tuple[int, ...]]] = {}
         for (start, seen), (cost, kept) in best.items():
-            for end in range(start + 1, depth + 1):
+            for end in range(start + 1, min(start + longest, depth) + 1):
                 key = (end, seen | {kinds[start]})
                 found = (cost + float(of[start + 1, end]), (*kept, start))
                 if key not in step or found < step[key]:
@@ -78,8 +108,9 @@ def map_by_similarity(of: Tensor, keep: int, kinds: Sequence[str] = ()) -> Layer
         best = step
     if (depth, every) not in best:
         raise StudentMismatch(
-            f"No layer map of {keep} layers keeps each of {sorted(every)}.",
+            f"No layer map of {keep} layers, in blocks of at most {longest}, keeps each of "
+            f"{sorted(map(str, every))}.",
             value=keep,
-            fix="Keep more layers.",
+            fix="Keep more layers, or allow longer blocks.",
         )
     return LayerMap(best[depth, every][1], depth)

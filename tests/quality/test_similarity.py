@@ -1,22 +1,29 @@
 """Distances between states against the model's own, and the layer map against trying every map."""
 
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.texts import Texts
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
-from boomerang.quality.models import Causal
+from boomerang.pair import Pair
+from boomerang.quality.models import Causal, load
 from boomerang.quality.similarity import (
     block_influence,
     distances,
     least_influential_pruned,
     map_by_similarity,
 )
-from tests.models import VOCABULARY, model
+from tests.cli_stub import boomerang, told
+from tests.distill.jobs import save_teacher, save_texts
+from tests.models import LAYERS, VOCABULARY, model
 
 WINDOWS = torch.randint(VOCABULARY, (6, 9), generator=torch.Generator().manual_seed(3))
 
@@ -42,6 +49,7 @@ def test_no_other_map_is_nearer(depth: int, data: st.DataObject) -> None:
         st.lists(st.floats(0, 2), min_size=(depth + 1) ** 2, max_size=(depth + 1) ** 2)
     )
     kinds = data.draw(st.lists(st.sampled_from("ab"), min_size=depth, max_size=depth))
+    longest = data.draw(st.none() | st.integers(1, depth))
     of = torch.tensor(values, dtype=torch.float64).view(depth + 1, depth + 1)
 
     def cost(layermap: LayerMap) -> float:
@@ -49,11 +57,12 @@ def test_no_other_map_is_nearer(depth: int, data: st.DataObject) -> None:
 
     maps = [LayerMap((0, *rest), depth) for rest in combinations(range(1, depth), keep - 1)]
     whole = [m for m in maps if {kinds[i] for i in m.kept} == set(kinds)]
+    whole = [m for m in whole if max(map(len, m.blocks)) <= (longest or depth)]
     if not whole:
         with pytest.raises(StudentMismatch):
-            map_by_similarity(of, keep, kinds)
+            map_by_similarity(of, keep, kinds, longest)
         return
-    found = map_by_similarity(of, keep, kinds)
+    found = map_by_similarity(of, keep, kinds, longest)
     assert found in whole
     assert cost(found) == pytest.approx(min(map(cost, whole)))
 
@@ -70,3 +79,19 @@ def test_shortgpt_keeps_what_changes_its_input_most() -> None:
 def test_a_number_of_layers_that_cannot_be(keep: int) -> None:
     with pytest.raises(StudentMismatch):
         map_by_similarity(torch.zeros(9, 9), keep, ["full", "slide"] * 4)
+
+
+def test_the_command_line_distils_the_map_by_similarity(tmp_path: Path) -> None:
+    teacher, texts = save_teacher(tmp_path / "teacher"), save_texts(tmp_path / "texts")
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text("steps = 1\nbatch_tokens = 32\nsequence_length = 16\nlearning_rate = 0.01")
+    asked = ("distill", teacher, "--text", texts, "--recipe", recipe, "--map")
+    made = told(*asked, "similarity", "--out", tmp_path / "student")
+    encoded = Tokeniser(teacher, VOCABULARY).encode(Texts.open(texts), "calibration")
+    of = distances(load(teacher, dtype=torch.float32), Stream(encoded, 16).head(16384))
+    published = LayerMap.published(LAYERS)
+    wanted = map_by_similarity(of, len(published.kept), longest=2)
+    assert tuple(made["kept"]) == wanted.kept != published.kept
+    pair = Pair.of(Checkpoint.open(teacher), Checkpoint.open(tmp_path / "student"))
+    assert pair.layermap == wanted
+    assert boomerang(*asked, "luck", "--out", tmp_path / "other").returncode == 2

@@ -1,0 +1,120 @@
+"""`python -m benchmarks.quality.regret`: how much text a choice of members needs.
+
+The members of every size are chosen on pieces of the calibration text of growing length, and
+measured on held-out text. Regret is the KL of what was chosen, less that of what the most text
+chose, as a mean over the inner sizes; with and without the third choice.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from torch import Tensor
+
+from benchmarks.quality.family import Source
+from boomerang.composition import Choice, Composition
+from boomerang.distill.recipe import Recipe
+from boomerang.patch_order import members_of
+from boomerang.quality.measure import measure
+from boomerang.quality.models import Couple
+from boomerang.quality.order import klpatch
+from boomerang.quality.search import Judge, search
+
+DRAWS = {1024: 6, 2048: 6, 4096: 4, 8192: 3, 16384: 2, 32768: 1}
+"""Tokens of calibration text, and how many pieces of that length."""
+NAMES = ("klpatch", "best, two choices", "best, three choices")
+
+Ladder = list[Composition]
+
+
+@dataclass
+class Restricted(Judge):
+    """A judge that can be told to have no eyes for the third choice."""
+
+    third: bool = True
+
+    def best(self, members: Iterable[Composition], count: int) -> list[Composition]:
+        """As `Judge.best`, without members of the third choice where that is forbidden."""
+        seen = [m for m in members if self.third or Choice.FIRST not in m.choices]
+        return super().best(seen, count)
+
+
+def chosen(both: Couple, windows: Tensor) -> dict[str, Ladder]:
+    """The inner members by each way of choosing, over windows (W, T + 1)."""
+    judge = Restricted(both, windows)
+    long = both.layermap.long
+    orders = {"last": long[::-1], "first": long, "klpatch": klpatch(judge)}
+    seeds = {name: members_of(both.layermap, order) for name, order in orders.items()}
+    three = search(judge, seeds, float("inf"))
+    judge.third = False
+    two = search(judge, seeds, float("inf"))
+    ladders = dict(zip(NAMES, (seeds["klpatch"], two, three), strict=True))
+    return {name: ladder[1:-1] for name, ladder in ladders.items()}
+
+
+def regrets(
+    both: Couple, calibration: Tensor, heldout: Tensor
+) -> tuple[dict[int, dict[str, list[float]]], dict[str, float]]:
+    """By tokens and way of choosing the regret of each piece; and the KL that it is counted from.
+
+    Every way is compared with what `best, three choices` takes on the most text.
+    """
+    length = calibration.shape[1] - 1
+    ladders: dict[int, list[dict[str, Ladder]]] = {}
+    for tokens, draws in DRAWS.items():
+        size = tokens // length
+        room = len(calibration) - size
+        starts = [round(room * i / max(1, draws - 1)) for i in range(draws)]
+        pieces = [calibration[start : start + size] for start in dict.fromkeys(starts)]
+        ladders[tokens] = [chosen(both, piece) for piece in pieces]
+        print(tokens, len(pieces), file=sys.stderr, flush=True)
+    each = [m for draws in ladders.values() for draw in draws for way in draw.values() for m in way]
+    every = list(dict.fromkeys(each))
+    known = dict(zip(every, measure(both, heldout, every), strict=True))
+
+    def kl(ladder: Ladder) -> float:
+        return mean(known[member].kl for member in ladder)
+
+    most = ladders[max(DRAWS)][0]
+    base = kl(most[NAMES[-1]])
+    found = {
+        tokens: {name: [kl(draw[name]) - base for draw in draws] for name in NAMES}
+        for tokens, draws in ladders.items()
+    }
+    return found, {name: kl(most[name]) for name in NAMES}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality.regret", description=__doc__
+    )
+    parser.add_argument("--keep", type=Path, required=True, help="a folder for the students")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    kjv = Path("examples/kjv")
+    recipe = Recipe.load("kjv").override(steps=options.steps, seed=options.seed)
+    source = Source(kjv / "KJV-1.4M", kjv, recipe, options.keep, 0, 0)
+    texts = [source.windows(split, 65536) for split in ("calibration", "heldout")]
+    found, most = regrets(source.family(), *texts)
+    print("| tokens | pieces | " + " | ".join(NAMES) + " |")
+    print("|--:|--:|" + "--:|" * len(NAMES))
+    for tokens, by_name in found.items():
+        cells = [_cell(by_name[name]) for name in NAMES]
+        print(f"| {tokens:,} | {len(by_name[NAMES[0]])} | {' | '.join(cells)} |")
+    print({name: round(kl, 4) for name, kl in most.items()})
+
+
+def _cell(values: list[float]) -> str:
+    spread = f" (s.d. {stdev(values):.4f}, most {max(values):+.4f})" if len(values) > 1 else ""
+    return f"{mean(values):+.4f}{spread}"
+
+
+if __name__ == "__main__":
+    main()
