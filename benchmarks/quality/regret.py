@@ -8,39 +8,54 @@ chose, as a mean over the inner sizes; with and without the third choice.
 import argparse
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
 
 import torch
 from torch import Tensor
 
-from benchmarks.quality.family import Source
+from benchmarks.quality.family import Source, lowest
 from boomerang.composition import Choice, Composition
 from boomerang.distill.recipe import Recipe
 from boomerang.patch_order import members_of
-from boomerang.quality.measure import measure
+from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Couple
 from boomerang.quality.order import klpatch
 from boomerang.quality.search import Judge, search
 
-DRAWS = {1024: 6, 2048: 6, 4096: 4, 8192: 3, 16384: 2, 32768: 1}
+DRAWS = {1024: 5, 2048: 5, 4096: 4, 8192: 2, 16384: 1}
 """Tokens of calibration text, and how many pieces of that length."""
-NAMES = ("klpatch", "best, two choices", "best, three choices")
+NAMES = ("klpatch", "best of two choices", "best", "lowest KL seen")
+"""`best` is the search as it is offered: three choices, no dips in perplexity, simple orders first.
+
+The last is the member of lowest KL of all that it measured, whatever else is said of it.
+"""
+
+BASE = "best"
 
 Ladder = list[Composition]
 
 
 @dataclass
 class Restricted(Judge):
-    """A judge that can be told to have no eyes for the third choice."""
+    """A judge that can be told to have no eyes for the third choice, and remembers what it saw."""
 
     third: bool = True
+    seen: set[Composition] = field(default_factory=set)
+
+    def __call__(
+        self, members: Iterable[Composition], *, whole: bool = True
+    ) -> dict[Composition, Quality]:
+        """As `Judge`."""
+        found = super().__call__(members, whole=whole)
+        self.seen |= found.keys() if whole else set()
+        return found
 
     def best(self, members: Iterable[Composition], count: int) -> list[Composition]:
         """As `Judge.best`, without members of the third choice where that is forbidden."""
-        seen = [m for m in members if self.third or Choice.FIRST not in m.choices]
-        return super().best(seen, count)
+        allowed = [m for m in members if self.third or Choice.FIRST not in m.choices]
+        return super().best(allowed, count)
 
 
 def chosen(both: Couple, windows: Tensor) -> dict[str, Ladder]:
@@ -52,8 +67,13 @@ def chosen(both: Couple, windows: Tensor) -> dict[str, Ladder]:
     three = search(judge, seeds, float("inf"))
     judge.third = False
     two = search(judge, seeds, float("inf"))
-    ladders = dict(zip(NAMES, (seeds["klpatch"], two, three), strict=True))
-    return {name: ladder[1:-1] for name, ladder in ladders.items()}
+    alone = lowest(judge, list(judge.seen))
+    depths = {len(member.layers) for member in three}
+    alone = [member for member in alone if len(member.layers) in depths]
+    ladders = dict(zip(NAMES, (seeds["klpatch"], two, three), strict=False))
+    inner = {name: ladder[1:-1] for name, ladder in ladders.items()}
+    # The search measures neither student nor teacher unless asked to.
+    return {**inner, NAMES[-1]: [m for m in alone if m not in (three[0], three[-1])]}
 
 
 def regrets(
@@ -61,7 +81,7 @@ def regrets(
 ) -> tuple[dict[int, dict[str, list[float]]], dict[str, float]]:
     """By tokens and way of choosing the regret of each piece; and the KL that it is counted from.
 
-    Every way is compared with what `best, three choices` takes on the most text.
+    Every way is compared with what `best` takes on the most text.
     """
     length = calibration.shape[1] - 1
     ladders: dict[int, list[dict[str, Ladder]]] = {}
@@ -80,7 +100,10 @@ def regrets(
         return mean(known[member].kl for member in ladder)
 
     most = ladders[max(DRAWS)][0]
-    base = kl(most[NAMES[-1]])
+    for name, ladder in most.items():
+        said = [f"{''.join(m.choices)} {known[m].kl:.4f} {known[m].perplexity:.2f}" for m in ladder]
+        print(name, "; ".join(said), file=sys.stderr)
+    base = kl(most[BASE])
     found = {
         tokens: {name: [kl(draw[name]) - base for draw in draws] for name in NAMES}
         for tokens, draws in ladders.items()
@@ -95,13 +118,14 @@ def main() -> None:
     )
     parser.add_argument("--keep", type=Path, required=True, help="a folder for the students")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--heldout", type=int, default=65536, help="tokens")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     kjv = Path("examples/kjv")
     recipe = Recipe.load("kjv").override(steps=options.steps, seed=options.seed)
     source = Source(kjv / "KJV-1.4M", kjv, recipe, options.keep, 0, 0)
-    texts = [source.windows(split, 65536) for split in ("calibration", "heldout")]
+    texts = [source.windows("calibration", 65536), source.windows("heldout", options.heldout)]
     found, most = regrets(source.family(), *texts)
     print("| tokens | pieces | " + " | ".join(NAMES) + " |")
     print("|--:|--:|" + "--:|" * len(NAMES))

@@ -25,7 +25,7 @@ AGAINST = (LAST, FIRST, KLPATCH, NAIVE_BEST, NAIVE, SHORTGPT, APART)
 
 _INTRODUCTION = """# Every size, beside pruning and students of its own
 
-Written by `make bench-quality` (`python -m benchmarks.quality`), in one run. Machine: {machine}.
+Written by `make bench-quality` (`python -m benchmarks.quality`). Machine: {machine}.
 
 Teacher: `{teacher}`. A student of the recipe `{recipe}` with {steps} steps is distilled with
 {seeds}; orders are chosen on {calibration:,} tokens of calibration text, and everything is
