@@ -7,9 +7,9 @@ import pytest
 
 CODE = """
 import sys, time
-started = time.perf_counter()
+started = time.process_time()
 import app.main
-print(time.perf_counter() - started)
+print(time.process_time() - started)
 heavy = {"torch", "transformers", "celery", "huggingface_hub", "safetensors", "numpy"}
 print(sorted(heavy & set(sys.modules)))
 """
@@ -27,7 +27,7 @@ def test_importing_it_is_quick_and_loads_no_torch(capsys: pytest.CaptureFixture[
         assert "transformers" not in heavy
     with capsys.disabled():
         print(f"\nimport app.main: {min(times):.2f} s; loaded of the heavy ones: {heavy}")
-    # Twice what the design allows: another process may have the machine.
+    # Processor time, and twice what the design allows: other processes have the machine too.
     assert min(times) < 2
 
 
