@@ -1,5 +1,6 @@
 """Two processes that meet: each prints how its stretches of work ended."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,11 @@ from boomerang.distill.process import Reporter, Stopped
 devices._BUSY_SECONDS = 0.0
 
 
+def say(line: str) -> None:
+    """One write, because both processes write to the same pipe."""
+    os.write(1, f"{line}\n".encode())
+
+
 def falls(here: Devices, error: Exception) -> None:
     """The second process falls, while the first one waits for another number."""
     try:
@@ -20,7 +26,7 @@ def falls(here: Devices, error: Exception) -> None:
                 raise error
             here.now()
     except Exception as heard:
-        print(f"{here.rank}: {type(heard).__name__}: {heard.args[0]}")
+        say(f"{here.rank}: {type(heard).__name__}: {heard.args[0]}")
 
 
 def one_after_the_other(here: Devices, file: Path) -> None:
@@ -32,7 +38,7 @@ def one_after_the_other(here: Devices, file: Path) -> None:
             file.write_text("first")
         return file.read_text() + ", then second"
 
-    print(f"{here.rank}: {here.after_first(make, Reporter())}")
+    say(f"{here.rank}: {here.after_first(make, Reporter())}")
 
 
 def stops(here: Devices) -> None:
@@ -41,7 +47,7 @@ def stops(here: Devices) -> None:
     try:
         here.check(report)
     except Stopped:
-        print(f"{here.rank}: stopped")
+        say(f"{here.rank}: stopped")
 
 
 with joined() as here:
