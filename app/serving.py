@@ -28,7 +28,7 @@ READERS = 8
 so that a disk that hangs takes no other route with it."""
 
 STALLED = 300.0
-"""Seconds that a client may take nothing before its answer is broken off."""
+"""Seconds that a client may take over one block (1 MiB) before its answer is broken off."""
 
 _readers = CapacityLimiter(READERS)
 
@@ -110,7 +110,7 @@ class Stream(Response):
     The first block is read before the status is sent, so that a source that has changed is an
     error and no broken answer. A later failure closes the connection short of Content-Length,
     which every client notices. A client that goes away ends the reading, and so does one that is
-    there and takes nothing for STALLED seconds.
+    there and does not take one block in STALLED seconds.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Stream(Response):
             log.error("%s: broken off after %d of %d bytes: %s",
                       scope["path"], sent, self._size, error)  # fmt: skip
         except TimeoutError:
-            log.warning("%s: broken off after %d of %d bytes: the client took nothing for %g s",
+            log.warning("%s: broken off after %d of %d bytes: the client took no block in %g s",
                         scope["path"], sent, self._size, STALLED)  # fmt: skip
         finally:
             gone.cancel()

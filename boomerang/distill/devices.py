@@ -4,8 +4,8 @@ Started by `torchrun`, which also ends all of them where one has died. What they
 goes over gloo, apart from the tensors, so that no process waits for a device that will not answer.
 """
 
+import json
 import os
-import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +23,10 @@ from boomerang.distill.process import Reporter, Stopped
 from boomerang.errors import BoomerangError, TrainingFailed
 
 T = TypeVar("T")
+
+_TOLD = 1 << 13
+"""Bytes in which a process tells the others why it cannot go on."""
+_MEMORY = "memory"
 
 _BUSY_SECONDS = 1.0
 """How often a process that keeps the others waiting says so."""
@@ -180,30 +184,53 @@ class Devices:
         try:
             if mine is not None:
                 self.meet(Word.FELL)
-            told: list[bytes] = [b""] * self.world
-            dist.all_gather_object(told, _portable(mine, self.rank), group=self.group)
+            told = [torch.empty(_TOLD, dtype=torch.uint8) for _ in range(self.world)]
+            dist.all_gather(told, _written(mine, self.rank), group=self.group)
         except (Gone, RuntimeError) as silence:
             # The connection may have broken in the middle of an exchange of tensors.
             known = isinstance(mine, BoomerangError | OSError) or (mine and is_memory(mine))
             return mine if mine is not None and known else gone(mine or silence)
-        causes: list[Exception] = [cause for data in told if (cause := pickle.loads(data))]  # noqa: S301 - from processes of our own
+        causes = [cause for data in told if (cause := _read(data)) is not None]
         worst = next((cause for cause in causes if not is_memory(cause)), causes[0])
         kin = mine is not None and is_memory(mine) == is_memory(worst)
         return mine if mine is not None and kin else worst
 
 
-def _portable(error: Exception | None, rank: int) -> bytes:
-    if error is None or isinstance(error, BoomerangError):
-        return pickle.dumps(error)
-    said = " ".join(str(error).split())[:300]
-    if is_memory(error):
-        return pickle.dumps(MemoryError(said))
-    failed = TrainingFailed(
-        f"Process {rank} of the trainer stopped: {said or type(error).__name__}.",
-        value=type(error).__name__,
-        fix="See the trainer's log.",
-    )
-    return pickle.dumps(failed)
+def _written(error: Exception | None, rank: int) -> Tensor:
+    """A reason as the others read it: JSON in bytes, zeros after it (_TOLD,)."""
+    said: dict[str, object] = {}
+    if isinstance(error, BoomerangError):
+        value = (
+            error.value if isinstance(error.value, int | float | None) else str(error.value)[:300]
+        )
+        said = {"kind": type(error).__name__, "detail": error.detail[:1000], "value": value,
+                "fix": error.fix[:500]}  # fmt: skip
+    elif error is not None:
+        what = " ".join(str(error).split())[:300]
+        said = {"kind": _MEMORY, "detail": what}
+        if not is_memory(error):
+            detail = f"Process {rank} of the trainer stopped: {what or type(error).__name__}."
+            said = {"kind": TrainingFailed.__name__, "detail": detail,
+                    "value": type(error).__name__, "fix": "See the trainer's log."}  # fmt: skip
+    data = json.dumps(said, ensure_ascii=False).encode(errors="replace")
+    return torch.tensor([*data.ljust(_TOLD, b"\0")], dtype=torch.uint8)
+
+
+def _read(data: Tensor) -> Exception | None:
+    """What another process wrote; None where it has no reason of its own."""
+    said = json.loads(bytes(data.tolist()).rstrip(b"\0"))
+    if not said:
+        return None
+    if said["kind"] == _MEMORY:
+        return MemoryError(said["detail"])
+    kind = next((k for k in _kinds() if k.__name__ == said["kind"]), TrainingFailed)
+    return kind(said["detail"], value=said["value"], fix=said["fix"])
+
+
+def _kinds(root: type[BoomerangError] = BoomerangError) -> Iterator[type[BoomerangError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from _kinds(kind)
 
 
 def gone(error: Exception) -> Gone:

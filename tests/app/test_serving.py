@@ -282,7 +282,7 @@ def test_a_client_that_takes_nothing_is_let_go(
     path.write_bytes(bytes(SIZE))
     server.files["large"] = ByteFile.whole(FileSource.of(path))
     with server.ask("large", buffer=4096) as stalled:
-        until(lambda: "took nothing" in caplog.text)
+        until(lambda: "took no block" in caplog.text)
         until(lambda: held(path) == 0)
         received = 0
         while got := stalled.recv(1 << 20):

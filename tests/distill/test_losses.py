@@ -62,16 +62,19 @@ def written_out(
     return ce, kl, torch.stack(distances).sum()
 
 
-def test_values_and_gradients_are_the_published_formula(both: Couple) -> None:
-    ce, kl, distance = written_out(both)
+def assert_written_out(both: Couple, found: ours.Losses, rows: torch.Tensor | None = None) -> None:
+    ce, kl, distance = written_out(both, rows)
     expected = ce + 0.1 * kl + 2.0 / (len(KEPT) + 1) * distance
-    found = computed(both, PLAIN)
     torch.testing.assert_close(found.total, expected)
     torch.testing.assert_close(found.ce, ce.detach())
     torch.testing.assert_close(found.kl, kl.detach())
     torch.testing.assert_close(found.cosine, distance.detach() / (len(KEPT) + 1))
     for mine, plain in zip(gradients(both, found.total), gradients(both, expected), strict=True):
         torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_values_and_gradients_are_the_published_formula(both: Couple) -> None:
+    assert_written_out(both, computed(both, PLAIN))
 
 
 def test_chunks_change_neither_values_nor_gradients(
@@ -104,15 +107,7 @@ def test_where_few_tokens_count_the_losses_are_the_formula_over_those(
     both: Couple, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "LOGITS", logits)
-    ce, kl, distance = written_out(both, SOME)
-    expected = ce + 0.1 * kl + 2.0 / (len(KEPT) + 1) * distance
-    found = some(both, SOME)
-    torch.testing.assert_close(found.total, expected)
-    torch.testing.assert_close(found.ce, ce.detach())
-    torch.testing.assert_close(found.kl, kl.detach())
-    torch.testing.assert_close(found.cosine, distance.detach() / (len(KEPT) + 1))
-    for mine, plain in zip(gradients(both, found.total), gradients(both, expected), strict=True):
-        torch.testing.assert_close(mine, plain, rtol=1e-4, atol=1e-6)
+    assert_written_out(both, some(both, SOME), SOME)
 
 
 def test_where_every_token_counts_it_is_as_if_none_had_been_named(both: Couple) -> None:
