@@ -5,6 +5,7 @@ volume is small (states and one progress line a second), and in return a claim i
 read-then-write, and event ids become visible in order, so that a stream of events skips none.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ from boomerang.service.models import SCHEMA_VERSION, Base, EventRow, SchemaRow
 
 _WRITERS = 0x626F6F6D
 """Key of the advisory lock that PostgreSQL writers take."""
-
+_PATIENCE = 30.0
+"""Seconds that SQLite is given while others hold its database."""
 
 _LATER: dict[int, dict[str, tuple[str, ...]]] = {
     1: {"members": ("generation", "flags")},
@@ -153,7 +155,7 @@ def _engine(url: str) -> Engine:
         )
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(address, connect_args={"timeout": 30}, pool_size=8, max_overflow=120)
+    engine = create_engine(address, connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=120)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -162,8 +164,25 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver would begin transactions by itself, and only before the first write.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    _write_ahead(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Change a new database's journal; one that has been changed stays so.
+
+    SQLite's own patience is not for this: beside another connection it may fail at once.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_sqlite(connection: Connection) -> None:
