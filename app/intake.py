@@ -72,12 +72,14 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
             value=request.base,
             fix="Name the student, or the base whose student is adapted.",
         )
-    if request.kept is not None and request.student is None:
+    if request.kept is not None and request.base is not None:
         raise BadRequest(
-            "Kept layers were given without a student.",
+            "Kept layers were given beside a base.",
             value=request.kept,
-            fix="Name the student, or leave kept to the recipe.",
+            fix="Leave them out: they are those of the base's student.",
         )
+    if request.kept is not None and request.student is None:
+        recipe = recipe.override(kept=request.kept, name="custom")
     if request.student is not None:
         pair, student = _given(settings, catalog, request, teacher, texts)
     elif request.base is not None:

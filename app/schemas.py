@@ -50,7 +50,7 @@ class FamilyRequest(BaseModel):
     student: str | None = Field(default=None, max_length=300, description="a student there is")
     kept: list[int] | None = Field(
         default=None, min_length=1, max_length=2000,
-        description="teacher layers of a given student that does not say them",
+        description="teacher layers that the student keeps, where it or the recipe does not say",
     )  # fmt: skip
     order: str = Field(default="auto", max_length=2000)
     recipe: str | dict[str, Any] | None = None

@@ -23,7 +23,9 @@ Text = Annotated[Path, typer.Option(help="Folder or file of text.", show_default
 Order = Annotated[str, typer.Option(help="last, first, or long student layers: 5,3,1.")]
 Kept = Annotated[
     str | None,
-    typer.Option(help="Teacher layers of a student that does not say them: 0,2,4,7,9,11."),
+    typer.Option(
+        help="Teacher layers that the student keeps, where nothing else says them: 0,2,4,7,9,11."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Url = Annotated[str, typer.Option(envvar="BOOMERANG_URL", help="Address of the service.")]
@@ -96,11 +98,14 @@ def distill(
     map_: Annotated[
         LayerMaps, typer.Option("--map", help="Layers kept: the recipe's, or by hidden states.")
     ] = LayerMaps.PUBLISHED,
+    kept: Annotated[str | None, typer.Option(help="Layers kept, one by one: 0,1,3,5.")] = None,
     as_json: Json = False,
 ) -> None:
     """Distil a student. The same command goes on where it was interrupted."""
     if steps is not None and minutes is not None:
         raise typer.BadParameter("Give --steps or --minutes, not both.")
+    if kept is not None and map_ != LayerMaps.PUBLISHED:
+        raise typer.BadParameter("Give --kept or --map, not both.")
     if (base is None) != (base_student is None):
         raise typer.BadParameter("--base and --base-student belong together.")
     from boomerang import cli_jobs
@@ -117,7 +122,7 @@ def distill(
         return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
 
     where = cli_jobs.text_of(text or [], dataset or [])
-    emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes, map_), as_json, show)
+    emit(cli_jobs.distill(teacher, out, where, recipe, steps, minutes, map_, kept), as_json, show)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boomerang.cli_local import Model, find, pair_of
+from boomerang.cli_local import Model, find, layers_of, pair_of
 from boomerang.cli_show import Bar
 from boomerang.encoders import not_distilled, not_measured
 from boomerang.errors import BadComposition, BadRecipe, BadTask, BoomerangError, TrainingFailed
@@ -34,10 +34,11 @@ def distill(
     steps: int | None,
     minutes: float | None,
     map_: str = "published",
+    kept: str | None = None,
 ) -> dict[str, Any]:
     """Distil a student into the folder `out` and return its record.
 
-    `map_` says which layers it keeps: those of the recipe's map, or those of `similarity`.
+    It keeps the layers `kept`, or those that `map_` says: the recipe's, or by `similarity`.
 
     What was trained is kept beside `out` until the student is whole, so that the same command
     goes on after an interruption. Raises BadRecipe, TrainingFailed, or as `find`.
@@ -51,6 +52,8 @@ def distill(
         recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
     texts = Texts.open(text)
     recipe.refuse_without(texts.lacks, texts.name)
+    if kept is not None:
+        recipe = recipe.override(kept=layers_of(kept), name="custom")
     model = find(teacher)
     anatomy = dissect(model.checkpoint)
     if anatomy.architecture.masked:
@@ -58,9 +61,9 @@ def distill(
     if map_ == "similarity":
         from boomerang.quality.similarity import similarity_map
 
-        layermap = similarity_map(folder_of(model), texts, recipe)
-    else:
-        layermap = recipe.layermap(anatomy.kinds)
+        found = similarity_map(folder_of(model), texts, recipe)
+        recipe = recipe.override(kept=found.kept, name="custom")
+    layermap = recipe.layermap(anatomy.kinds)
     if not layermap.long:
         raise BadRecipe(
             f"A student of {layermap.layers} layers would be as deep as {teacher!r}.",

@@ -77,25 +77,23 @@ def pair_of(
 ) -> Pair:
     """Teacher and student, or the pair that the recipe (the published one if None) would make.
 
-    `kept` says which layers a student keeps that does not say so itself. Raises StudentMismatch,
-    BadRequest, BadRecipe or UnsupportedArchitecture.
+    `kept` says which layers a student keeps that does not say so itself, or that is yet to be
+    distilled. Raises StudentMismatch, BadRequest, BadRecipe or UnsupportedArchitecture.
     """
     layers = None if kept is None else layers_of(kept)
     if student is not None:
         # Comparing embeddings byte for byte would read weights; a remote student is believed.
         verify = student.folder is not None
         return Pair.of(teacher.checkpoint, student.checkpoint, kept=layers, verify=verify)
-    if layers is not None:
-        raise BadRequest(
-            "Kept layers were given without a student.", value=kept, fix="Name it: --student S."
-        )
     anatomy = dissect(teacher.checkpoint)
-    if recipe is None:
+    if recipe is None and layers is None:
         layermap = LayerMap.keeping_kinds(anatomy.depth, anatomy.kinds)
         return Pair.planned(teacher.checkpoint, layermap, frozen=anatomy.tied)
     from boomerang.distill.recipe import Recipe
 
-    chosen = Recipe.load(recipe)
+    chosen = Recipe.load(recipe or "default")
+    if layers is not None:
+        chosen = chosen.override(kept=layers)
     layermap = chosen.layermap(anatomy.kinds)
     return Pair.planned(teacher.checkpoint, layermap, frozen=chosen.freezes(anatomy.tied))
 

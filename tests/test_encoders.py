@@ -471,7 +471,7 @@ def test_the_command_line(made: Encoders, tmp_path: Path) -> None:
     said = error("measure", *both, "--text", tmp_path, "--kept", "0,2,4,7,9,11")
     assert "masked language model" in said
     assert "no list of layers" in error("plan", both[0], *student, "--kept", "0;2")
-    assert "without a student" in error("plan", both[0], "--kept", "0,2")
+    assert "patched, not distilled" in error("plan", both[0], "--kept", "0,2")
     assert "patched, not distilled" in error("plan", both[0])
 
 

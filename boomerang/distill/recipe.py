@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boomerang.distill.conversations import KINDS, Kind
-from boomerang.errors import BadRecipe
+from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.layermap import LayerMap
 
 TRAINER_VERSION = "1"
@@ -28,7 +28,7 @@ LossOn = Literal["all", "completions"]
 
 _LATER = {
     "phases": [], "loss_on": "all", "initialisation": "teacher", "patch_sizes": "uniform",
-    "patch_ends": 0.5, "optimiser": "adamw",
+    "patch_ends": 0.5, "optimiser": "adamw", "kept": None,
 }  # fmt: skip
 """Fields that came after students had been made, with what they were before: no other digest."""
 
@@ -59,12 +59,12 @@ class Recipe(BaseModel):
     ("many") the more often the smaller (larger) it is. `patch_ends` of these sets are a prefix or
     a suffix of the layers, the rest any set.
 
-    `first`, `every` and `last` choose the kept layers, which begin as the teacher's or, for
-    comparison, at `initialisation` "random". `freeze_embeddings` "auto" freezes them where the
-    teacher's are tied. `separate_documents` hides the other documents of a sequence from each.
-    `phases` mix plain text and conversations (without them the data is taken as it comes), and
-    `loss_on` "completions" takes the losses of conversations at the assistant's tokens alone
-    (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps AdamW's moments in 8 bits
+    `first`, `every` and `last` choose the kept layers, unless `kept` lists them; they begin as the
+    teacher's or, for comparison, at `initialisation` "random". `freeze_embeddings` "auto" freezes
+    them where the teacher's are tied. `separate_documents` hides the other documents of a sequence
+    from each. `phases` mix plain text and conversations (without them the data is taken as it
+    comes), and `loss_on` "completions" takes the losses of conversations at the assistant's tokens
+    alone (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps AdamW's moments in 8 bits
     (package torchao). What saves memory and changes no number,
     `activation_checkpointing`, is no part of the digest.
     """
@@ -93,6 +93,7 @@ class Recipe(BaseModel):
     first: Count = 1
     every: Count = 2
     last: Annotated[int, Field(ge=0)] = 2
+    kept: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     initialisation: Literal["teacher", "random"] = "teacher"
     seed: Annotated[int, Field(ge=0)] = 0
     optimiser: Literal["adamw", "adamw8bit"] = "adamw"
@@ -164,7 +165,20 @@ class Recipe(BaseModel):
         return self.parse({**merged, **fields})
 
     def layermap(self, kinds: Sequence[Hashable]) -> LayerMap:
-        """The layers that a student keeps of a teacher whose layers are of these kinds."""
+        """The layers that a student keeps of a teacher whose layers are of these kinds.
+
+        Raises StudentMismatch where the kept layers are no map of such a teacher, or lack a kind.
+        """
+        if self.kept is not None:
+            listed = LayerMap(self.kept, len(kinds))
+            if lost := set(kinds) - {kinds[index] for index in self.kept}:
+                raise StudentMismatch(
+                    f"The kept layers {list(self.kept)} have none of the kind "
+                    f"{', '.join(sorted(map(str, lost)))}.",
+                    value=list(self.kept),
+                    fix="Keep a layer of each kind that the teacher alternates.",
+                )
+            return listed
         return LayerMap.keeping_kinds(len(kinds), kinds, self.first, self.every, self.last)
 
     def freezes(self, tied: bool) -> bool:

@@ -155,7 +155,9 @@ def _engine(url: str) -> Engine:
         )
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(address, connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=120)
+    engine = create_engine(
+        address, connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=120
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

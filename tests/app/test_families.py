@@ -204,3 +204,14 @@ def test_a_webhook_needs_its_secret_and_makes_the_new_commit_a_family(
     repo.commit("main", "no weights", {"LICENSE": files["LICENSE"]})
     assert front.client.post("/webhooks/hub", json=note, headers=right).json() == {"rebuilt": []}
     assert len(front.catalog.families()) == 3
+
+
+def test_kept_layers_make_another_student(front: Front) -> None:
+    usual = front.post(teacher="teacher", data="texts").json()["student"]
+    asked = front.post(teacher="teacher", data="texts", kept=[0, 1, 3, 5, 7])
+    found = asked.json()["student"]
+    assert found["kept"] == [0, 1, 3, 5, 7] != usual["kept"]
+    assert found["key"] != usual["key"]
+    listed = front.post(teacher="teacher", data="texts", kept=[0, 9])
+    assert problem(listed, 422, "student-mismatch")["value"] == [0, 9]
+    problem(front.post(teacher="teacher", data="texts", kept=[0], base="x"), 422, "bad-request")

@@ -53,4 +53,3 @@ def test_what_is_refused(front: Front, made: Encoders) -> None:
     alone = problem(front.post(teacher="bert"), 422, "unsupported-architecture")
     assert "not distilled" in alone["detail"]
     problem(front.post(**PAIR, kept=[0, 2, 4]), 422, "student-mismatch")
-    problem(front.post(teacher="teacher", data="texts", kept=[0, 2]), 422, "bad-request")

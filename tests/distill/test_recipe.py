@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from boomerang.distill.recipe import Recipe, student_key
-from boomerang.errors import BadRecipe
+from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.layermap import LayerMap
 
 SMALL = {"steps": 3, "batch_tokens": 64, "sequence_length": 16, "learning_rate": 1e-3}
@@ -133,3 +133,16 @@ def test_a_recipe_without_a_choice_of_optimiser_keeps_its_digest() -> None:
     assert recipe.override(optimiser="adamw8bit").digest() != recipe.digest()
     with pytest.raises(BadRecipe, match="optimiser"):
         recipe.override(optimiser="sgd")
+
+
+def test_kept_layers_are_those_that_are_listed() -> None:
+    recipe = Recipe.parse({**SMALL, "kept": [0, 1, 3]})
+    assert recipe.layermap(["full"] * 5) == LayerMap((0, 1, 3), 5)
+    assert recipe.digest() != Recipe.parse(SMALL).digest()
+    with pytest.raises(StudentMismatch, match="none of the kind full"):
+        recipe.layermap(["slide", "slide", "full", "slide", "full"])
+    for kept in ([1, 2], [0, 3, 1], [0, 9], []):
+        with pytest.raises(StudentMismatch, match="no layer map"):
+            recipe.override(kept=kept).layermap(["full"] * 5)
+    with pytest.raises(BadRecipe, match="kept"):
+        recipe.override(kept=[0, -1])

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.texts import Texts
+from boomerang.distill.windows import Stream
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
 from boomerang.pair import Pair
@@ -94,4 +95,7 @@ def test_the_command_line_distils_the_map_by_similarity(tmp_path: Path) -> None:
     assert tuple(made["kept"]) == wanted.kept != published.kept
     pair = Pair.of(Checkpoint.open(teacher), Checkpoint.open(tmp_path / "student"))
     assert pair.layermap == wanted
+    same = told(*asked, "published", "--kept", ",".join(map(str, wanted.kept)),
+                "--out", tmp_path / "same")  # fmt: skip
+    assert same["key"] == made["key"]
     assert boomerang(*asked, "luck", "--out", tmp_path / "other").returncode == 2
