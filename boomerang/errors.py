@@ -192,3 +192,14 @@ class HubFailure(BoomerangError):
     """The Hub refused or did not answer."""
 
     slug, title = "hub-failure", "The Hub failed"
+
+
+def kind_named(name: str) -> type[BoomerangError] | None:
+    """The class of that name, as an error that another process wrote down says it."""
+    kinds = [BoomerangError]
+    while kinds:
+        kind = kinds.pop()
+        if kind.__name__ == name:
+            return kind
+        kinds += kind.__subclasses__()
+    return None

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
-from boomerang.distill.data import Stream
 from boomerang.distill.loop import Trainer
 from boomerang.distill.process import Reporter
 from boomerang.distill.recipe import Recipe
+from boomerang.distill.windows import Stream
 from boomerang.layermap import LayerMap
 from boomerang.quality.models import Couple, couple, load
 

@@ -13,9 +13,10 @@ from benchmarks.quality.students import distilled
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Choice, Composition
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import Split, Texts
+from boomerang.distill.windows import Stream
 from boomerang.ladder import Ladder
 from boomerang.layermap import LayerMap
 from boomerang.pair import Pair

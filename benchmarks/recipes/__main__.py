@@ -17,9 +17,10 @@ from benchmarks.quality.students import distilled
 from benchmarks.recipes.cost import costs
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import Texts
+from boomerang.distill.windows import Stream
 from boomerang.patch_order import members_of
 from boomerang.quality.measure import measure
 from boomerang.quality.models import couple, load

@@ -11,12 +11,13 @@ import torch
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.loop import Trainer
 from boomerang.distill.patching import member_for
 from boomerang.distill.process import Reporter
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import Texts
+from boomerang.distill.windows import Stream
 from boomerang.quality.models import couple, load
 
 ROUNDS = 12

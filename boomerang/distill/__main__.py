@@ -8,7 +8,7 @@ event, 143 when told to stop (with a checkpoint in the run folder).
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from transformers.utils import logging
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.delta import transfer
 from boomerang.distill.devices import Devices, joined, leave, told_rank
 from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
@@ -28,6 +28,7 @@ from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
 from boomerang.distill.recipe import TRAINER_VERSION, Recipe
 from boomerang.distill.sharding import gathered
 from boomerang.distill.texts import Texts
+from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, Pair
@@ -88,7 +89,10 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     wanted = need(planned, recipe, length, frozen, compute_dtype(device()), devices.world)
     refuse_what_cannot_fit(wanted, recipe, devices.portion(available(device())))
     stream = devices.after_first(
-        lambda tick: training_stream(recipe, tokeniser, texts, length, job.run, tick), report
+        lambda tick: training_stream(
+            recipe, tokeniser, texts, length, job.run, tick, write=devices.first
+        ),
+        report,
     )
     # Read before training, so that a text without it is refused at once.
     calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
@@ -116,7 +120,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         wanted,
         devices,
     )
-    progress = trainer.train()
+    with closing(stream):
+        progress = trainer.train()
     record = {
         **_provenance(job, recipe, layermap, texts),
         "frozen_embeddings": frozen,

@@ -32,11 +32,6 @@ class Conversation:
     messages: tuple[Mapping[str, Any], ...]
     where: str
 
-    @property
-    def characters(self) -> int:
-        """How much text it holds."""
-        return sum(len(message["content"]) for message in self.messages)
-
     @classmethod
     def of(cls, record: Mapping[str, Any], column: str, where: str) -> "Conversation":
         """From a record that `holds` said has one. Raises BadRecipe, naming the record."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from boomerang.distill.estimate import is_memory
 from boomerang.distill.process import Reporter, Stopped
-from boomerang.errors import BoomerangError, TrainingFailed
+from boomerang.errors import BoomerangError, TrainingFailed, kind_named
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ _TOLD = 1 << 13
 """Bytes in which a process tells the others why it cannot go on."""
 _MEMORY = "memory"
 
+_POLL_SECONDS = 0.02
 _BUSY_SECONDS = 1.0
 """How often a process that keeps the others waiting says so."""
 
@@ -129,6 +130,12 @@ class Devices:
         """Seconds on the first process's clock, so that all of them decide alike."""
         return self.same(time.monotonic())
 
+    def wait_for(self, ready: Callable[[], bool], report: Reporter) -> None:
+        """Wait until something is ready for the first process. Raises Stopped."""
+        while not self.same(self.first and ready()):
+            self.check(report)
+            time.sleep(_POLL_SECONDS)
+
     def after_first(self, make: Callable[[Callable[[], None]], T], report: Reporter) -> T:
         """`make(tick)` in the first process, then in the others, which find what it has left.
 
@@ -223,14 +230,8 @@ def _read(data: Tensor) -> Exception | None:
         return None
     if said["kind"] == _MEMORY:
         return MemoryError(said["detail"])
-    kind = next((k for k in _kinds() if k.__name__ == said["kind"]), TrainingFailed)
+    kind = kind_named(said["kind"]) or TrainingFailed
     return kind(said["detail"], value=said["value"], fix=said["fix"])
-
-
-def _kinds(root: type[BoomerangError] = BoomerangError) -> Iterator[type[BoomerangError]]:
-    yield root
-    for kind in root.__subclasses__():
-        yield from _kinds(kind)
 
 
 def gone(error: Exception) -> Gone:

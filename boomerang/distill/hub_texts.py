@@ -115,6 +115,11 @@ class HubFile:
         return io.BufferedReader(_Ranges(self.source), _BUFFER)
 
     @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.source.size
+
+    @property
     def sha256(self) -> str:
         """What stands for the content: where it is, which is pinned."""
         return f"{self.source.commit}/{self.path}"

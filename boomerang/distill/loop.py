@@ -12,20 +12,19 @@ from torch import Tensor, nn
 from boomerang.composition import Choice, Composition
 from boomerang.distill import checkpoints
 from boomerang.distill.checkpoints import Progress
-from boomerang.distill.data import Stream
 from boomerang.distill.devices import Devices
 from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.losses import Losses, Weights, distillation_losses
 from boomerang.distill.marks import Sequences
 from boomerang.distill.mean import Mean
-from boomerang.distill.mixture import Mixture
 from boomerang.distill.optimisers import optimiser_for, set_rate
 from boomerang.distill.passes import passes, shares
 from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.sharding import Root, clip, spread
 from boomerang.distill.student import trained
+from boomerang.distill.windows import Windows
 from boomerang.errors import TrainingFailed
 from boomerang.quality.models import Couple, compute_dtype
 
@@ -41,7 +40,7 @@ class Trainer:
     """
 
     couple: Couple
-    stream: Stream | Mixture
+    stream: Windows
     recipe: Recipe
     run: Path
     identity: str
@@ -138,12 +137,17 @@ class Trainer:
     def _step(self, progress: Progress, news: Mean) -> Progress:
         began = self.devices.now()
         rate = rate_at(progress.step, progress.steps, self.recipe.warmup)
-        self._update(progress.step, progress.steps, rate, news)
+        batch = self._batch(progress.step, progress.steps)
+        self._update(batch, progress.step, progress.steps, rate, news)
         return progress.advanced(self.sequences * self.stream.length, self.devices.now() - began)
 
-    def _update(self, step: int, steps: int, rate: float, news: Mean) -> None:
+    def _batch(self, step: int, steps: int) -> Tensor:
+        """The sequences of a step, once they are tokenised. Raises Stopped while it waits."""
+        self.devices.wait_for(lambda: self.stream.ready(step, self.sequences, steps), self.report)
+        return self.stream.batch(self.recipe.seed, step, self.sequences, steps)
+
+    def _update(self, batch: Tensor, step: int, steps: int, rate: float, news: Mean) -> None:
         """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
-        batch = self.stream.batch(self.recipe.seed, step, self.sequences, steps)
         mine = self._gradients(batch, step, steps)
         news.merge(mine)
         self.guard.watch(step + 1, steps, mine.means()["loss"])
@@ -230,10 +234,12 @@ class Trainer:
         patched steps cost something else than plain ones.
         """
         schedule = 1000
-        self._update(0, schedule, 0.0, Mean())
+        self._update(self._batch(0, schedule), 0, schedule, 0.0, Mean())
         began, done = self.devices.now(), 0
         for done in itertools.count(1):
-            self._update((done % 2) * (schedule - 1), schedule, 0.0, Mean())
+            # Never the sequences of the end, which are tokenised last.
+            batch, at = self._batch(done, schedule), (done % 2) * (schedule - 1)
+            self._update(batch, at, schedule, 0.0, Mean())
             if done >= 4 and self.devices.now() - began >= TIMED:
                 break
         each = (self.devices.now() - began) / done

@@ -63,16 +63,21 @@ class Reporter:
     @contextmanager
     def supervised(self) -> Iterator[None]:
         """Turn SIGTERM into a request to stop, and have one sent when the parent dies."""
-        parent = os.getppid()
         before = signal.signal(signal.SIGTERM, self._stop)
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            # The parent may have died before the kernel was told to watch it.
-            self.stopping = os.getppid() != parent
+        self.stopping = end_with_parent(signal.SIGTERM)
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def end_with_parent(number: int) -> bool:
+    """Have this process sent a signal when its parent dies; whether the parent has died already."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    # It may have died before the kernel was told to watch it.
+    return os.getppid() != parent
 
 
 @contextmanager

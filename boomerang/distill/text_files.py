@@ -36,6 +36,11 @@ class TextFile(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """Its bytes."""
+        ...
+
+    @property
     def sha256(self) -> str:
         """Hex digest."""
         ...
@@ -55,6 +60,11 @@ class LocalFile:
     def open(self) -> IO[bytes]:
         """The content."""
         return self.path.open("rb")
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self.path.stat().st_size
 
     @property
     def sha256(self) -> str:

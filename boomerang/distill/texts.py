@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -41,8 +41,8 @@ class Texts:
     Where `dealt` is true, the same files serve all splits, and a hash of each document says to
     which it belongs (90 % train, 5 % calibration, 5 % held out). `location` opens the same text
     again; `column` names the documents in rows. A dataset on the Hub is `remote`: it is read as
-    it is needed, and may be cut to its first `characters`. Text from several places has `parts`
-    and no files of its own; a document of each comes in turn.
+    it is needed. Text from several places has `parts` and no files of its own; a document of each
+    comes in turn.
     """
 
     name: str
@@ -51,7 +51,6 @@ class Texts:
     dealt: bool
     column: str = TEXT
     remote: bool = False
-    characters: int | None = None
     parts: tuple["Texts", ...] = ()
 
     @classmethod
@@ -123,11 +122,10 @@ class Texts:
     def _dealt(cls, path: Path, files: tuple[Path, ...]) -> "Texts":
         return cls(path.name, str(path), dict.fromkeys(SPLITS, _local(files)), dealt=True)
 
-    def first(self, characters: int) -> "Texts":
-        """The same text, of which training reads the first `characters`, where it is remote."""
-        if self.parts:
-            return replace(self, parts=tuple(part.first(characters) for part in self.parts))
-        return replace(self, characters=characters) if self.remote else self
+    def size(self, split: Split) -> int:
+        """Bytes of the files that have the split's documents, packed where they are packed."""
+        own = sum(file.size for file in self.files[split])
+        return own + sum(part.size(split) for part in self.parts)
 
     def documents(self, split: Split, kind: Kind | None = None) -> Iterator[Document]:
         """The documents of one split, in order, those that are empty left out.
@@ -138,16 +136,8 @@ class Texts:
         if self.parts:
             yield from _in_turn([part.documents(split, kind) for part in self.parts])
             return
-        found = self._documents(split, kind)
-        if self.remote and split != "train":
-            yield from islice(found, _HELD)
-            return
-        characters = 0
-        for document in found:
-            yield document
-            characters += len(document) if isinstance(document, str) else document.characters
-            if self.characters is not None and characters >= self.characters:
-                return
+        held = self.remote and split != "train"
+        yield from islice(self._documents(split, kind), _HELD if held else None)
 
     def _documents(self, split: Split, kind: Kind | None) -> Iterator[Document]:
         single = self.dealt and len(self.files[split]) == 1

@@ -16,9 +16,10 @@ from transformers.utils import logging
 
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Composition
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Split, Texts
+from boomerang.distill.windows import Stream
 from boomerang.encoders import not_measured
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.ladder import Ladder

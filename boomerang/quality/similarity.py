@@ -12,9 +12,10 @@ from torch import Tensor
 
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Stream, Tokeniser
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import Texts
+from boomerang.distill.windows import Stream
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
 from boomerang.quality.models import Causal, compute_dtype, device, load

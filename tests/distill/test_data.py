@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from boomerang.composition import Composition
-from boomerang.distill.data import Stream, Tokeniser, cached_stream
+from boomerang.distill.data import Tokeniser
 from boomerang.distill.patching import member_for
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import LocalFile, Texts
+from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.layermap import LayerMap
 from tests.distill.jobs import RECIPE, save_texts, save_tokenizer
@@ -65,25 +66,6 @@ def test_a_stream_shorter_than_a_sequence_is_refused() -> None:
     with pytest.raises(BadRecipe, match="10 tokens"):
         Stream(np.arange(10, dtype=np.int32), 10)
     assert Stream(np.arange(11, dtype=np.int32), 10).windows == 1
-
-
-def test_a_run_tokenises_once_and_again_where_the_text_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_tokenizer(tmp_path)
-    tokeniser, folder = Tokeniser(tmp_path, VOCABULARY), save_texts(tmp_path / "texts")
-    calls: list[None] = []
-
-    def stream() -> Stream:
-        texts = Texts.open(folder)
-        return cached_stream(tokeniser, texts, "train", 8, tmp_path, lambda: calls.append(None))
-
-    first, again = stream(), stream()
-    assert len(calls) == 1
-    assert first.tokens.tolist() == again.tokens.tolist()
-    save_texts(folder, documents=3)
-    assert len(stream().tokens) == 3 * 21
-    assert len(calls) == 2
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from boomerang.cli_jobs import text_of
 from boomerang.distill.conversations import Kind
-from boomerang.distill.data import Stream
 from boomerang.distill.marks import WITHIN, Sequences, labels, share
 from boomerang.distill.mixture import Mixture
 from boomerang.distill.recipe import Phase, Recipe
+from boomerang.distill.windows import Stream
 from tests.cli_stub import error
 from tests.distill.jobs import RECIPE, TEMPLATE, job, save_conversations, save_teacher, save_texts
 from tests.distill.jobs import told as run
@@ -123,9 +123,9 @@ def test_killed_in_its_second_phase_a_run_is_that_of_an_uninterrupted_one(
     # One was in two processes, whose sums may differ in the last place.
     for name in once:
         torch.testing.assert_close(other[name], once[name])
-    assert {p.name for p in (instructed / "once-run").glob("*.npy")} == {
-        "train-text.npy",
-        "train-instructions.npy",
+    assert {p.name for p in (instructed / "once-run").glob("*.tokens")} == {
+        "train-text.tokens",
+        "train-instructions.tokens",
     }
 
 
@@ -177,7 +177,7 @@ def test_a_recipe_without_phases_takes_the_data_as_it_comes(
     instructed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(job(instructed, recipe={"steps": 2}), capsys)[0] == 0
-    tokens = np.load(instructed / "a-run/train.npy")
+    tokens = np.fromfile(instructed / "a-run/train.tokens", np.int32)
     assert len(tokens) == 40 * 21 + 40 * (1 + 4 * 6)
     assert tokens.min() >= 0
     assert RECIPE["steps"] != 2

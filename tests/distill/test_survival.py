@@ -80,8 +80,8 @@ def breaks_after(step: int, by: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the weights go wrong in one step, counted from 1."""
     trains = loop.Trainer._update
 
-    def breaks(self: loop.Trainer, at: int, *more: Any) -> None:
-        trains(self, at, *more)
+    def breaks(self: loop.Trainer, batch: torch.Tensor, at: int, *more: Any) -> None:
+        trains(self, batch, at, *more)
         if at + 1 == step:
             with torch.no_grad():
                 for weight in self.parameters.values():
