@@ -16,6 +16,7 @@ from boomerang.encoders import not_distilled, not_measured
 from boomerang.errors import BadComposition, BadRecipe, BadTask, BoomerangError, TrainingFailed
 from boomerang.patch_order import parse_order
 from boomerang.tasknames import check
+from boomerang.threads import environment
 
 ORDERS = ("auto", "last", "first", "klpatch", "best")
 
@@ -260,8 +261,9 @@ def _started(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
     # In a session of its own: ^C reaches this process alone, which then tells it to stop.
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-        )
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True,
+            env=environment(),
+        )  # fmt: skip
         try:
             yield process
         finally:

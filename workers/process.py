@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from boomerang.service.child import command
+from boomerang.threads import environment
 from workers.holding import Holding
 
 _TAIL = 2000
@@ -51,6 +52,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=stderr,
             start_new_session=True,
+            env=environment(),
         )
         watcher = threading.Thread(target=_watch, args=(process, held, stop_seconds))
         watcher.start()

@@ -157,10 +157,12 @@ def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     writer = int(trainer.stdout.readline())
     trainer.kill()
     trainer.communicate()
-    file = TokenFile(run, wanted(long))
+    file, line = TokenFile(run, wanted(long)), Path(f"/proc/{writer}/cmdline")
+    assert not file.state().whole
     # It waits for the lock, if there is still someone to wait for.
     file.write(Tokeniser(long.parent, VOCABULARY), Texts.open(long))
-    assert not Path(f"/proc/{writer}").exists()
+    # Where nobody waits for orphans, one that has ended still has a number, and no command.
+    assert not (line.exists() and line.read_bytes())
     assert file.state().tokens == 5_000 * 401
 
 
