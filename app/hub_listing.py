@@ -7,7 +7,8 @@ from typing import Any
 from app.deps import Service
 from app.hub_answers import Answers
 from app.hub_facts import brief
-from boomerang.errors import BoomerangError
+from boomerang.errors import BadBudget, BoomerangError
+from boomerang.ladder import Budget
 from boomerang.service.names import repo_id
 from boomerang.service.records import Family, Member, StudentState
 
@@ -18,7 +19,11 @@ FULL_PAGE = 100
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a list is asked for. `filters` are tags that must all be there."""
+    """What a list is asked for. `filters` are tags that must all be there.
+
+    `num_parameters` is written as the Hub does, "min:1B,max:3B". With `sort`, a field of the
+    answer, the highest come first.
+    """
 
     author: str = ""
     search: str = ""
@@ -28,6 +33,24 @@ class Wanted:
     full: bool = False
     limit: int = PAGE
     cursor: int = 0
+    num_parameters: str = ""
+    sort: str = ""
+
+    @property
+    def parameters(self) -> tuple[int, int | None]:
+        """The fewest and the most that a member may have. Raises BadBudget."""
+        ends = dict(part.partition(":")[::2] for part in self.num_parameters.split(",") if part)
+        low, high = ends.pop("min", ""), ends.pop("max", "")
+        if ends:
+            raise BadBudget(
+                f"{self.num_parameters!r} is no range of sizes.",
+                value=self.num_parameters,
+                fix="Write it as min:1B,max:3B; either end may be left out.",
+            )
+        return (
+            Budget.parse(low).parameters if low else 0,
+            Budget.parse(high).parameters if high else None,
+        )
 
     @property
     def opens(self) -> bool:
@@ -43,6 +66,8 @@ class Wanted:
 def listed(service: Service, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
     """One page, and where the next begins if there is one."""
     found = list(_matching(service, wanted))
+    if wanted.sort:
+        found.sort(key=lambda one: one[2].get(wanted.sort, 0), reverse=True)
     stop = wanted.cursor + wanted.page
     page = found[wanted.cursor : stop]
     shown = [_full(service, wanted, one) if wanted.opens else one[2] for one in page]
@@ -55,10 +80,13 @@ _Found = tuple[Family, Member, dict[str, Any]]
 
 def _matching(service: Service, wanted: Wanted) -> Iterator[_Found]:
     names, private = service.volumes.names(), bool(service.settings.api_keys)
+    fewest, most = wanted.parameters
     for family in sorted(service.catalog.families(), key=lambda one: names[one.id]):
         if service.catalog.student(family.student).state is not StudentState.READY:
             continue
         for member in service.catalog.members(family.id):
+            if member.parameters < fewest or (most is not None and member.parameters > most):
+                continue
             body = brief(repo_id(names[family.id], member), family, member, private=private)
             if _matches(body, wanted):
                 yield family, member, body

@@ -105,10 +105,13 @@ async def models(
     cardData: bool = False,  # noqa: N803
     limit: int = PAGE,
     cursor: int = 0,
+    num_parameters: str = "",
+    sort: str = "",
 ) -> Response:
     """What `list_models` asks: members that can be downloaded now."""
     wanted = Wanted(author, search, tuple(filter or ()), pipeline_tag, tuple(expand or ()),
-                    full or config or cardData, limit, max(cursor, 0))  # fmt: skip
+                    full or config or cardData, limit, max(cursor, 0), num_parameters,
+                    sort)  # fmt: skip
     page, following = await run_in_threadpool(listed, service, wanted)
     return JSONResponse(page, headers=_next(service, request, following))
 

@@ -143,6 +143,12 @@ assert list(list_models(author="someone")) == list(list_models(search="9000B")) 
 (one,) = list_models(search=repo, full=True, cardData=True)
 assert one.sha == info.sha and {{s.rfilename for s in one.siblings}} == names and one.card_data
 assert [m.id for m in list_models(filter="gguf")] == []
+within = f"min:{{member}},max:{{member / 1e3}}K"
+assert [m.id for m in list_models(num_parameters=within)] == [repo]
+assert len(list(list_models(num_parameters="max:1T"))) == {len(held.repos)}
+changed = [m.last_modified for m in list_models(sort="last_modified", full=True)]
+assert changed == sorted(changed, reverse=True) and len(changed) == {len(held.repos)}
+assert len(list(list_models(sort="trending_score"))) == {len(held.repos)}
 assert len(list(list_models(filter=["safetensors", "boomerang"], limit=2))) == 2
 
 fs = HfFileSystem()

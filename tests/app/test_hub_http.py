@@ -194,6 +194,9 @@ def test_lists_of_models_come_in_pages(held: Held) -> None:
     held.front.queued(order="first")
     assert [model["id"] for model in held.get("/api/models").json()] == ids
     assert held.get("/api/models?limit=x").status_code == 422
+    for wrong in ("5", "min:lots", "min:1,most:2"):
+        said = held.get("/api/models", params={"num_parameters": wrong})
+        assert said.status_code == 422, said.text
     assert held.get("/api/models?limit=-1&cursor=-1").json()[0]["id"] == ids[0]
 
 
