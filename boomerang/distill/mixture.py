@@ -101,7 +101,11 @@ def training_stream(
     for kind in recipe.kinds:
         try:
             streams[kind] = of(kind, recipe.share(kind))
-        except BadRecipe as error:
-            # What only reading a whole dataset could tell.
-            raise missing(recipe.name, kind, texts.name) if error.value == 0 else error from None
+        except BaseException as error:
+            for one in streams.values():
+                one.close()
+            if isinstance(error, BadRecipe) and error.value == 0:
+                # What only reading a whole dataset could tell.
+                raise missing(recipe.name, kind, texts.name) from None
+            raise
     return Mixture(streams, recipe.phases)
