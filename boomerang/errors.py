@@ -29,7 +29,8 @@ An error names the thing, the value and the fix: `str(error)` is one line for th
 and the front end turns the same three parts into a problem detail.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class BoomerangError(Exception):
@@ -194,12 +195,17 @@ class HubFailure(BoomerangError):
     slug, title = "hub-failure", "The Hub failed"
 
 
-def kind_named(name: str) -> type[BoomerangError] | None:
-    """The class of that name, as an error that another process wrote down says it."""
-    kinds = [BoomerangError]
-    while kinds:
-        kind = kinds.pop()
-        if kind.__name__ == name:
-            return kind
-        kinds += kind.__subclasses__()
-    return None
+def as_json(error: BoomerangError) -> dict[str, object]:
+    """An error as another process reads it with `from_json`."""
+    value = error.value if isinstance(error.value, int | float | None) else str(error.value)[:300]
+    return {"kind": type(error).__name__, "detail": error.detail[:1000], "value": value,
+            "fix": error.fix[:500]}  # fmt: skip
+
+
+def from_json(said: Mapping[str, Any]) -> BoomerangError:
+    """The error that `as_json` wrote; TrainingFailed where it has no such class."""
+    kinds: list[type[BoomerangError]] = [BoomerangError]
+    while kinds and kinds[-1].__name__ != said["kind"]:
+        kinds += kinds.pop().__subclasses__()
+    kind = kinds[-1] if kinds else TrainingFailed
+    return kind(said["detail"], value=said["value"], fix=said["fix"])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from boomerang.distill.estimate import is_memory
 from boomerang.distill.process import Reporter, Stopped
-from boomerang.errors import BoomerangError, TrainingFailed, kind_named
+from boomerang.errors import BoomerangError, TrainingFailed, as_json, from_json
 
 T = TypeVar("T")
 
@@ -207,18 +207,14 @@ def _written(error: Exception | None, rank: int) -> Tensor:
     """A reason as the others read it: JSON in bytes, zeros after it (_TOLD,)."""
     said: dict[str, object] = {}
     if isinstance(error, BoomerangError):
-        value = (
-            error.value if isinstance(error.value, int | float | None) else str(error.value)[:300]
-        )
-        said = {"kind": type(error).__name__, "detail": error.detail[:1000], "value": value,
-                "fix": error.fix[:500]}  # fmt: skip
+        said = as_json(error)
     elif error is not None:
         what = " ".join(str(error).split())[:300]
         said = {"kind": _MEMORY, "detail": what}
         if not is_memory(error):
-            detail = f"Process {rank} of the trainer stopped: {what or type(error).__name__}."
-            said = {"kind": TrainingFailed.__name__, "detail": detail,
-                    "value": type(error).__name__, "fix": "See the trainer's log."}  # fmt: skip
+            name = type(error).__name__
+            detail = f"Process {rank} of the trainer stopped: {what or name}."
+            said = as_json(TrainingFailed(detail, value=name, fix="See the trainer's log."))
     data = json.dumps(said, ensure_ascii=False).encode(errors="replace")
     return torch.tensor([*data.ljust(_TOLD, b"\0")], dtype=torch.uint8)
 
@@ -230,8 +226,7 @@ def _read(data: Tensor) -> Exception | None:
         return None
     if said["kind"] == _MEMORY:
         return MemoryError(said["detail"])
-    kind = kind_named(said["kind"]) or TrainingFailed
-    return kind(said["detail"], value=said["value"], fix=said["fix"])
+    return from_json(said)
 
 
 def gone(error: Exception) -> Gone:

@@ -64,7 +64,7 @@ class Reporter:
     def supervised(self) -> Iterator[None]:
         """Turn SIGTERM into a request to stop, and have one sent when the parent dies."""
         before = signal.signal(signal.SIGTERM, self._stop)
-        self.stopping = end_with_parent(signal.SIGTERM)
+        self.stopping = end_with_parent(signal.SIGTERM) or self.stopping
         try:
             yield
         finally:

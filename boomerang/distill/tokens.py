@@ -22,7 +22,7 @@ from boomerang.distill.conversations import Kind
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.recipe import LossOn
 from boomerang.distill.texts import Split, Texts
-from boomerang.errors import BoomerangError, TrainingFailed, kind_named
+from boomerang.errors import BoomerangError, as_json, from_json
 
 _SAID_EVERY = 0.5
 """Seconds after which a writer says again how far it is."""
@@ -64,8 +64,7 @@ class State:
     def refuse(self) -> None:
         """Raise what the writer met, if anything."""
         if self.error is not None:
-            kind = kind_named(self.error["kind"]) or TrainingFailed
-            raise kind(self.error["detail"], value=self.error["value"], fix=self.error["fix"])
+            raise from_json(self.error)
 
 
 @dataclass(frozen=True)
@@ -143,10 +142,7 @@ class TokenFile:
 
     def fail(self, error: BoomerangError) -> None:
         """Say why the rest will not come."""
-        value = error.value if isinstance(error.value, int | float | None) else str(error.value)
-        said = {"kind": type(error).__name__, "detail": error.detail, "value": value,
-                "fix": error.fix}  # fmt: skip
-        self._replace(replace(self.state(), error=said))
+        self._replace(replace(self.state(), error=as_json(error)))
 
     def _say(self, out: IO[bytes], state: State) -> None:
         out.flush()
