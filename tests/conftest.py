@@ -1,6 +1,9 @@
-"""What every test shares: one thread, quiet libraries, Hypothesis without clocks or files."""
+"""What every test shares: one thread, quiet libraries, Hypothesis without clocks or files,
+and the databases."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,8 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
+
+from tests.databases import new_database, postgres_server
 
 settings.register_profile(
     "boomerang",
@@ -23,3 +28,24 @@ settings.load_profile("boomerang")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest test, the README's session, begins first, so that nobody waits for it alone."""
     items.sort(key=lambda item: "test_readme" not in item.nodeid)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server."""
+    with postgres_server() as address:
+        yield address
+
+
+@pytest.fixture
+def on_postgres(request: pytest.FixtureRequest) -> str:
+    """The address of an empty database of PostgreSQL."""
+    return new_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("on_postgres"))
+    return f"sqlite:///{tmp_path / 'home' / 'catalog.sqlite'}"
