@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.deps import Service, ServiceDep
 from app.errors import problem
-from app.intake import take
-from app.schemas import FamilyRequest, RebuildRequest, family_json
+from app.schemas import RebuildRequest, family_json
+from boomerang.service.asks import FamilyRequest
+from boomerang.service.intake import take
 
 router = APIRouter(prefix="/families", tags=["families"])
 

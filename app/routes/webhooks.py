@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
 from app.errors import problem
-from app.intake import take
-from app.schemas import FamilyRequest
 from boomerang.errors import BoomerangError
+from boomerang.service.asks import FamilyRequest
+from boomerang.service.intake import take
 
 log = logging.getLogger("boomerang.app")
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.bases import base_of, transferred
-from app.schemas import FamilyRequest, HubText
 from boomerang import hub, tasknames
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
@@ -24,6 +22,8 @@ from boomerang.encoders import not_measured
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
 from boomerang.ladder import Budget, Ladder
 from boomerang.pair import Pair
+from boomerang.service.asks import FamilyRequest, HubText
+from boomerang.service.bases import base_of, transferred
 from boomerang.service.catalog import Catalog
 from boomerang.service.orders import named_order
 from boomerang.service.records import NewFamily, NewMember, NewStudent, NewWant, Origin

@@ -4,7 +4,6 @@ from typing import Any
 
 import yaml
 
-from app.schemas import FamilyRequest
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill.recipe import delta_key
@@ -12,6 +11,7 @@ from boomerang.distill.related import check_fine_tune
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.pair import Pair
 from boomerang.service import shelf
+from boomerang.service.asks import FamilyRequest
 from boomerang.service.catalog import Catalog
 from boomerang.service.records import NewStudent, Origin, Student, StudentState
 from boomerang.service.settings import Settings
