@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.redaction import Redactor
+from app.redaction import Redactor, given
 from boomerang.errors import (
     BadRequest,
     BoomerangError,
@@ -60,8 +60,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
     async def ours(request: Request, error: BoomerangError) -> JSONResponse:
         status = status_of(error)
         headers = {"Retry-After": "5"} if status == 409 else None
-        value = error.value if isinstance(error.value, _SHOWN) else None
-        return problem(status, error.slug, error.title, redact(error.detail), value=redact(value),
+        value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None
+        return problem(status, error.slug, error.title, redact(error.detail), value=value,
                        fix=redact(error.fix), headers=headers)  # fmt: skip
 
     @app.exception_handler(RequestValidationError)
@@ -73,13 +73,13 @@ def install(app: FastAPI, redact: Redactor) -> None:
         value = first.get("input")
         shown = value if isinstance(value, _SHOWN) and first["type"] != "missing" else None
         return problem(422, "bad-request", BadRequest.title, redact(f"{where}: {first['msg']}."),
-                       value=redact(shown), fix="See /docs for its fields.")  # fmt: skip
+                       value=given(shown), fix="GET /docs lists its fields.")  # fmt: skip
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
-        fix = "See /docs for what there is." if error.status_code == 404 else ""
+        fix = "GET /docs lists what there is." if error.status_code == 404 else ""
         return problem(error.status_code, "http", str(error.detail), str(error.detail),
-                       value=redact(request.url.path), fix=fix,
+                       value=given(request.url.path), fix=fix,
                        headers=dict(error.headers or {}))  # fmt: skip
 
     @app.exception_handler(Exception)

@@ -2,6 +2,8 @@
 
 import math
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +11,69 @@ from boomerang.service.settings import Settings
 
 LONGEST = 2000
 """Characters of one text; a request's own megabytes are not sent back."""
+METHODS = ("GET", "HEAD", "POST", "DELETE")
+"""What our own addresses are written after, wherever a text names one."""
+
+_BEFORE = r"(?<![\w.~%\]-])" + "".join(rf"(?<!\b{method} )" for method in METHODS)
+_AFTER = r"(?![\w-]|\.\w)"
 
 
 class Redactor:
-    """Takes the folders of the service, and those above them, out of anything that is sent."""
+    """Takes the folders of the service out of what was said, and names their settings instead.
+
+    For texts and records, before addresses of ours are put beside them: a folder may be called
+    as one of our routes is.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        folders = {settings.home, settings.models, settings.data, Path.home()}
-        found = {str(path) for path in folders if path is not None and len(path.parts) > 1}
-        found |= {os.path.realpath(folder) for folder in found}
+        names = {
+            str(Path.home()): "~",
+            str(settings.data): "$BOOMERANG_DATA",
+            str(settings.models): "$BOOMERANG_MODELS",
+            str(settings.home): "$BOOMERANG_HOME",
+        }
+        found = {path: name for path, name in names.items() if Path(path).is_absolute()}
+        real = {os.path.realpath(path): name for path, name in found.items()}
+        self._names = {path: name for path, name in (real | found).items() if path != "/"}
         # Longest first, or a folder above another would leave a part of it behind.
-        self._folders = sorted(found, key=len, reverse=True)
+        paths = "|".join(map(re.escape, sorted(self._names, key=len, reverse=True)))
+        # A path begins where no other path goes on, and no address: http://host/models is none.
+        self._paths = re.compile(f"{_BEFORE}(?:{paths}){_AFTER}") if paths else None
 
     def __call__(self, value: Any) -> Any:
         """The same value as JSON can hold it, without those folders."""
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, dict):
-            return {self(str(key)): self(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self(item) for item in value]
-        if isinstance(value, float) and not math.isfinite(value):
-            return str(value)
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
-            return "a number of more than 64 bits"
-        return value if isinstance(value, int | float | None) else self._text(str(value))
+        return _held(value, self._text)
+
+    def value(self, value: Any) -> Any:
+        """What an error is about: what lies below BOOMERANG_MODELS as requests name it."""
+        shown = self(value)
+        return shown.removeprefix("$BOOMERANG_MODELS/") if isinstance(shown, str) else shown
 
     def _text(self, text: str) -> str:
-        for folder in self._folders:
-            text = text.replace(f"{folder}/", "").replace(folder, Path(folder).name)
-        text = text.encode("utf-8", "replace").decode()
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        if self._paths is not None:
+            text = self._paths.sub(lambda found: self._names[found[0]], text)
+        return _short(text)
+
+
+def given(value: Any) -> Any:
+    """What a client sent, as JSON can hold it: nothing in it is news to the client."""
+    return _held(value, _short)
+
+
+def _held(value: Any, text: Any) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, Mapping):
+        return {text(str(key)): _held(item, text) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_held(item, text) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
+        return "a number of more than 64 bits"
+    return value if isinstance(value, int | float | None) else text(str(value))
+
+
+def _short(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,6 +1,6 @@
 """The JSON that answers are made of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -24,10 +24,14 @@ def student_json(student: Student) -> dict[str, Any]:
     return {key: value for key, value in asdict(student).items() if key not in hidden}
 
 
-def member_json(member: Member, name: str) -> dict[str, Any]:
+Redact = Callable[[Any], Any]
+"""Takes this machine's folders out of what records say; addresses of ours come after it."""
+
+
+def member_json(member: Member, name: str, redact: Redact) -> dict[str, Any]:
     """A member with the addresses under which it is had. `name` is its family's."""
     return {
-        **asdict(member),
+        **redact(asdict(member)),
         "url": f"/models/{member.size}?family={member.family}",
         "hub_id": repo_id(name, member),
     }
@@ -39,15 +43,14 @@ def family_json(
     members: Sequence[Member],
     wants: Sequence[Want],
     name: str,
+    redact: Redact,
     **more: Any,
 ) -> dict[str, Any]:
     """A family with its student, its whole ladder, what was asked of it and `more`."""
-    own: Mapping[str, Any] = asdict(family)
     hidden = {"source", "request", "student"}
+    own = {key: value for key, value in asdict(family).items() if key not in hidden}
+    asked = [{k: v for k, v in asdict(want).items() if k != "family"} for want in wants]
     return {
-        **{key: value for key, value in own.items() if key not in hidden},
-        "student": student_json(student),
-        "members": [member_json(member, name) for member in members],
-        "wants": [{k: v for k, v in asdict(want).items() if k != "family"} for want in wants],
-        **more,
+        **redact(own | {"student": student_json(student), "wants": asked} | more),
+        "members": [member_json(member, name, redact) for member in members],
     }

@@ -20,10 +20,7 @@ def show(service: Service, id_: str, **more: Any) -> dict[str, Any]:
     student = catalog.student(family.student)
     name = service.volumes.names()[id_]
     members, wants = catalog.members(id_), catalog.wants(id_)
-    shown: dict[str, Any] = service.redact(
-        family_json(family, student, members, wants, name, **more)
-    )
-    return shown
+    return family_json(family, student, members, wants, name, service.redact, **more)
 
 
 @router.post("", status_code=202, response_model=None)

@@ -27,8 +27,7 @@ def index(service: ServiceDep, family: str | None = None) -> dict[str, Any]:
     wanted = [family] if family is not None else list(names)
     found = [m for one in wanted for m in service.catalog.members(one)]
     found.sort(key=lambda member: (member.parameters, member.family))
-    shown = [member_json(member, names[member.family]) for member in found]
-    return {"models": service.redact(shown)}
+    return {"models": [member_json(m, names[m.family], service.redact) for m in found]}
 
 
 @router.head("/{size}", response_model=None, include_in_schema=False)
@@ -49,8 +48,8 @@ async def download(
 
             return member_page(member, request, service)
         if _wants_json(request):
-            record = member_json(member, service.volumes.names()[member.family])
-            return JSONResponse(service.redact(record), headers=VARY)
+            name = service.volumes.names()[member.family]
+            return JSONResponse(member_json(member, name, service.redact), headers=VARY)
         return _opened(service, member)
 
     # One thread for all of it: each hop costs as much as a question to the catalog.
@@ -97,8 +96,8 @@ def _elsewhere(
     """300 with the choices where several families have the size; 307 from a budget to a size."""
     if len(found) > 1:
         names = service.volumes.names()
-        choices = [member_json(member, names[member.family]) for member in found]
-        return JSONResponse({"choices": service.redact(choices)}, 300, VARY)
+        choices = [member_json(m, names[m.family], service.redact) for m in found]
+        return JSONResponse({"choices": choices}, 300, VARY)
     member = found[0]
     if member.size.casefold() == size.casefold():
         return None

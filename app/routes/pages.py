@@ -50,7 +50,7 @@ def member_page(member: Member, request: Request, service: Service) -> Response:
         service,
         "member.html",
         event,
-        member=service.redact(member_json(member, name)),
+        member=member_json(member, name, service.redact),
         family=_family(service, member.family, name),
     )
 
@@ -60,10 +60,7 @@ def _family(service: Service, id_: str, name: str) -> dict[str, Any]:
     family = catalog.family(id_)
     student = catalog.student(family.student)
     members, wants = catalog.members(id_), catalog.wants(id_)
-    shown: dict[str, Any] = service.redact(
-        family_json(family, student, members, wants, name, label=name)
-    )
-    return shown
+    return family_json(family, student, members, wants, name, service.redact, label=name)
 
 
 def _page(

@@ -1,0 +1,112 @@
+"""Folders of the machine are told nowhere, and addresses of ours are told as they are."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.redaction import Redactor
+from boomerang.service.records import Fact
+from boomerang.service.settings import Settings
+from tests.app.conftest import Front
+
+ROUTES = ("/models", "/families", "/events", "/api", "/api/models", "/docs", "/static",
+          "/boomerang", "/webhooks", "/healthz", "/data", "/m", "/srv/models")  # fmt: skip
+
+
+def redactor(home: str, models: str | None = None) -> Redactor:
+    return Redactor(Settings(home=Path(home), models=Path(models) if models else None))
+
+
+@pytest.mark.parametrize("folder", ROUTES)
+def test_a_folder_is_named_by_its_setting_and_an_address_stays(folder: str) -> None:
+    redact = redactor("/var/lib/boomerang", folder)
+    for path in ("", "/", "/texts/a.jsonl"):
+        for before, after in (("", ""), ("'", "'"), ("no text in ", "."), ("(", ")"), ("=", ", x")):
+            said = f"{before}{folder}{path}{after}"
+            assert redact(said) == f"{before}$BOOMERANG_MODELS{path}{after}", said
+    for kept in (f"http://127.0.0.1:8000{folder}/x", f"https://hub.example{folder}",
+                 f"http://[::1]{folder}/x", f"GET {folder}/x tells", f"POST {folder} again",
+                 f"me{folder}/x", f"/srv/other{folder}/x", f"{folder}-too/x", f"{folder}x",
+                 f"{folder}.old/x"):  # fmt: skip
+        assert redact(kept) == kept
+
+
+def test_the_longest_folder_counts() -> None:
+    redact = redactor("/models/home", "/models")
+    assert redact("/models/home/x and /models/x") == "$BOOMERANG_HOME/x and $BOOMERANG_MODELS/x"
+    assert redact(f"{os.path.expanduser('~')}/x") == "~/x"
+
+
+def test_a_link_to_a_folder_and_the_folder_are_one(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    redact = redactor("/var/lib/boomerang", str(tmp_path / "link"))
+    said = f"{tmp_path}/real/x and {tmp_path}/link/x"
+    assert redact(said) == "$BOOMERANG_MODELS/x and $BOOMERANG_MODELS/x"
+
+
+@given(st.text(), st.sampled_from(ROUTES), st.text())
+def test_what_holds_no_folder_is_not_changed(before: str, folder: str, after: str) -> None:
+    redact = redactor("/var/lib/boomerang", "/a-folder-of-models")
+    said = f"{before}{folder}{after}".encode("utf-8", "replace").decode()
+    assert redact(said) == said
+
+
+def answers(front: Front, family: str) -> dict[str, str]:
+    """What every address with records in it answers, to programs and to browsers."""
+    size = front.catalog.members(family)[0].size
+    paths = ["/", "/models", "/families", f"/families/{family}", f"/models/{size}?family={family}",
+             f"/api/models/boomerang/teacher-{size}", "/api/models", "/nowhere"]  # fmt: skip
+    found = {}
+    for path in paths:
+        for accept in ("application/json", "text/html"):
+            found[f"{path} {accept}"] = front.client.get(path, headers={"Accept": accept}).text
+    with front.client.stream("GET", f"/families/{family}/events") as events:
+        text = ""
+        for chunk in events.iter_text():
+            text += chunk
+            if "the end" in text:
+                break
+    return found | {"events": text}
+
+
+@pytest.mark.parametrize("folder", ["/models", "/families", "/static"])
+def test_links_lead_somewhere_whatever_a_folder_is_called(
+    folder: str, make_front: Callable[..., Front]
+) -> None:
+    # Any of the folders will do, and this one need not be there.
+    front = make_front(BOOMERANG_DATA=folder)
+    family = front.ready(data="texts", publish={"namespace": "me"})
+    here = f"[Errno 28] No space left on device: '{folder}/x/model.safetensors'"
+    front.catalog.set_fact(family.id, 0, "built", Fact.FAILED, here)
+    front.catalog.set_measuring(family.id, Fact.FAILED, f"no text in {folder}")
+    front.catalog.set_want(front.catalog.wants(family.id)[0].id, Fact.FAILED, f"{here}: the end")
+    found = answers(front, family.id)
+    links = set()
+    for name, text in found.items():
+        assert f"{folder}/x/" not in text, name
+        assert f"no text in {folder}" not in text, name
+        links |= set(re.findall(r'(?:href|src|"url")(?:=|: ?)"(/[^"#]*)"', text))
+    assert f"/families/{family.id}" in links
+    assert {link.partition("?")[0] for link in links} >= {
+        f"/models/{member.size}" for member in front.catalog.members(family.id)
+    }
+    for link in links:
+        answer = front.client.get(link.replace("&amp;", "&"), headers={"Range": "bytes=0-9"})
+        assert answer.status_code in (200, 206), link
+    for name in ("/models application/json", "events", f"/families/{family.id} text/html"):
+        assert "$BOOMERANG_DATA/x/model.safetensors" in found[name], name
+
+
+def test_what_a_client_sent_is_shown_as_it_came(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_DATA="/models")
+    assert front.client.get("/models/a/b/c").json()["value"] != ""
+    assert front.client.get("/models-of-others").json()["value"] == "/models-of-others"
+    assert front.client.get("/families/x/y/z").json()["value"] == "/families/x/y/z"
+    answer = front.client.post("/families", json={"teacher": ["/models/x"]})
+    assert answer.json()["value"] == ["/models/x"]
