@@ -40,7 +40,7 @@ KEPT_PAIRS = 32
 KEPT_VOLUMES = 64
 """Of the largest models each has some 300 KB of headers; a client asks for many ranges of one."""
 
-_SIZE = re.compile(r"[0-9A-Za-z.\-]{1,40}")
+_SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
 
 
 @dataclass(frozen=True)

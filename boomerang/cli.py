@@ -17,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+BUDGET = "2.9B, 6GB or 6GB:float16"
+
 Teacher = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
 Student = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
 Text = Annotated[Path, typer.Option(help="Folder or file of text.", show_default=False)]
@@ -62,7 +64,7 @@ def main() -> None:
 def plan(
     teacher: Teacher,
     student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
-    budget: Annotated[str | None, typer.Option(help="2.9B, or the name of a size.")] = None,
+    budget: Annotated[str | None, typer.Option(help=f"{BUDGET}, or a size's name.")] = None,
     order: Order = "last",
     recipe: Annotated[str | None, typer.Option(help="Recipe whose student is planned.")] = None,
     kept: Kept = None,
@@ -162,7 +164,7 @@ def assemble(
     student: Student,
     order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
-    size: Annotated[str | None, typer.Option(help="Name of a size, or a budget.")] = None,
+    size: Annotated[str | None, typer.Option(help=f"A size's name, {BUDGET}.")] = None,
     patch: Annotated[int | None, typer.Option(help="Number of patched blocks.")] = None,
     kept: Kept = None,
     as_json: Json = False,
@@ -184,7 +186,7 @@ def assemble(
 def publish(
     teacher: Teacher,
     student: Student,
-    size: Annotated[str, typer.Option(help="Name of a size, or a budget.", show_default=False)],
+    size: Annotated[str, typer.Option(help=f"A size's name, {BUDGET}.", show_default=False)],
     order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
     to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
     public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
@@ -202,7 +204,7 @@ def publish(
 @app.command()
 def request(
     teacher: Teacher,
-    budget: Annotated[str, typer.Argument(help="2.9B, or the name of a size.")],
+    budget: Annotated[str, typer.Argument(help=f"{BUDGET}, or a size's name.")],
     data: Annotated[
         list[str] | None, typer.Option(help="Text, by the service's name; may be repeated.")
     ] = None,

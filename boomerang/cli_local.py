@@ -159,7 +159,7 @@ def _bought(ladder: Ladder, text: str) -> dict[str, Any]:
     asked = Budget(exact.parameters, text) if exact else Budget.parse(text)
     member = exact or ladder.within(asked)
     return {
-        "asked": text,
+        "asked": asked.text,
         "size": member.name,
         "parameters": member.parameters,
         "below_by": asked.parameters - member.parameters,

@@ -23,6 +23,11 @@ _MEMORY_UNITS = {
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 _DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+_MEMORY = re.compile(
+    r"\s*(?P<memory>[\d.]+\s*[KMGT]i?B)\s*(?:(?::|\bin\b)\s*(?P<dtype>[a-z0-9]+)\s*)?",
+    re.IGNORECASE,
+)
+"""Bytes, and a dtype where one is said. A plain B is a billion parameters, not a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,11 @@ class Budget:
     def parse(cls, value: Any) -> "Budget":
         """Read `"2.9B"`, `2900000000`, `{"params": "2.9B"}` or `{"memory": "6GB", "dtype": …}`.
 
-        Memory counts the weights alone, in `dtype` (bfloat16 if not given). Raises BadBudget.
+        Memory is also one text: `"6GB"`, `"6GB:float16"` or, as `text` has it, `"6GB in float16"`.
+        It counts the weights alone, in `dtype` (bfloat16 if not given). Raises BadBudget.
         """
+        if isinstance(value, str) and (found := _MEMORY.fullmatch(value)):
+            value = {name: part for name, part in found.groupdict().items() if part is not None}
         if isinstance(value, dict) and "memory" in value and value.keys() <= {"memory", "dtype"}:
             dtype = str(value.get("dtype", "bfloat16"))
             if dtype not in _DTYPE_BYTES:
@@ -71,7 +79,8 @@ def _bad_budget(value: Any) -> BadBudget:
     return BadBudget(
         f"{value!r} is no budget.",
         value=value,
-        fix='Give parameters ("2.9B", 2900000000) or {"memory": "6GB", "dtype": "bfloat16"}.',
+        fix='Give parameters ("2.9B", 2900000000) or memory ("6GB", "6GB:float16", '
+        '{"memory": "6GB", "dtype": "float16"}).',
     )
 
 

@@ -73,6 +73,17 @@ def test_plan_says_what_a_budget_buys(models: Duo) -> None:
     assert f"{members[1]['parameters']:,} parameters, 5 below it." in shown
 
 
+def test_memory_is_a_budget_wherever_one_is_read(models: Duo, tmp_path: Path) -> None:
+    pair = (models.teacher_folder, models.student_folder)
+    members = told("plan", pair[0], "--student", pair[1])["members"]
+    memory = f"{members[1]['parameters'] * 4 / 1000}KB:float32"
+    bought = told("plan", pair[0], "--student", pair[1], "--budget", memory)["budget"]
+    assert (bought["size"], bought["below_by"]) == (members[1]["size"], 0)
+    assert bought["asked"] == memory.replace(":", " in ")
+    made = told("assemble", *pair, "--order", "last", "--size", memory, "--out", tmp_path / "out")
+    assert made["parameters"] == members[1]["parameters"]
+
+
 def test_plan_without_a_student_keeps_what_the_published_map_keeps(models: Duo) -> None:
     assert told("plan", models.teacher_folder)["kept"] == [0, 2, 4, 6, 7]
 

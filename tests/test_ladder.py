@@ -141,6 +141,8 @@ def test_names_of_counts(count: int, name: str) -> None:
         ({"memory": "6GB"}, 3_000_000_000),
         ({"memory": "6GB", "dtype": "float32"}, 1_500_000_000),
         ({"memory": "6GiB", "dtype": "int8"}, 6 << 30),
+        ("6GB", 3_000_000_000), (" 6 gb ", 3_000_000_000), ("1.5MiB", 3 << 18),
+        ("6GB:float32", 1_500_000_000), ("6GB in int8", 6_000_000_000), ("6GiB : int8", 6 << 30),
     ],
 )  # fmt: skip
 def test_budgets(value: object, parameters: int) -> None:
@@ -151,8 +153,10 @@ GARBAGE = [
     "", "B", "-1B", "1e9", "2.9X", "2.9 B B", "1,000", "NaN", "inf", "0", "0.0B", "0.1", "2..9B",
     "..", "../2.9B", 0, -5, True, None, [], ["2.9B"], {}, {"params": {}}, {"params": True},
     {"memory": 6}, {"memory": "6GB", "dtype": "float3"}, {"memory": "6GB", "x": 1}, {"x": 1},
-    {"params": "1B", "memory": "6GB"}, float("nan"), float("inf"), 1e300, 10**5000, -(10**5000),
-    "9" * 5000, {"params": 10**5000}, {"memory": "6GB", "dtype": [1]}, b"2.9B",
+    "6GB:", "6GB:float3", "6GBin int8", "6GB int8", "6.GB", "..GB", "0GB", {"params": "6GB"},
+    {"memory": "6GB:int8"}, {"params": "1B", "memory": "6GB"}, float("nan"), float("inf"), 1e300,
+    10**5000, -(10**5000), "9" * 5000, {"params": 10**5000}, {"memory": "6GB", "dtype": [1]},
+    b"2.9B",
 ]  # fmt: skip
 
 
@@ -174,7 +178,10 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-almost = st.from_regex(r"\s?[0-9]{0,25}\.?[0-9]{0,25}\s?[KMGTBkmgtbi]{0,4}\s?", fullmatch=True)
+almost = st.from_regex(
+    r"\s?[0-9]{0,25}\.?[0-9]{0,25}\s?[KMGTBkmgtbi]{0,4}(\s?:?(in )?(int8|float32))?\s?",
+    fullmatch=True,
+)
 
 
 @given(anything | almost | st.builds(lambda text: {"memory": text}, almost))
@@ -185,3 +192,6 @@ def test_anything_is_a_budget_or_a_bad_one(value: object) -> None:
         return
     if not isinstance(value, dict):
         assert budget.parameters >= 1
+    # The service keeps the text, and reads it again once the family is measured.
+    if isinstance(value, str):
+        assert Budget.parse(budget.text).parameters == budget.parameters

@@ -147,6 +147,8 @@ def test_budgets_lead_to_sizes(held: tuple[Front, Family, tuple[Member, ...]]) -
     assert got["num_hidden_layers"] == 8
     # An exact name is matched before it is read as a budget, in any case.
     assert front.client.head(f"/models/{small.size.lower()}").status_code == 200
+    memory = front.client.get("/models/1TB:float32")
+    assert httpx.URL(memory.headers["location"]).path == f"/models/{large.size}"
     record = front.client.get("/models/1T", headers={"Accept": "application/json"})
     assert (record.status_code, record.headers["vary"]) == (307, "Accept")
 
