@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from fastapi.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app import ranges
 from app.errors import problem
+from app.zerocopy import EXTENSION
 from boomerang.bytefile import ByteFile, Literal
 from boomerang.errors import BoomerangError
-from boomerang.reading import Part, Reader
+from boomerang.reading import BLOCK, Part, Reader
 
 log = logging.getLogger("boomerang.app")
 
@@ -28,7 +29,7 @@ READERS = 8
 so that a disk that hangs takes no other route with it."""
 
 STALLED = 300.0
-"""Seconds that a client may take over one block (1 MiB) before its answer is broken off."""
+"""Seconds that a client may take over each 1 MiB before its answer is broken off."""
 
 _readers = CapacityLimiter(READERS)
 
@@ -107,6 +108,7 @@ class Stream(Response):
     """Sends a body as it is read, a block at a time, and never reads far ahead of the client.
 
     A block is read while the one before it is on its way; `send` waits for a client that is slow.
+    Long runs of a local file are left to the kernel where the server can (app/zerocopy.py).
     The first block is read before the status is sent, so that a source that has changed is an
     error and no broken answer. A later failure closes the connection short of Content-Length,
     which every client notices. A client that goes away ends the reading, and so does one that is
@@ -133,29 +135,33 @@ class Stream(Response):
         gone = asyncio.ensure_future(_gone(receive))
         started, sent = False, 0
         try:
-            block = await _next(reader)
+            message, count = _body(block := await _next(reader)), len(block)
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
             started = True
             while not gone.done():
-                sent += len(block)
+                sent += count
                 more = sent < self._size
-                async with asyncio.timeout(STALLED):
-                    await send({"type": "http.response.body", "body": block, "more_body": more})
+                async with asyncio.timeout(STALLED * max(1, count / BLOCK)):
+                    await send({**message, "more_body": more})
                 if not more:
                     return
                 # A fast client never makes `send` wait; the others have their turn here.
                 await asyncio.sleep(0)
-                block = await _next(reader)
-        except BoomerangError as error:
+                lent = reader.lend() if EXTENSION in scope.get("extensions", ()) else None
+                if lent is None:
+                    message, count = _body(block := await _next(reader)), len(block)
+                else:
+                    message, count = {"type": EXTENSION, **lent}, lent["count"]
+        except TimeoutError:
+            log.warning("%s: broken off after %d of %d bytes: the client took no block in %g s",
+                        scope["path"], sent, self._size, STALLED)  # fmt: skip
+        except (BoomerangError, OSError) as error:
             if not started:
                 raise
             # Whoever called sees an answer that is not complete, and closes the connection.
             log.error("%s: broken off after %d of %d bytes: %s",
                       scope["path"], sent, self._size, error)  # fmt: skip
-        except TimeoutError:
-            log.warning("%s: broken off after %d of %d bytes: the client took no block in %g s",
-                        scope["path"], sent, self._size, STALLED)  # fmt: skip
         finally:
             gone.cancel()
             reader.close()
@@ -166,6 +172,10 @@ class Stream(Response):
                 yield Literal(part), 0, len(part)
             else:
                 yield from self._file.spans(*part)
+
+
+def _body(block: bytearray) -> Message:
+    return {"type": "http.response.body", "body": block}
 
 
 async def _next(reader: Reader) -> bytearray:

@@ -19,11 +19,13 @@ from benchmarks.assembly.runs import (
     clean,
     command,
     download,
+    downloads,
     evict,
     python,
 )
 
 WEIGHTS = "model.safetensors"
+CLIENTS = 8
 UNSYNCED = (
     "from functools import partialmethod as p; from boomerang.bytefile import ByteFile as B; "
     "B.write = p(B.write, sync=False); from boomerang.cli import main; main()"
@@ -140,11 +142,17 @@ def served(bench: Bench, stack: ExitStack) -> dict[str, Contender]:
     ours = Contender("boomerang over HTTP, never built", _nothing, bench.rounds, "cp")
     theirs = Contender("nginx over HTTP, the built file", _nothing, bench.rounds, "cp")
     first = Contender("boomerang, first byte of a size never asked for", _nothing, 0)
-    found = {"http": ours, "nginx": theirs, "first": first}
+    crowd = f"{CLIENTS} clients at once, time ÷ {CLIENTS}"
+    ours_all = Contender(f"boomerang, {crowd}", _nothing, bench.rounds, "cp")
+    theirs_all = Contender(f"nginx, {crowd}", _nothing, bench.rounds, "cp")
+    found = {
+        "http": ours, "nginx": theirs, "http-all": ours_all, "nginx-all": theirs_all,
+        "first": first,
+    }  # fmt: skip
     try:
         front = stack.enter_context(peers.boomerang(bench.folder / "home", bench.models))
     except Failed as error:
-        ours.why_not = first.why_not = str(error)
+        ours.why_not = ours_all.why_not = first.why_not = str(error)
     else:
         sizes: dict[str, str] = front.told["sizes"]
         family = front.told["family"]
@@ -155,15 +163,18 @@ def served(bench: Bench, stack: ExitStack) -> dict[str, Contender]:
         url = urls.pop(bench.patch)
         _same(bench.built, url)
         ours.run = partial(download, url, front.pid)
+        ours_all.run = partial(downloads, url, front.pid, CLIENTS)
         others = iter(list(urls.values()))
         first.rounds = min(len(urls), bench.rounds)
         first.run = lambda: download(next(others), front.pid, part="0-65535")
     try:
         nginx = stack.enter_context(peers.nginx(bench.folder / "nginx", bench.member))
     except Failed as error:
-        theirs.why_not = str(error)
+        theirs.why_not = theirs_all.why_not = str(error)
     else:
-        theirs.run = partial(download, f"{nginx.base}/{WEIGHTS}", nginx.pid)
+        url = f"{nginx.base}/{WEIGHTS}"
+        theirs.run = partial(download, url, nginx.pid)
+        theirs_all.run = partial(downloads, url, nginx.pid, CLIENTS)
     return found
 
 

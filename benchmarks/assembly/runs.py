@@ -95,6 +95,18 @@ def download(url: str, server: int, part: str = "0-") -> Sample:
     return Sample(float(total), peak(server), float(first))
 
 
+def downloads(url: str, server: int, clients: int) -> Sample:
+    """Fetch a URL with several curls at once; the seconds are those of all ÷ `clients`."""
+    started = time.monotonic()
+    curl = ["curl", "--silent", "--fail", "--output", os.devnull, url]
+    running = [subprocess.Popen(curl) for _ in range(clients)]
+    statuses = [one.wait() for one in running]
+    seconds = time.monotonic() - started
+    if any(statuses):
+        raise Failed(f"curl ended with {max(statuses)}")
+    return Sample(seconds / clients, peak(server))
+
+
 def peak(process: int) -> int:
     """Peak resident bytes of a running process so far."""
     status = Path(f"/proc/{process}/status").read_text()

@@ -178,8 +178,8 @@ def front_end(settings: Settings, environment: Mapping[str, str]) -> Child:
     """The front end, named but not imported."""
     arguments = [
         sys.executable, "-m", "uvicorn", "app.main:app", "--host", settings.host,
-        "--port", str(settings.port), "--no-access-log", "--timeout-graceful-shutdown", "3",
-        "--log-level", settings.log_level.lower(),
+        "--port", str(settings.port), "--http", "app.zerocopy:Connection", "--no-access-log",
+        "--timeout-graceful-shutdown", "3", "--log-level", settings.log_level.lower(),
     ]  # fmt: skip
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     return Child(

@@ -88,7 +88,16 @@ class Front:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Front":
-        arguments = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
+        arguments = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "app.main:app",
+            "--http",
+            "app.zerocopy:Connection",
+            "--port",
+            str(self.port),
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*arguments, "--no-access-log"], env=self.environment, stdout=log, stderr=log,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from fastapi.responses import Response
 from app import errors
 from app.redaction import Redactor
 from app.serving import FOR_EVER, serve
+from app.zerocopy import Connection
 from boomerang.bytefile import ByteFile, Literal, Range
 from boomerang.checkpoint import FileSource
 from boomerang.errors import HubFailure
@@ -53,7 +55,7 @@ class Faulty:
 class Server:
     """The files of a test behind a socket, in this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, http: Any = "auto") -> None:
         self.files: dict[str, ByteFile] = {}
         app = FastAPI()
         errors.install(app, Redactor(Settings(home=folder)))
@@ -66,7 +68,9 @@ class Server:
         async def get(name: str, request: Request) -> Response:
             return await serve(request, self.files[name], etag=ETAG)
 
-        config = uvicorn.Config(app, port=0, lifespan="off", access_log=False, log_config=None)
+        config = uvicorn.Config(
+            app, port=0, http=http, lifespan="off", access_log=False, log_config=None
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
@@ -94,9 +98,9 @@ class Server:
         self.thread.join()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
+@pytest.fixture(params=["auto", Connection], ids=["copied", "lent"])
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    made = Server(tmp_path, request.param)
     yield made
     made.stop()
 
