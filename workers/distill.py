@@ -195,7 +195,7 @@ def _set_aside(folder: Path, fence: int) -> None:
 
 def _measure_families(context: Context, student: Student, *, again: bool) -> None:
     for family in context.catalog.families_of_student(student.key):
-        if again and family.measuring is not Fact.NO:
-            context.catalog.measure_resend(family.id, "its student is new")
-        if again or family.measuring is not Fact.YES:
+        if again or family.measuring in (Fact.NO, Fact.FAILED):
+            reason = "its student is new" if again else "asked for again"
+            context.catalog.measure_resend(family.id, reason)
             context.producer.send(Measure(family=family.id))

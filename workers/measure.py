@@ -42,8 +42,8 @@ def measure(context: Context, family_id: str) -> str:
         student = context.catalog.student(family.student)
         if student.state is not StudentState.READY:
             return "not ready"
-        if family.measuring is Fact.YES:
-            return "already measured"
+        if family.settled:
+            return "already settled"
         try:
             return _Measuring(context, family, student, held).work()
         except LostLease:

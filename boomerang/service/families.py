@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from boomerang.layermap import LayerMap
+from boomerang.service.members import change_measuring
 from boomerang.service.models import FamilyRow, MemberRow, StudentRow, WantRow
 from boomerang.service.orders import composition_of
 from boomerang.service.records import (
@@ -25,6 +26,7 @@ from boomerang.service.records import (
 )
 from boomerang.service.store import Store, family_record, family_row, student_record, student_row
 from boomerang.service.students import cancel, obtain, requeue
+from boomerang.service.transitions import Actor, Measuring
 from boomerang.service.wants import want_row
 
 
@@ -104,8 +106,7 @@ class FamilyStore(Store):
         if created or again:
             family.sent, family.sends, family.attempts = self.db.now(session), 0, 0
             if again:
-                family.measuring, family.measuring_reason = Fact.NO.value, None
-                family.settled = False
+                change_measuring(self.db, session, family, Measuring.WAITING, None, Actor.REQUEST)
             return "measure"
         return "settle" if asked and family.chosen is not None else None
 

@@ -1,11 +1,12 @@
 """The part of the catalog about members: ladders, and three independent facts about each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard
 from boomerang.service.models import FamilyRow, MemberRow
 from boomerang.service.records import Fact, Family, Member, NewMember
@@ -16,6 +17,7 @@ from boomerang.service.store import (
     member_record,
     member_row,
 )
+from boomerang.service.transitions import FACTS, MEASURING, Actor, Measuring, check
 
 FactName = Literal["built", "measured", "published"]
 
@@ -98,20 +100,13 @@ class MemberStore(Store):
 
         Values: perplexity, kl, naive_perplexity, naive_kl, generation, flags (measured), repo,
         commit (published).
-        Raises FamilyNotFound, SizeNotFound, LostLease.
+        Raises FamilyNotFound, SizeNotFound, LostLease, IllegalTransition.
         """
         with self.db.write() as session:
             guard(session, lease)
             row = member_row(session, family, k)
             kept = {name: value for name, value in values.items() if name in _VALUES}
-            setattr(row, fact, state.value)
-            setattr(row, f"{fact}_reason", reason)
-            for name, value in kept.items():
-                setattr(row, name, value)
-            row.updated = self.db.now(session)
-            payload = {"k": k, "size": row.size, "fact": fact, "state": state.value}
-            payload |= {"reason": reason, **kept}
-            self.db.note(session, "member", payload, family=family)
+            change_fact(self.db, session, row, fact, state, reason, Actor.WORKER, kept)
             return member_record(row)
 
     def set_task(
@@ -156,16 +151,13 @@ class MemberStore(Store):
     ) -> Family:
         """Say how far the measuring of a family is; with any state but `running` it is over.
 
-        Raises FamilyNotFound, LostLease.
+        Raises FamilyNotFound, LostLease, IllegalTransition.
         """
         with self.db.write() as session:
             guard(session, lease)
             row = family_row(session, family)
-            row.measuring, row.measuring_reason = state.value, reason
-            row.settled = state is not Fact.RUNNING
-            row.updated = self.db.now(session)
-            payload = {"state": state.value, "reason": reason}
-            self.db.note(session, "measuring", payload, family=family)
+            after = Measuring.WITHOUT if state is Fact.NO else Measuring(state.value)
+            change_measuring(self.db, session, row, after, reason, Actor.WORKER)
             return family_record(row)
 
     def measure_resend(
@@ -178,16 +170,66 @@ class MemberStore(Store):
         with self.db.write() as session:
             guard(session, lease)
             row = family_row(session, family)
-            row.settled, row.sent, row.sends = False, 0.0, 0
-            row.measuring, row.measuring_reason = Fact.NO.value, reason
-            payload = {"state": row.measuring, "reason": reason}
-            self.db.note(session, "measuring", payload, family=family)
+            row.sent, row.sends = 0.0, 0
+            if measuring_of(row) is not Measuring.WAITING:
+                change_measuring(self.db, session, row, Measuring.WAITING, reason, Actor.WORKER)
 
     def referenced(self, digests: Sequence[str]) -> frozenset[str]:
         """Which of these digests still belong to a family."""
         with self.db.read() as session:
             statement = select(MemberRow.digest).where(MemberRow.digest.in_(digests))
             return frozenset(session.scalars(statement))
+
+
+def change_fact(
+    db: Database,
+    session: Session,
+    row: MemberRow,
+    fact: FactName,
+    state: Fact,
+    reason: str | None,
+    by: Actor,
+    values: Mapping[str, Any] | None = None,
+) -> None:
+    """Change a fact about a member within a transaction, and write the event.
+
+    Raises IllegalTransition.
+    """
+    check(FACTS[fact], f"{fact} of {row.size} of {row.family}", getattr(row, fact), state, by)
+    for name, value in {fact: state.value, f"{fact}_reason": reason, **(values or {})}.items():
+        setattr(row, name, value)
+    row.updated = db.now(session)
+    payload = {"k": row.k, "size": row.size, "fact": fact, "state": state.value}
+    payload |= {"reason": reason, **(values or {})}
+    db.note(session, "member", payload, family=row.family)
+
+
+def change_measuring(
+    db: Database,
+    session: Session,
+    row: FamilyRow,
+    state: Measuring,
+    reason: str | None,
+    by: Actor,
+) -> None:
+    """Change how far a family's measuring is within a transaction, and write the event.
+
+    Raises IllegalTransition.
+    """
+    check(MEASURING, f"the measuring of {row.id}", measuring_of(row), state, by)
+    unmeasured = state in (Measuring.WAITING, Measuring.WITHOUT)
+    row.measuring = Fact.NO.value if unmeasured else state.value
+    row.measuring_reason, row.updated = reason, db.now(session)
+    row.settled = state not in (Measuring.WAITING, Measuring.RUNNING)
+    payload = {"state": row.measuring, "reason": reason}
+    db.note(session, "measuring", payload, family=row.id)
+
+
+def measuring_of(row: FamilyRow) -> Measuring:
+    """How far a family's measuring is."""
+    if row.measuring == Fact.NO:
+        return Measuring.WITHOUT if row.settled else Measuring.WAITING
+    return Measuring(row.measuring)
 
 
 def _known(session: Session, digests: Sequence[str], family: str) -> dict[str, dict[str, Any]]:

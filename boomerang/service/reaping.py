@@ -14,10 +14,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from boomerang.service.leases import holder_of
+from boomerang.service.members import change_measuring
 from boomerang.service.models import FamilyRow, StudentRow, WantRow
 from boomerang.service.records import Fact, Next, StudentState
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
+from boomerang.service.transitions import Actor, Measuring
 
 _LONGEST_WAIT = 3600.0
 
@@ -66,17 +68,20 @@ class ReapingStore(Store):
                 continue
             if row.cancel:
                 reason = "cancelled on request"
-                change_state(self.db, session, row, StudentState.CANCELLED, reason)
+                self._become(session, row, StudentState.CANCELLED, reason)
                 continue
             lost = row.state == StudentState.DISTILLING
             if lost and row.attempts + 1 >= most:
                 reason = f"its worker was lost {most} times"
-                change_state(self.db, session, row, StudentState.FAILED, reason)
+                self._become(session, row, StudentState.FAILED, reason)
             elif self._due(session, row, lost, patience):
                 if lost:
                     reason = "its worker was lost"
-                    change_state(self.db, session, row, StudentState.QUEUED, reason)
+                    self._become(session, row, StudentState.QUEUED, reason)
                 yield Due("distill", row.key)
+
+    def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
+        change_state(self.db, session, row, state, reason, Actor.REAPER)
 
     def _unsettled(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
@@ -89,12 +94,12 @@ class ReapingStore(Store):
                 continue
             lost = row.measuring == Fact.RUNNING
             if lost and row.attempts + 1 >= most:
-                row.measuring, row.measuring_reason = Fact.FAILED.value, "its worker was lost"
-                row.settled = True
-                payload = {"state": row.measuring, "reason": row.measuring_reason}
-                self.db.note(session, "measuring", payload, family=row.id)
+                reason = f"its worker was lost {most} times"
+                change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REAPER)
             elif self._due(session, row, lost, patience):
-                row.measuring = Fact.NO.value  # as it waits in the queue again
+                if lost:
+                    reason = "its worker was lost"
+                    change_measuring(self.db, session, row, Measuring.WAITING, reason, Actor.REAPER)
                 yield Due("measure", row.id)
 
     def _open_wants(self, session: Session, patience: float) -> Iterator[Due]:

@@ -124,7 +124,10 @@ class NewFamily:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A family as the catalog knows it; `patch_order` is None until it is settled."""
+    """A family as the catalog knows it; `patch_order` is None until there is one.
+
+    `settled` says that its measuring is over, whatever came of it.
+    """
 
     id: str
     name: str
@@ -143,6 +146,7 @@ class Family:
     chosen: str | None
     measuring: Fact
     measuring_reason: str | None
+    settled: bool
     tasks: dict[str, int | None] | None
     created: float
     updated: float

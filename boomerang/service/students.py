@@ -11,6 +11,7 @@ from boomerang.service.leases import Lease, guard, holder_of
 from boomerang.service.models import StudentRow
 from boomerang.service.records import NewStudent, Student, StudentState, salted_key
 from boomerang.service.store import Store, student_record, student_row
+from boomerang.service.transitions import STUDENT, Actor, check
 
 _PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")
 
@@ -37,11 +38,14 @@ class StudentStore(Store):
         *,
         lease: Lease | None = None,
     ) -> Student:
-        """Change a student's state, with its event. Raises LostLease, NotFound."""
+        """Change a student's state, with its event.
+
+        Raises LostLease, IllegalTransition, NotFound.
+        """
         with self.db.write() as session:
             guard(session, lease)
             row = student_row(session, key)
-            change_state(self.db, session, row, state, reason)
+            change_state(self.db, session, row, state, reason, Actor.WORKER)
             return student_record(row)
 
     def student_progress(
@@ -76,23 +80,39 @@ class StudentStore(Store):
             self.db.note(session, kind, payload, student=key)
 
     def student_resend(self, key: str, reason: str, *, lease: Lease | None = None) -> None:
-        """Put a student back into the queue; the next reaper sends it again at once."""
+        """Put a student back into the queue; the next reaper sends it again at once.
+
+        One that is ready stays so: it was only looked at. Raises LostLease, IllegalTransition.
+        """
         with self.db.write() as session:
             guard(session, lease)
             row = student_row(session, key)
+            if row.state == StudentState.READY:
+                return
             row.sent, row.sends = 0.0, 0
-            change_state(self.db, session, row, StudentState.QUEUED, reason)
+            change_state(self.db, session, row, StudentState.QUEUED, reason, Actor.WORKER)
 
 
 def change_state(
-    db: Database, session: Session, row: StudentRow, state: StudentState, reason: str | None
+    db: Database,
+    session: Session,
+    row: StudentRow,
+    state: StudentState,
+    reason: str | None,
+    by: Actor,
 ) -> None:
-    """Change a student's state within a transaction, and write the event."""
+    """Change a student's state within a transaction, and write the event.
+
+    Raises IllegalTransition.
+    """
+    check(STUDENT, f"the student {row.key}", row.state, state, by)
     row.state, row.reason, row.updated = state.value, reason, db.now(session)
     if state is StudentState.DISTILLING:
         row.started, row.finished = row.updated, None
     if state.over:
         row.finished, row.eta_s = row.updated, None
+    if state is StudentState.READY:
+        row.cancel = False  # it came too late, and must end nothing that is done with it later
     payload = {"state": state.value, "reason": reason, "step": row.step, "steps": row.steps}
     db.note(session, "student", payload, student=row.key)
 
@@ -119,14 +139,15 @@ def obtain(
     session.flush()
     # A folder that was given needs no preparation: it is the student.
     given = new.origin == "folder"
-    change_state(db, session, row, StudentState.READY if given else StudentState.QUEUED, None)
+    first = StudentState.READY if given else StudentState.QUEUED
+    change_state(db, session, row, first, None, Actor.REQUEST)
     return row, not given
 
 
 def requeue(db: Database, session: Session, row: StudentRow, reason: str) -> None:
     """Queue a student anew, as if nobody had tried yet. The caller sends the job."""
     row.cancel, row.attempts, row.sends, row.sent = False, 0, 0, db.now(session)
-    change_state(db, session, row, StudentState.QUEUED, reason)
+    change_state(db, session, row, StudentState.QUEUED, reason, Actor.REQUEST)
 
 
 def cancel(db: Database, session: Session, row: StudentRow) -> None:
@@ -135,6 +156,7 @@ def cancel(db: Database, session: Session, row: StudentRow) -> None:
         return
     row.cancel = True
     if holder_of(db, session, f"student:{row.key}") is None:
-        change_state(db, session, row, StudentState.CANCELLED, "cancelled on request")
+        reason = "cancelled on request"
+        change_state(db, session, row, StudentState.CANCELLED, reason, Actor.REQUEST)
     else:
         db.note(session, "student", {"state": row.state, "reason": "cancelling"}, student=row.key)

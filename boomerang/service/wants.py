@@ -7,6 +7,7 @@ from boomerang.service.database import Database
 from boomerang.service.models import WantRow
 from boomerang.service.records import Fact, NewWant, Want, digest_of
 from boomerang.service.store import Store, record
+from boomerang.service.transitions import WANT, Actor, check
 
 
 class WantStore(Store):
@@ -19,13 +20,14 @@ class WantStore(Store):
             return tuple(record(Want, row) for row in session.scalars(statement))
 
     def set_want(self, want: int, state: Fact, reason: str | None = None) -> None:
-        """Change the state of a request; one that was deleted meanwhile is left alone."""
+        """Change the state of a request; one that was deleted meanwhile is left alone.
+
+        To say the same again changes nothing. Raises IllegalTransition.
+        """
         with self.db.write() as session:
             row = session.get(WantRow, want)
-            if row is None:
-                return
-            row.state, row.reason = state.value, reason
-            _note(self.db, session, row)
+            if row is not None and (row.state, row.reason) != (state.value, reason):
+                _change(self.db, session, row, state, reason, Actor.WORKER)
 
 
 def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
@@ -48,19 +50,23 @@ def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
             what=new.what,
             options=dict(new.options),
             options_digest=digest,
-            state=Fact.NO.value,
+            state="",
+            sent=db.now(session),
         )
         session.add(row)
-    elif row.state == Fact.FAILED:
-        row.attempts = 0
-    else:
+        session.flush()
+    elif row.state != Fact.FAILED:
         return False
-    row.state, row.reason, row.sent, row.sends = Fact.NO.value, None, db.now(session), 0
-    session.flush()
-    _note(db, session, row)
+    row.sent, row.sends = db.now(session), 0
+    _change(db, session, row, Fact.NO, None, Actor.REQUEST)
     return True
 
 
-def _note(db: Database, session: Session, row: WantRow) -> None:
+def _change(
+    db: Database, session: Session, row: WantRow, state: Fact, reason: str | None, by: Actor
+) -> None:
+    """Change a request within a transaction, and write the event. Raises IllegalTransition."""
+    check(WANT, f"the request {row.id}", row.state, state, by)
+    row.state, row.reason = state.value, reason
     payload = {name: getattr(row, name) for name in ("id", "kind", "what", "state", "reason")}
     db.note(session, "want", payload, family=row.family)

@@ -102,6 +102,7 @@ def test_a_reader_who_follows_sees_every_event(catalog: Catalog) -> None:
 def test_facts_follow_a_member_into_its_new_ladder(catalog: Catalog) -> None:
     family = catalog.create_family(new_family(), new_student(), rungs()).family.id
     catalog.set_fact(family, 0, "built", Fact.YES)
+    catalog.set_fact(family, 0, "published", Fact.RUNNING)
     catalog.set_fact(family, 0, "published", Fact.YES, repo="me/model", commit="abc")
     moved = rungs()[1:]
     catalog.set_members(family, (*rungs()[:1], *moved), patch_order=(1,), chosen="klpatch")

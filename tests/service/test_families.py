@@ -181,6 +181,7 @@ def test_tasks_asked_for_later_are_measured_once(catalog: Catalog) -> None:
     assert ask(arc_easy=10, piqa=None) is None
     assert ask(arc_easy=20) == "measure"
     assert (catalog.family(made.id).measuring, ask(arc_easy=20)) == (Fact.NO, None)
+    catalog.set_measuring(made.id, Fact.RUNNING)
     for k in (0, 1):
         catalog.set_task(made.id, k, result("arc_easy", 20, failed="no data" if k else None))
     catalog.set_measuring(made.id, Fact.YES)

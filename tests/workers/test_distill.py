@@ -171,10 +171,10 @@ def real(tmp_path: Path) -> Iterator[Backend]:
 def test_a_fine_tunes_student_is_made_of_its_bases_without_training(real: Backend) -> None:
     real.worker()
     base = folder_commit(real.catalog, Checkpoint.open(real.models / "teacher"))
-    real.ask("none", key="b" * 32)
-    real.catalog.set_student_state("b" * 32, StudentState.FAILED)
+    # As a worker leaves it that dies before it says so: there, and found.
     shutil.copytree(real.models / "student", real.settings.student_folder("b" * 32))
-    real.catalog.set_student_state("b" * 32, StudentState.READY)
+    real.ask("none", key="b" * 32)
+    wait_for(lambda: real.catalog.student("b" * 32).state is StudentState.READY, 60)
     asked = {"base": "teacher", "base_commit": base, "base_student": "b" * 32, "reference": None}
     # The fine-tune is the base itself here: its student must be the base's.
     real.ask("none", recipe={"delta": asked})
