@@ -2,18 +2,44 @@
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, Dialect, ForeignKey, Index, Integer, String
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import Float
+from sqlalchemy.types import Float, TypeDecorator
+
+from boomerang.errors import BadRequest
 
 SCHEMA_VERSION = 3
 Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class NoText(BadRequest, DontWrapMixin):
+    """A name with a character that no name has."""
+
+
+class Text(TypeDecorator[str]):
+    """Text as both databases take it: PostgreSQL has no NUL in one, SQLite would keep it.
+
+    Whatever names something comes through here, whoever said it. Raises NoText.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse what one of the databases cannot hold."""
+        if value is not None and "\0" in value:
+            raise NoText(
+                "A NUL character is in no name.", value=value, fix="Send the name without it."
+            )
+        return value
 
 
 class Base(DeclarativeBase):
     """Root of the mapped tables."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: Text(),
         dict[str, Any]: JSON,
         list[int]: JSON,
         int: BigInteger,
@@ -34,8 +60,8 @@ class StudentRow(Base):
 
     __tablename__ = "students"
 
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    root: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    root: Mapped[str] = mapped_column(Text(64), index=True)
     teacher: Mapped[str]
     teacher_commit: Mapped[str]
     teacher_source: Mapped[str | None]
@@ -76,7 +102,7 @@ class FamilyRow(Base):
 
     __tablename__ = "families"
 
-    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[str] = mapped_column(Text(16), primary_key=True)
     name: Mapped[str]
     teacher: Mapped[str] = mapped_column(index=True)
     revision: Mapped[str | None]
@@ -113,7 +139,7 @@ class MemberRow(Base):
     k: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[str] = mapped_column(index=True)
     code: Mapped[str]
-    digest: Mapped[str] = mapped_column(String(64), index=True)
+    digest: Mapped[str] = mapped_column(Text(64), index=True)
     parameters: Mapped[int]
     bytes: Mapped[int]
     layers: Mapped[int]
@@ -145,7 +171,7 @@ class WantRow(Base):
     kind: Mapped[str]
     what: Mapped[str]
     options: Mapped[dict[str, Any]]
-    options_digest: Mapped[str] = mapped_column(String(64))
+    options_digest: Mapped[str] = mapped_column(Text(64))
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -192,4 +218,4 @@ class HashRow(Base):
     size: Mapped[int]
     inode: Mapped[int]
     mtime_ns: Mapped[int]
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(Text(64))

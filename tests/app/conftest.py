@@ -79,7 +79,8 @@ class Front:
             "HF_ENDPOINT": "http://127.0.0.1:1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         } | environment
-        self.settings = Settings(home=self.home, models=self.models)
+        address = environment.get("BOOMERANG_DATABASE_URL", "")
+        self.settings = Settings(home=self.home, models=self.models, database_url=address)
         self.catalog = Catalog(self.settings.database_url)
         key = environment.get("BOOMERANG_API_KEYS", "").split(",")[0].rsplit(":", 1)[-1]
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -170,11 +171,19 @@ class Front:
 
 
 @pytest.fixture
-def make_front(tmp_path: Path, originals: Duo) -> Iterator[Callable[..., Front]]:
+def database() -> dict[str, str]:
+    """What tells a front end its database: SQLite, but for the files that ask for both."""
+    return {}
+
+
+@pytest.fixture
+def make_front(
+    tmp_path: Path, originals: Duo, database: dict[str, str]
+) -> Iterator[Callable[..., Front]]:
     made: list[Front] = []
 
     def make(**environment: str) -> Front:
-        made.append(Front(tmp_path / f"front{len(made)}", originals, **environment))
+        made.append(Front(tmp_path / f"front{len(made)}", originals, **database | environment))
         return made[-1].start()
 
     yield make

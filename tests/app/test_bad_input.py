@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.app.conftest import Front, problem
+from tests.databases import new_database
 from tests.hub.fixture import LocalHub, running
 from tests.models import Duo, edit_json, model, save_student
 
@@ -228,7 +229,9 @@ def test_bodies_that_are_none(shared: Front, body: bytes) -> None:
         ("/models/" + "9" * 60, 404, "size-not-found"),
         ("/models/1", 422, "budget-out-of-range"),
         ("/models/16K?family=nothing", 404, "family-not-found"),
-        ("/models?family=%00", 404, "family-not-found"),
+        ("/models?family=%00", 422, "bad-request"),
+        ("/families/%00", 422, "bad-request"),
+        ("/families/nothing%00/events", 422, "bad-request"),
         ("/families/nothing", 404, "family-not-found"),
         ("/families/nothing/events", 404, "family-not-found"),
         ("/events?after=-1", 422, "bad-request"),
@@ -240,9 +243,27 @@ def test_addresses(front_with_family: Front, path: str, status: int, slug: str) 
     problem(front_with_family.client.get(path), status, slug)
 
 
-@pytest.fixture(scope="module")
-def front_with_family(tmp_path_factory: pytest.TempPathFactory, originals: Duo) -> Iterator[Front]:
-    front = Front(tmp_path_factory.mktemp("family"), originals).start()
+@pytest.mark.parametrize(
+    "asked", [{"teacher": "a\0b"}, {"build": "1\0B"}, {"order": "a\0b"}, {"data": "te\0xts"}]
+)
+def test_a_nul_is_in_no_name(front_with_family: Front, asked: dict[str, Any]) -> None:
+    before = front_with_family.catalog.last_event()
+    body = {"teacher": "teacher", "student": "student", "order": "last"} | asked
+    answer = front_with_family.client.post("/families", json=body)
+    assert answer.status_code in (404, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert front_with_family.catalog.last_event() == before
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def front_with_family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, originals: Duo
+) -> Iterator[Front]:
+    database = {}
+    if request.param == "postgresql":
+        address = new_database(request.getfixturevalue("postgres"))
+        database = {"BOOMERANG_DATABASE_URL": address}
+    front = Front(tmp_path_factory.mktemp("family"), originals, **database).start()
     front.ready()
     yield front
     front.close()

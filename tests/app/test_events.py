@@ -7,9 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from boomerang.service.records import StudentState
 from tests.app.conftest import Front
+
+
+@pytest.fixture
+def database(url: str) -> dict[str, str]:
+    return {"BOOMERANG_DATABASE_URL": url}
 
 
 @contextmanager

@@ -22,6 +22,11 @@ from tests.models import Duo
 
 
 @pytest.fixture
+def database(url: str) -> dict[str, str]:
+    return {"BOOMERANG_DATABASE_URL": url}
+
+
+@pytest.fixture
 def queue(tmp_path: Path) -> Iterator[tuple[str, redis.Redis]]:
     """A real Valkey on its socket."""
     settings = Settings(home=tmp_path / "queue")
