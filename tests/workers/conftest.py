@@ -175,8 +175,19 @@ def alive(pid: int) -> bool:
         return False
 
 
+on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+"""For the tests that touch the catalog most."""
+
+
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    opened = Backend(tmp_path)
+def database(request: pytest.FixtureRequest) -> str:
+    """The address of the catalog; empty for the default, SQLite in the home."""
+    on_postgres = getattr(request, "param", "sqlite") == "postgresql"
+    return str(request.getfixturevalue("on_postgres")) if on_postgres else ""
+
+
+@pytest.fixture
+def backend(tmp_path: Path, database: str) -> Iterator[Backend]:
+    opened = Backend(tmp_path, database_url=database)
     yield opened
     opened.close()

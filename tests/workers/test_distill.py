@@ -16,7 +16,7 @@ from boomerang.distill.texts import Texts
 from boomerang.service.jobs import Distill
 from boomerang.service.records import Fact, NewWant, StudentState
 from boomerang.service.shelf import folder_commit
-from tests.workers.conftest import Backend, alive, wait_for
+from tests.workers.conftest import Backend, alive, on_both, wait_for
 
 KEY = "a" * 32
 
@@ -25,6 +25,7 @@ def is_(backend: Backend, state: StudentState) -> bool:
     return backend.catalog.student(KEY).state is state
 
 
+@on_both
 def test_from_request_to_members_on_disk(backend: Backend) -> None:
     backend.worker()
     made = backend.ask("quick", wants=(NewWant(kind="build", what="*"),))
@@ -81,6 +82,7 @@ def test_a_trainer_that_fails_or_is_killed_fails_the_student_and_not_the_worker(
     wait_for(lambda: is_(backend, StudentState.READY))
 
 
+@on_both
 def test_killed_worker_takes_its_trainer_along_and_another_finishes(backend: Backend) -> None:
     first = backend.worker("first")
     backend.ask("stuck")
@@ -120,6 +122,7 @@ def test_stopping_a_worker_gives_its_job_back_within_seconds(backend: Backend) -
     wait_for(lambda: is_(backend, StudentState.READY))
 
 
+@on_both
 def test_a_duplicate_and_a_message_that_was_lost(backend: Backend) -> None:
     backend.worker()
     for _ in range(3):
