@@ -55,7 +55,7 @@ class ByteFile:
             yield piece, start - base, end - base
             start, index = end, index + 1
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes | memoryview]:
         """Yield the bytes [start, stop) in pieces of at most CHUNK bytes.
 
         Raises SourceChanged as soon as a source is not what it was; nothing wrong is yielded.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from boomerang.checkpoint import HEADER_LIMIT
 from boomerang.errors import FileNotInModel, SourceChanged, TeacherNotFound
+from boomerang.hub_body import body
 from boomerang.hub_client import Patience, hub_errors
 from boomerang.hub_location import HubFile, Location
 from boomerang.read_ahead import Bytes, Sleep
@@ -54,7 +55,7 @@ class HubSource(HubFile):
             while start < stop:
                 with patience, closing(self._state.location.open(self, start, stop)) as response:
                     at = start
-                    for chunk in response.iter_raw():
+                    for chunk in body(response):
                         start += len(chunk)
                         if start > stop:
                             raise self.changed("more bytes came than were asked for")

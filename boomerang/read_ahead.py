@@ -28,6 +28,8 @@ again as much processor time and was no faster, also where every answer came 50 
 
 Sleep = Callable[[float], object]
 Bytes = Generator[bytes, None, None]
+Data = bytes | memoryview
+"""Bytes as they came; what lies within a larger piece of memory is not copied out of it."""
 
 
 @runtime_checkable
@@ -47,9 +49,9 @@ class Promised:
     """A piece (pieces.py) whose bytes are on their way."""
 
     size: int
-    future: Future[bytes]
+    future: Future[Data]
 
-    def read(self, start: int, stop: int) -> bytes:
+    def read(self, start: int, stop: int) -> Data:
         """The bytes [start, stop), as soon as they are there. Raises what fetching them raised."""
         data = self.future.result()
         return data if (start, stop) == (0, len(data)) else data[start:stop]
@@ -90,7 +92,7 @@ def read_ahead(parts: Iterable[Part]) -> Generator[Ahead, None, None]:
             fetching.leave()
 
 
-Order = SimpleQueue["Future[bytes] | None"]
+Order = SimpleQueue["Future[Data] | None"]
 Block = tuple[int, int, int]
 """Bytes of the source, and which [start, stop) is meant of what they become."""
 
@@ -122,7 +124,7 @@ class _Fetching:
         self.order = SimpleQueue()
         self.pool.submit(_run, chunks, blocks, cast, self.order, self.gone)
         for _, low, high in blocks:
-            future: Future[bytes] = Future()
+            future: Future[Data] = Future()
             self.order.put(future)
             yield Promised(high - low, future)
 
@@ -133,7 +135,7 @@ class _Fetching:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _widths(piece: Range | Cast) -> tuple[int, int, Callable[[bytes], bytes] | None]:
+def _widths(piece: Range | Cast) -> tuple[int, int, Callable[[Data], bytes] | None]:
     """Bytes of an element in the source and in the piece, and what makes one of the other."""
     if isinstance(piece, Range):
         return 1, 1, None
@@ -146,12 +148,12 @@ def _widths(piece: Range | Cast) -> tuple[int, int, Callable[[bytes], bytes] | N
 def _run(
     chunks: Bytes,
     blocks: list[Block],
-    cast: Callable[[bytes], bytes] | None,
+    cast: Callable[[Data], bytes] | None,
     order: Order,
     gone: Event,
 ) -> None:
     """Keep the promises of one run, in their order, from one stream of its bytes."""
-    rest = b""
+    rest: Data = b""
     with closing(chunks):
         for taken, low, high in blocks:
             future = order.get()
@@ -166,14 +168,18 @@ def _run(
                 return
 
 
-def _taken(chunks: Bytes, rest: bytes, size: int, gone: Event) -> tuple[bytes, bytes]:
+def _taken(chunks: Bytes, rest: Data, size: int, gone: Event) -> tuple[Data, memoryview]:
     """Exactly `size` bytes of a stream, and what came beyond them."""
-    found, length = [], 0
+    rest = memoryview(rest)
+    if len(rest) >= size:
+        return rest[:size], rest[size:]
+    found, length = memoryview(bytearray(size)), 0
     while True:
-        found.append(rest[: size - length])
-        length, rest = length + len(found[-1]), rest[size - length :]
+        part = rest[: size - length]
+        found[length : length + len(part)] = part
+        length, rest = length + len(part), rest[len(part) :]
         if length == size:
-            return b"".join(found), rest
-        rest = next(chunks)
+            return found, rest
+        rest = memoryview(next(chunks))
         if gone.is_set():
             raise Abandoned

@@ -4,14 +4,16 @@ import hashlib
 import json
 import logging
 import re
+import socket
 import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from httpx2 import TransportError
 
-from boomerang import cli_local, hub_client, hub_source, read_ahead
+from boomerang import cli_local, hub_body, hub_client, hub_source, read_ahead
 from boomerang import hub as our
 from boomerang.bytefile import ByteFile, Cast, Literal, Range
 from boomerang.checkpoint import Checkpoint
@@ -38,6 +40,8 @@ NAME = "model.safetensors"
 def owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", OWNER)
     monkeypatch.setattr(hub_client, "FIRST_WAIT", 0.01)
+    # So that even the small bodies here are taken from the connection itself.
+    monkeypatch.setattr(hub_body, "PARSED", 0)
 
 
 @pytest.fixture
@@ -128,6 +132,47 @@ def test_what_arrives_restores_patience(hub: LocalHub, source: HubSource) -> Non
     assert source.read(0, len(DATA) - 1) == DATA[:-1]
     starts = [start for start, _ in spans(hub)]
     assert starts == sorted(set(starts)), "what arrived is not asked for again"
+
+
+@pytest.mark.parametrize("parsed", [0, 1 << 40])
+def test_a_body_that_breaks_is_gone_on_with(
+    hub: LocalHub, source: HubSource, monkeypatch: pytest.MonkeyPatch, parsed: int
+) -> None:
+    monkeypatch.setattr(hub_body, "PARSED", parsed)
+    hub.faults.append(Fault("/cdn/", times=3))
+    slept: list[float] = []
+    assert b"".join(source.stream(7, len(DATA), sleep=slept.append)) == DATA[7:]
+    assert len(slept) == 3
+    found = spans(hub)
+    assert found[0] == (7, len(DATA))
+    assert [start for start, _ in found] == sorted({start for start, _ in found})
+
+
+def test_a_connection_that_falls_silent_is_given_up(
+    source: HubSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server that sends half of the body, and then nothing, once; then it is as it should be.
+    monkeypatch.setattr(hub_body, "TIMEOUT", 0.2)
+    monkeypatch.setattr(hub_client, "ATTEMPTS", 3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told = b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n" + bytes(300_000)
+
+        def speak() -> None:
+            connection, _ = server.accept()
+            connection.recv(1 << 16)
+            connection.sendall(told)
+            connection.recv(1)
+            connection.close()
+
+        speaking = threading.Thread(target=speak)
+        speaking.start()
+        client, got = hub_client.session(), []
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        asked = client.send(client.build_request("GET", url), stream=True)
+        with closing(asked) as answer, pytest.raises(TransportError):
+            got += map(len, hub_body.body(answer))
+        assert sum(got) == 300_000
+        speaking.join()
 
 
 def test_a_short_answer_is_gone_on_with(hub: LocalHub, source: HubSource) -> None:
