@@ -20,7 +20,7 @@ class RebuildRequest(BaseModel):
 
 def student_json(student: Student) -> dict[str, Any]:
     """A student as clients see it: no folder of this machine."""
-    hidden = {"location", "teacher_source", "data", "cancel", "attempts"}
+    hidden = {"location", "teacher_source", "data", "cancel", "attempts", "micro_batch", "files"}
     return {key: value for key, value in asdict(student).items() if key not in hidden}
 
 
@@ -47,7 +47,7 @@ def family_json(
     **more: Any,
 ) -> dict[str, Any]:
     """A family with its student, its whole ladder, what was asked of it and `more`."""
-    hidden = {"source", "request", "student"}
+    hidden = {"source", "request", "student", "cancel"}
     own = {key: value for key, value in asdict(family).items() if key not in hidden}
     asked = [{k: v for k, v in asdict(want).items() if k != "family"} for want in wants]
     return {

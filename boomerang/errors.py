@@ -23,7 +23,9 @@ BoomerangError
 ├── NotReady                 the student is not distilled yet
 ├── SourceChanged            a file is not what it was when it was read first
 ├── TrainingFailed           a distillation stopped: its cause
-└── HubFailure               the Hub refused or did not answer
+│   └── Interrupted          for a reason that is none of its own: run again, it goes on
+└── HubFailure               the Hub refused
+    └── HubUnreachable       it did not answer, or said that it is busy or broken
 
 An error names the thing, the value and the fix: `str(error)` is one line for the command line,
 and the front end turns the same three parts into a problem detail.
@@ -38,6 +40,8 @@ class BoomerangError(Exception):
 
     slug: ClassVar[str] = "error"
     title: ClassVar[str] = "Boomerang failed"
+    transient: ClassVar[bool] = False
+    """Whether the same may succeed later, though nobody changes what was asked for."""
 
     def __init__(self, detail: str, *, value: object = None, fix: str = "") -> None:
         super().__init__(detail)
@@ -189,10 +193,22 @@ class TrainingFailed(BoomerangError):
     slug, title = "training-failed", "The distillation failed"
 
 
+class Interrupted(TrainingFailed):
+    """A distillation stopped for a reason that is none of its own: run again, it goes on."""
+
+    transient = True
+
+
 class HubFailure(BoomerangError):
     """The Hub refused or did not answer."""
 
     slug, title = "hub-failure", "The Hub failed"
+
+
+class HubUnreachable(HubFailure):
+    """The Hub did not answer, or said that it is busy or broken."""
+
+    transient = True
 
 
 def as_json(error: BoomerangError) -> dict[str, object]:

@@ -15,7 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boomerang.errors import BadName, CorruptCheckpoint, FileNotInModel, HubFailure, NoSafetensors
+from boomerang.errors import (
+    BadName,
+    CorruptCheckpoint,
+    FileNotInModel,
+    HubFailure,
+    HubUnreachable,
+    NoSafetensors,
+)
 from boomerang.hub_client import TIMEOUT, api, bad_name, hub_endpoint, hub_errors, patiently
 from boomerang.hub_files import ALLOWED, INDEX, OTHER_WEIGHTS, WEIGHTS, travels
 from boomerang.hub_publish import Published, publish
@@ -254,7 +261,7 @@ def _verify(resolved: Resolved, name: str, path: Path) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest() if wanted else None
     if path.stat().st_size != resolved.files[name] or digest != wanted:
         path.unlink()
-        raise HubFailure(
+        raise HubUnreachable(
             f"{name} of {resolved.repo_id!r} did not arrive as the Hub lists it.",
             value=name,
             fix="Fetch it again.",

@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from boomerang.errors import BadName, FileNotInModel, GatedTeacher, HubFailure, TeacherNotFound
+from boomerang.errors import (
+    BadName,
+    FileNotInModel,
+    GatedTeacher,
+    HubFailure,
+    HubUnreachable,
+    TeacherNotFound,
+)
 
 if TYPE_CHECKING:
     from httpx2 import Client
@@ -25,6 +32,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as lost."""
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_CONFLICTS = frozenset({409, 412})
 
 T = TypeVar("T")
 
@@ -132,7 +140,8 @@ def patiently(ask: Callable[[], T]) -> T:
 def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
     """Turn what the client raises into our own errors; `what` names the revision or file.
 
-    Raises BadName, TeacherNotFound, GatedTeacher, FileNotInModel or HubFailure.
+    Raises BadName, TeacherNotFound, GatedTeacher, FileNotInModel or HubFailure, which is
+    HubUnreachable where another attempt may succeed.
     """
     from httpx2 import HTTPError
     from huggingface_hub import errors
@@ -169,14 +178,15 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
         raise _refused(repo_id, error.response.status_code) from error
     except (ValueError, RuntimeError) as error:
         # The client's words for answers that it cannot read, and for transfers that failed.
-        raise HubFailure(
+        kind = HubFailure if isinstance(error, ValueError) else HubUnreachable
+        raise kind(
             f"The Hub and its client did not understand each other about {repo_id!r} "
             f"({type(error).__name__}).",
             value=repo_id,
             fix="Check that HF_ENDPOINT is a Hub, then try again.",
         ) from error
     except (HTTPError, OSError) as error:
-        raise HubFailure(
+        raise HubUnreachable(
             f"The Hub did not answer for {repo_id!r} ({type(error).__name__}).",
             value=repo_id,
             fix="Check the network and HF_ENDPOINT, then try again.",
@@ -195,10 +205,11 @@ def bad_name(repo_id: str) -> BadName:
 def _refused(repo_id: str, status: int) -> HubFailure:
     if status in (401, 403):
         fix = "Set HF_TOKEN to a token that has this right."
-    elif status in (409, 412):
+    elif status in _CONFLICTS:
         fix = "Somebody else changed it meanwhile: try again."
     else:
         fix = "Try again later." if status in RETRIED else "Check the request."
-    return HubFailure(
+    kind = HubUnreachable if status in RETRIED | _CONFLICTS else HubFailure
+    return kind(
         f"The Hub refused a request for {repo_id!r} with status {status}.", value=repo_id, fix=fix
     )

@@ -101,12 +101,17 @@ def _remember(context: Context, folder: Path) -> None:
             context.catalog.remember_hash(path, sha256_of(FileSource.of(path)), status)
 
 
-def sweep(context: Context, digests: list[str]) -> str:
+def sweep(context: Context) -> str:
     """Remove the folders of members that no family has; return how many."""
     removed = 0
-    for digest in set(digests) - context.catalog.referenced(digests):
-        folder = context.settings.member_folder(digest)
-        if re.fullmatch("[0-9a-f]{40}", digest) and folder.is_dir():
-            shutil.rmtree(folder)
-            removed += 1
+    for digest in context.catalog.sweeps():
+        with holding(context, f"build:{digest}") as held:
+            if held is None:
+                continue
+            folder = context.settings.member_folder(digest)
+            nobody = not context.catalog.referenced([digest])
+            if nobody and re.fullmatch("[0-9a-f]{40}", digest) and folder.is_dir():
+                shutil.rmtree(folder)
+                removed += 1
+            context.catalog.swept(digest)
     return f"{removed} removed"

@@ -49,9 +49,9 @@ def publish_task(family: str, k: int, repo: str, **options: Any) -> str:
 
 
 @app.task(name=jobs.Sweep.task)
-def sweep_task(digests: list[str]) -> str:
+def sweep_task() -> str:
     """Remove members that belong to nobody."""
-    return assemble.sweep(context(), digests)
+    return assemble.sweep(context())
 
 
 @worker_init.connect

@@ -1,21 +1,25 @@
 """Making a student ready: fetch what it needs, distil it in a subprocess, check what came out."""
 
 import logging
-import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from boomerang.distill.recipe import Recipe
 from boomerang.errors import BoomerangError
 from boomerang.service import shelf
 from boomerang.service.jobs import Measure
 from boomerang.service.leases import LostLease
-from boomerang.service.records import Fact, Origin, Student, StudentState
+from boomerang.service.records import Origin, Student, StudentState
+from boomerang.service.setbacks import Setback
 from workers.context import Context
 from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
 from workers.launch import trainer_command
 from workers.process import Outcome, run
+from workers.trouble import passes, patiently, said
+from workers.verify import damage_of, hashes, set_aside, verify_members
 
 log = logging.getLogger("boomerang.workers")
 
@@ -23,7 +27,9 @@ log = logging.getLogger("boomerang.workers")
 def distill(context: Context, key: str) -> str:
     """Make the student `key` ready, whatever that takes; return what was done, in a word.
 
-    A student that is ready is verified, and distilled again only where it is not whole.
+    One that is ready is verified where somebody asked for that, and distilled again only where its
+    own bytes are not whole. What stands in the way for a while is waited for: the student is queued
+    for later, and goes on from its checkpoint.
     """
     catalog = context.catalog
     if context.stopping.is_set():
@@ -35,84 +41,131 @@ def distill(context: Context, key: str) -> str:
         if student.state in (StudentState.FAILED, StudentState.CANCELLED):
             return str(student.state)
         try:
-            return _work(context, student, held)
+            if student.state is StudentState.READY:
+                return _verify(context, student, held)
+            return _make(context, student, held)
         except LostLease:
             return "lost"
         except Exception as error:
             if held.end is not None:
                 return _ended(context, student, held, held.end)
+            reason = said(error)
+            if passes(error):
+                log.warning("student %s: %s", key, reason)
+                return _again(context, student, held, Setback.OUTSIDE, reason)
             if not isinstance(error, BoomerangError | OSError):
                 log.exception("student %s", key)
-            return _failed(context, student, held, str(error) or type(error).__name__)
+            return _failed(context, student, held, reason)
 
 
-def _work(context: Context, student: Student, held: Holding) -> str:
+def _verify(context: Context, student: Student, held: Holding) -> str:
+    """Look whether a student that is ready is whole; one that cannot be looked at stays ready."""
     catalog, settings = context.catalog, context.settings
-    if student.state is StudentState.READY:
-        damage = _damage(context, student)
+    if student.verify is None:
+        return "ready"
+    try:
+        damage = damage_of(context, student, held)
         if damage is None:
-            catalog.student_note(student.key, "verified", {}, lease=held.lease)
-            _measure_families(context, student, again=False)
-            return "verified"
-        log.warning("student %s is damaged: %s", student.key, damage)
-        if student.origin is Origin.FOLDER:
-            return _failed(context, student, held, damage)
-        _set_aside(settings.student_folder(student.key), held.lease.fence)
+            verify_members(context, student, held)
+    except LostLease:
+        raise
+    except Exception as error:
+        if held.end is not None:
+            return held.end.name.lower()
+        if not isinstance(error, BoomerangError | OSError):
+            log.exception("student %s", student.key)
+        limits = settings.limits if passes(error) else None
+        reason = said(error)
+        catalog.student_not_seen(student.key, reason, limits, lease=held.lease)
+        return "not verified"
+    if damage is None:
+        _whole(context, student, held, made=False)
+        return "verified"
+    log.warning("student %s is damaged: %s", student.key, damage)
+    if student.origin is Origin.FOLDER:
+        return _failed(context, student, held, damage)
+    set_aside(context, student, held, damage)
+    return _make(context, student, held)
+
+
+def _make(context: Context, student: Student, held: Holding) -> str:
+    catalog, settings = context.catalog, context.settings
     if student.cancel:
         return _ended(context, student, held, End.CANCELLED)
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
-    teacher = fetch_teacher(context, student)
+    teacher = fetch_teacher(context, student, held)
     if student.origin is Origin.DISTILLED:
         shelf.check_trained_on(catalog, settings, student)
         outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)
         if outcome.reason is not None:
-            return _failed(context, student, held, outcome.reason)
-    check_pair(teacher, fetch_student(context, student), shelf.kept_of(student))
-    catalog.set_student_state(student.key, StudentState.READY, lease=held.lease)
-    _measure_families(context, student, again=True)
+            return _stopped(context, student, held, outcome, outcome.reason)
+    check_pair(teacher, fetch_student(context, student, held), shelf.kept_of(student))
+    _whole(context, student, held, made=True)
     return "ready"
 
 
 def _train(context: Context, student: Student, teacher: Path, held: Holding) -> Outcome:
-    settings, catalog = context.settings, context.catalog
+    settings = context.settings
     run_folder = settings.run_folder(student.key)
     out = settings.student_folder(student.key)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.exists():
         # The worker before this one died between the trainer's end and saying so.
-        if _damage(context, student) is None:
+        damage = damage_of(context, student, held)
+        if damage is None:
             return Outcome(0, True, None)
-        _set_aside(out, held.lease.fence)
-    told = _Teller(time.monotonic())
-
-    def on_event(event: dict[str, Any]) -> None:
-        kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
-        if kind in ("start", "step"):
-            last = values.get("step") == values.get("steps")
-            catalog.student_progress(
-                student.key, values, lease=held.lease, event=last or told.due()
-            )
-        elif kind in ("checkpoint", "estimate", "memory", "unsound", "delta"):
-            catalog.student_note(student.key, kind, values, lease=held.lease)
-
+        set_aside(context, student, held, damage)
     job = {
         "teacher": str(teacher),
         "teacher_name": student.teacher,
         "teacher_commit": student.teacher_commit,
         "out": str(out),
         "run": str(run_folder),
-        **_recipe(context, student),
+        **_recipe(context, student, held),
         "data": student.data or (str(settings.data) if settings.data else None),
         "seed": student.seed,
         "kept": list(student.kept),
         "key": student.key,
     }
-    return run(trainer_command(settings), job, run_folder, held, settings.stop_seconds, on_event)
+    if student.micro_batch is not None:
+        job["micro_batch"] = student.micro_batch
+    told = _Teller(context, student, held)
+    command = trainer_command(settings)
+    outcome = run(command, job, run_folder, held, settings.stop_seconds, told)
+    if outcome.starved:
+        return replace(outcome, reason=f"{outcome.reason}{told.figures}")
+    return outcome
 
 
-def _recipe(context: Context, student: Student) -> dict[str, Any]:
+def _stopped(
+    context: Context, student: Student, held: Holding, outcome: Outcome, reason: str
+) -> str:
+    """The trainer has ended without a student: go on later, or not at all."""
+    if outcome.setback is None:
+        return _failed(context, student, held, reason)
+    if outcome.starved and student.origin is Origin.DISTILLED and "delta" not in student.recipe:
+        asked = Recipe.parse(student.recipe).micro_batch
+        left = context.catalog.student_out_of_memory(
+            student.key, student.micro_batch or asked, lease=held.lease
+        )
+        if left == 0:
+            step = context.catalog.student(student.key).step
+            reason += f", twice at step {step} with one sequence at a time"
+            return _failed(context, student, held, reason)
+    return _again(context, student, held, outcome.setback, reason)
+
+
+def _whole(context: Context, student: Student, held: Holding, *, made: bool) -> None:
+    files = hashes(context, student, held)
+    patiently(held)(context.catalog.student_whole, student.key, files, made=made, lease=held.lease)
+    for family in context.catalog.families_of_student(student.key):
+        if not family.settled and not family.cancel:
+            context.producer.send(Measure(family=family.id))
+
+
+def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]:
     """What the trainer is told to do: a recipe, or the delta of another student.
 
     Raises NotReady where that student has gone meanwhile, SourceChanged where its teacher has.
@@ -127,31 +180,69 @@ def _recipe(context: Context, student: Student) -> dict[str, Any]:
         checkpoint = shelf.teacher_checkpoint(settings, base)
         shelf.check_folder(catalog, base.teacher_commit, checkpoint)
     told = {
-        "base": str(fetch_teacher(context, base)),
+        "base": str(fetch_teacher(context, base, held)),
         "base_name": asked["base"],
         "base_commit": asked["base_commit"],
-        "student": str(fetch_student(context, base)),
+        "student": str(fetch_student(context, base, held)),
         "student_key": base.key,
     }
     if asked["reference"] is not None:
         own = catalog.student(asked["reference"])
-        told["reference"] = str(fetch_student(context, own))
+        told["reference"] = str(fetch_student(context, own, held))
     return {"delta": told}
 
 
 class _Teller:
-    """Thins out progress for the event stream: one a second at first, fewer on a long run."""
+    """Takes the trainer's events to the catalog.
 
-    def __init__(self, started: float) -> None:
-        self._started = started
-        self._last = 0.0
+    Progress is thinned out for the event stream: one a second at first, fewer on a long run. It is
+    left out while the catalog is away: what comes next says it all. Anything else waits.
+    """
 
-    def due(self) -> bool:
+    def __init__(self, context: Context, student: Student, held: Holding) -> None:
+        self._catalog, self._student, self._held = context.catalog, student, held
+        self._started, self._last = time.monotonic(), 0.0
+        self.figures = ""
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
+        key, lease, catalog = self._student.key, self._held.lease, self._catalog
+        if kind in ("start", "step"):
+            tell = kind == "start" or values.get("step") == values.get("steps") or self._due()
+            try:
+                catalog.student_progress(key, values, lease=lease, event=tell)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                log.warning("progress of student %s was not written: %s", key, error)
+        elif kind == "checkpoint":
+            patiently(self._held)(catalog.student_saved, key, values, lease=lease)
+        elif kind == "memory":
+            patiently(self._held)(catalog.student_narrow, key, values, lease=lease)
+        elif kind in ("estimate", "unsound", "delta"):
+            if kind == "estimate" and values.get("memory_bytes"):
+                need, free = (values.get(n) or 0 for n in ("memory_bytes", "available_bytes"))
+                self.figures = f", with {free / 2**30:.2f} GiB for about {need / 2**30:.2f}"
+            patiently(self._held)(catalog.student_note, key, kind, values, lease=lease)
+
+    def _due(self) -> bool:
         now = time.monotonic()
         if now - self._last < max(0.9, (now - self._started) / 600):
             return False
         self._last = now
         return True
+
+
+def _again(context: Context, student: Student, held: Holding, kind: Setback, reason: str) -> str:
+    now = patiently(held)(
+        context.catalog.student_again,
+        student.key,
+        kind,
+        reason,
+        context.settings.limits,
+        lease=held.lease,
+    )
+    return "failed" if now.state is StudentState.FAILED else "again"
 
 
 def _failed(context: Context, student: Student, held: Holding, reason: str) -> str:
@@ -171,31 +262,3 @@ def _ended(context: Context, student: Student, held: Holding, end: End) -> str:
     elif end is End.STOPPING:
         context.catalog.student_resend(student.key, str(end), lease=held.lease)
     return end.name.lower()
-
-
-def _damage(context: Context, student: Student) -> str | None:
-    """What is wrong with a student that should be ready, if anything."""
-    try:
-        teacher = fetch_teacher(context, student)
-        pair = check_pair(teacher, fetch_student(context, student), shelf.kept_of(student))
-    except (BoomerangError, OSError) as error:
-        return str(error)
-    if pair.layermap.kept != student.kept:
-        return f"it keeps layers {list(pair.layermap.kept)} instead of {list(student.kept)}"
-    return None
-
-
-def _set_aside(folder: Path, fence: int) -> None:
-    """Get a damaged folder out of the way; readers that have it open keep what they have."""
-    if folder.exists():
-        aside = folder.with_name(f".{folder.name}.{fence}.damaged")
-        folder.rename(aside)
-        shutil.rmtree(aside)
-
-
-def _measure_families(context: Context, student: Student, *, again: bool) -> None:
-    for family in context.catalog.families_of_student(student.key):
-        if again or family.measuring in (Fact.NO, Fact.FAILED):
-            reason = "its student is new" if again else "asked for again"
-            context.catalog.measure_resend(family.id, reason)
-            context.producer.send(Measure(family=family.id))

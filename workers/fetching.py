@@ -1,50 +1,59 @@
 """Models of the Hub that a job needs in a folder, fetched once."""
 
 import logging
-import time
 from pathlib import Path
 
 from boomerang.checkpoint import Checkpoint
-from boomerang.errors import HubFailure
 from boomerang.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.records import Origin, Student
 from workers.context import Context
-from workers.holding import holding
+from workers.holding import Holding, holding
 
 log = logging.getLogger("boomerang.workers")
 
 
-def fetch_teacher(context: Context, student: Student) -> Path:
-    """The teacher's folder, fetched from the Hub where it is not there yet."""
+def fetch_teacher(context: Context, student: Student, held: Holding) -> Path:
+    """The teacher's folder, fetched from the Hub where it is not there yet. Raises Over."""
     folder = shelf.teacher_folder(context.settings, student)
     if student.teacher_source is None:
-        _fetch(context, student.teacher, student.teacher_commit, folder)
+        _fetch(context, student.teacher, student.teacher_commit, folder, held)
     return folder
 
 
-def fetch_student(context: Context, student: Student) -> Path:
-    """The student's folder; one that was given as a repo is fetched where it is not there yet."""
+def fetch_student(context: Context, student: Student, held: Holding) -> Path:
+    """The student's folder; one that was given as a repo is fetched where it is not there yet.
+
+    Raises Over.
+    """
     folder = shelf.student_folder(context.settings, student)
     if student.origin is Origin.HUB:
-        _fetch(context, str(student.location), str(student.revision_commit), folder)
+        _fetch(context, str(student.location), str(student.revision_commit), folder, held)
     return folder
 
 
-def _fetch(context: Context, repo: str, commit: str, folder: Path) -> None:
-    """Fetch a repo unless it is there, or wait for whoever fetches it. Raises HubFailure."""
+def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding) -> None:
+    """Fetch a repo unless it is there, or wait for whoever fetches it.
+
+    What is there of it when the work must end is kept. Raises Over, and as hub.fetch.
+    """
     from boomerang import hub
 
     while not folder.is_dir():
-        with holding(context, f"fetch:{folder.name}") as held:
-            if held is not None:
+        held.check()
+        with holding(context, f"fetch:{folder.name}") as own:
+            if own is not None:
                 log.info("fetching %s at %s", repo, commit)
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                hub.fetch(repo, commit, folder, endpoint=context.settings.hub_endpoint)
+                hub.fetch(
+                    repo,
+                    commit,
+                    folder,
+                    progress=lambda *_: held.check(),
+                    endpoint=context.settings.hub_endpoint,
+                )
                 return
-        if context.stopping.is_set():
-            raise HubFailure(f"The fetch of {repo} was interrupted.", fix="Ask again.")
-        time.sleep(1)
+        held.ended.wait(1)
 
 
 def check_pair(teacher: Path, student: Path, kept: tuple[int, ...] | None = None) -> Pair:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from boomerang.service.leases import Lease, this_holder
 from workers.context import Context
 
@@ -21,6 +23,10 @@ class End(StrEnum):
     LOST = "another worker took over"
     CANCELLED = "cancelled on request"
     STOPPING = "the worker was stopped"
+
+
+class Over(Exception):
+    """The work must end; `Holding.end` says why."""
 
 
 class Holding:
@@ -68,6 +74,11 @@ class Holding:
             except Exception:
                 log.exception("the heartbeat of %s failed", self.lease.subject)
 
+    def check(self) -> None:
+        """Raise Over where the work must end."""
+        if self.end is not None:
+            raise Over(str(self.end))
+
     def start(self) -> None:
         """Begin the heartbeat."""
         self._thread.start()
@@ -76,7 +87,11 @@ class Holding:
         """End the heartbeat and give the lease back."""
         self._done.set()
         self._thread.join()
-        self._context.catalog.lease_release(self.lease)
+        try:
+            self._context.catalog.lease_release(self.lease)
+        except SQLAlchemyError:
+            # It runs out by itself, and the work it was for is done.
+            log.exception("the lease of %s could not be given back", self.lease.subject)
 
 
 @contextmanager

@@ -8,19 +8,21 @@ from typing import Any
 
 from boomerang.distill.hub_texts import SCHEME
 from boomerang.distill.texts import locations
-from boomerang.errors import BoomerangError
+from boomerang.errors import BoomerangError, FamilyNotFound
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
 from boomerang.service import shelf
 from boomerang.service.leases import LostLease
 from boomerang.service.orders import named_order
 from boomerang.service.records import Fact, Family, Student, StudentState, has_result
+from boomerang.service.setbacks import Setback
 from boomerang.tasknames import harness_version
 from workers.context import Context
 from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
 from workers.process import run
 from workers.settle import settle
+from workers.trouble import passes, patiently, said
 
 log = logging.getLogger("boomerang.workers")
 
@@ -35,24 +37,56 @@ def measure(context: Context, family_id: str) -> str:
     """
     if context.stopping.is_set():
         return "stopping"
-    with holding(context, f"family:{family_id}") as held:
+    catalog = context.catalog
+    with holding(context, f"family:{family_id}", lambda: cancelled(context, family_id)) as held:
         if held is None:
             return "already running"
-        family = context.catalog.family(family_id)
-        student = context.catalog.student(family.student)
+        family = catalog.family(family_id)
+        student = catalog.student(family.student)
         if student.state is not StudentState.READY:
             return "not ready"
         if family.settled:
             return "already settled"
+        if family.cancel:
+            return _ended(context, family_id, held, End.CANCELLED)
         try:
             return _Measuring(context, family, student, held).work()
         except LostLease:
             return "lost"
         except Exception as error:
+            if held.end is not None:
+                return _ended(context, family_id, held, held.end)
+            reason, limits = said(error), context.settings.limits
+            if passes(error) and patiently(held)(
+                catalog.measure_again,
+                *(family_id, Setback.OUTSIDE, reason, limits),
+                lease=held.lease,
+            ):
+                return "again"
             if not isinstance(error, BoomerangError | OSError):
                 log.exception("family %s", family_id)
-            context.catalog.set_measuring(family_id, Fact.FAILED, str(error), lease=held.lease)
+            catalog.set_measuring(family_id, Fact.FAILED, reason, lease=held.lease)
             return "failed"
+
+
+def cancelled(context: Context, family_id: str) -> bool:
+    """Whether somebody asked that nothing more is done for a family, or it is gone."""
+    try:
+        return bool(context.catalog.family(family_id).cancel)
+    except FamilyNotFound:
+        return True
+
+
+def _ended(context: Context, family_id: str, held: Holding, end: End) -> str:
+    try:
+        if end is End.CANCELLED:
+            reason = str(end)
+            context.catalog.set_measuring(family_id, Fact.FAILED, reason, lease=held.lease)
+        elif end is End.STOPPING:
+            context.catalog.measure_resend(family_id, str(end), lease=held.lease)
+    except FamilyNotFound:
+        return "deleted"
+    return end.name.lower()
 
 
 def _is_there(location: str) -> bool:
@@ -71,8 +105,8 @@ class _Measuring:
         self.results = self.catalog.task_results(student.key) if family.tasks else {}
 
     def work(self) -> str:
-        teacher = fetch_teacher(self.context, self.student)
-        folder = fetch_student(self.context, self.student)
+        teacher = fetch_teacher(self.context, self.student, self.held)
+        folder = fetch_student(self.context, self.student, self.held)
         self.pair: Pair = check_pair(teacher, folder, shelf.kept_of(self.student))
         named = named_order(self.pair.layermap, self.family.order)
         if named is not None:
@@ -99,22 +133,27 @@ class _Measuring:
         arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
         run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"
         stop = self.settings.stop_seconds
-        outcome = run(arguments, job, run_folder, self.held, stop, self._on_event)
-        if self.held.end is End.STOPPING and not outcome.done:
-            self.catalog.measure_resend(self.family.id, str(End.STOPPING), lease=self.held.lease)
-            return "stopping"
+        outcome = run(arguments, job, run_folder, self.held, stop, self._patient_event)
+        if self.held.end is not None and not outcome.done:
+            return _ended(self.context, self.family.id, self.held, self.held.end)
         if outcome.reason is not None:
+            if outcome.setback is not None and patiently(self.held)(
+                self.catalog.measure_again,
+                *(self.family.id, outcome.setback, outcome.reason, self.settings.limits),
+                lease=self.held.lease,
+            ):
+                return "again"
             return self._without(outcome.reason, Fact.FAILED)
         if self.data is None:
-            said = self._without(NO_TEXTS, Fact.NO)
+            found = self._without(NO_TEXTS, Fact.NO)
         else:
             self.catalog.set_measuring(self.family.id, Fact.YES, lease=self.held.lease)
             settle(self.context, self.family.id)
-            said = "measured"
+            found = "measured"
         if self.catalog.family(self.family.id).tasks != self.family.tasks:
             # Asked for meanwhile: whoever did saw that measuring was under way, and sent nothing.
             self.catalog.measure_resend(self.family.id, "more tasks", lease=self.held.lease)
-        return said
+        return found
 
     def _settled_order(self, named: PatchOrder | None) -> PatchOrder | None:
         """The order in full; None where only measuring can find it.
@@ -201,6 +240,9 @@ class _Measuring:
         self.catalog.set_measuring(self.family.id, state, reason, lease=self.held.lease)
         settle(self.context, self.family.id)
         return "failed" if state is Fact.FAILED else "not measured"
+
+    def _patient_event(self, event: dict[str, Any]) -> None:
+        patiently(self.held)(self._on_event, event)
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "order" and not self.measured:

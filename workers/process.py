@@ -11,19 +11,27 @@ from pathlib import Path
 from typing import IO, Any
 
 from boomerang.service.child import command
+from boomerang.service.setbacks import Setback
 from boomerang.threads import environment
 from workers.holding import Holding
 
 _TAIL = 2000
+_KILLS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a process ended: `reason` is None where it did what it was asked to do."""
+    """How a process ended: `reason` is None where it did what it was asked to do.
+
+    `setback` says whether the same may succeed later: not where it refused what it was told.
+    `starved` is whether it may have been killed for the memory that it took.
+    """
 
     code: int
     done: bool
     reason: str | None
+    setback: Setback | None = None
+    starved: bool = False
 
 
 def run(
@@ -36,15 +44,17 @@ def run(
 ) -> Outcome:
     """Run a command with a job file as its last argument; hand every event to `on_event`.
 
-    The command is asked to stop (SIGTERM) when the holding ends, and killed `stop_seconds` later.
-    Its stderr goes to `folder/stderr.log`, whose last lines explain an unexplained death.
+    The command is asked to stop (SIGTERM) when the holding ends or `on_event` raises, and killed
+    `stop_seconds` later, or as much later as twice the time that its last checkpoint took. Its
+    stderr goes to `folder/stderr.log`, whose last lines explain an unexplained death.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "job.json"
     temporary = path.with_suffix(f".{held.lease.fence}.tmp")
     temporary.write_text(json.dumps(job, indent=2))
     temporary.rename(path)
-    log = folder / "stderr.log"
+    log, kills = folder / "stderr.log", kernel_kills()
+    grace = _Grace(stop_seconds)
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command(*arguments, str(path)),
@@ -54,21 +64,46 @@ def run(
             start_new_session=True,
             env=environment(),
         )
-        watcher = threading.Thread(target=_watch, args=(process, held, stop_seconds))
+        watcher = threading.Thread(target=_watch, args=(process, held, grace))
         watcher.start()
         try:
-            last = _follow(process, on_event)
+            last = _follow(process, grace, on_event)
         except BaseException:
-            _signal(process, signal.SIGKILL)
+            _stop(process, grace)
             raise
         finally:
             process.wait()
             watcher.join()
-    return _outcome(process.returncode, last, log)
+    # Where the kernel does not say whom it killed, it may have been this one.
+    starved = process.returncode == -signal.SIGKILL and (kills is None or kernel_kills() != kills)
+    return _outcome(process.returncode, last, log, starved)
+
+
+@dataclass(slots=True)
+class _Grace:
+    """Seconds that a process is given to stop: as many as writing a checkpoint takes, at least."""
+
+    seconds: float
+
+    def learn(self, event: dict[str, Any]) -> None:
+        took = event.get("seconds")
+        if event["event"] == "checkpoint" and isinstance(took, int | float):
+            self.seconds = max(self.seconds, 2.0 * took)
+
+
+def kernel_kills() -> int | None:
+    """How many processes the kernel has killed for memory here; None where it does not say."""
+    for file in _KILLS:
+        try:
+            words = file.read_text().split()
+            return int(words[words.index("oom_kill") + 1])
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def _follow(
-    process: subprocess.Popen[bytes], on_event: Callable[[dict[str, Any]], None]
+    process: subprocess.Popen[bytes], grace: _Grace, on_event: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
     """Hand out the events of a process until it ends; return its last word."""
     stdout: IO[bytes] | None = process.stdout
@@ -84,20 +119,24 @@ def _follow(
             if isinstance(event, dict) and "event" in event:
                 if event["event"] in ("done", "error"):
                     last = event
+                grace.learn(event)
                 on_event(event)
     return last
 
 
-def _watch(process: subprocess.Popen[bytes], held: Holding, stop_seconds: float) -> None:
+def _watch(process: subprocess.Popen[bytes], held: Holding, grace: _Grace) -> None:
     while process.poll() is None:
-        if not held.ended.wait(0.2):
-            continue
-        _signal(process, signal.SIGTERM)
-        try:
-            process.wait(stop_seconds)
-        except subprocess.TimeoutExpired:
-            _signal(process, signal.SIGKILL)
-            process.wait()
+        if held.ended.wait(0.2):
+            _stop(process, grace)
+
+
+def _stop(process: subprocess.Popen[bytes], grace: _Grace) -> None:
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(grace.seconds)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGKILL)
+        process.wait()
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -108,20 +147,22 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         return
 
 
-def _outcome(code: int, last: dict[str, Any], log: Path) -> Outcome:
+def _outcome(code: int, last: dict[str, Any], log: Path, starved: bool) -> Outcome:
     if code == 0 and last.get("event") == "done":
         return Outcome(code, True, None)
     if last.get("event") == "error":
         said = f"{last.get('detail', '')} {last.get('fix', '')}".strip()
-        return Outcome(code, False, said or "it failed without saying why")
+        setback = Setback.OUTSIDE if last.get("transient") else None
+        return Outcome(code, False, said or "it failed without saying why", setback)
     if code == 0:
-        return Outcome(code, False, "it ended without saying that it was done")
+        return Outcome(code, False, "it ended without saying that it was done", Setback.DIED)
     if code < 0:
         name = signal.Signals(-code).name
-        hint = " (out of memory?)" if -code == signal.SIGKILL else ""
-        return Outcome(code, False, f"its process was killed by {name}{hint}")
+        hint = " (out of memory?)" if starved else ""
+        reason = f"its process was killed by {name}{hint}"
+        return Outcome(code, False, reason, Setback.DIED, starved)
     tail = log.read_bytes()[-_TAIL:].decode(errors="replace").splitlines()
     # A launcher such as torchrun ends its report with a line of signs.
     words = [line.strip() for line in tail if any(letter.isalnum() for letter in line)]
     why = f": {words[-1]}" if words else ""
-    return Outcome(code, False, f"its process ended with status {code}{why}")
+    return Outcome(code, False, f"its process ended with status {code}{why}", Setback.DIED)

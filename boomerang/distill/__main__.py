@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers.utils import logging
 
 from boomerang.anatomy import dissect
@@ -29,7 +30,7 @@ from boomerang.distill.recipe import TRAINER_VERSION, Recipe
 from boomerang.distill.sharding import gathered
 from boomerang.distill.texts import Texts
 from boomerang.distill.windows import Stream
-from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
+from boomerang.errors import BadRecipe, BoomerangError, Interrupted, TrainingFailed
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, Pair
 from boomerang.quality.models import compute_dtype, couple, device, load
@@ -120,6 +121,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         wanted,
         devices,
     )
+    if job.micro_batch is not None:
+        trainer.at_once = min(trainer.at_once, job.micro_batch)
     with closing(stream):
         progress = trainer.train()
     record = {
@@ -196,7 +199,10 @@ def _failed(error: Exception) -> TrainingFailed:
     said = " ".join(str(error).split())[:300] or type(error).__name__
     memory = "out of memory" in said.lower() or isinstance(error, MemoryError)
     fix = "Lower micro_batch or sequence_length." if memory else "See the trainer's log."
-    return TrainingFailed(f"The trainer stopped: {said}.", value=type(error).__name__, fix=fix)
+    # What a device reports of itself (a link that broke, bad memory) says nothing of the job.
+    device = isinstance(error, torch.AcceleratorError) and not memory
+    kind = Interrupted if device else TrainingFailed
+    return kind(f"The trainer stopped: {said}.", value=type(error).__name__, fix=fix)
 
 
 if __name__ == "__main__":

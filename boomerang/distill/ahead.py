@@ -20,7 +20,7 @@ from boomerang.distill.process import end_with_parent
 from boomerang.distill.texts import Texts
 from boomerang.distill.tokens import TokenFile, Wanted
 from boomerang.distill.windows import Numbered, Stream, enough
-from boomerang.errors import BoomerangError, TrainingFailed
+from boomerang.errors import BoomerangError, Interrupted, TrainingFailed
 
 AT_ONCE = 1 << 24
 """Bytes of text that the trainer tokenises itself: they are done before a process has started."""
@@ -54,7 +54,7 @@ class Ahead(Numbered):
             self._whole, self._tokens = state.whole, self._file.tokens(state)
             return True
         if ended:
-            raise TrainingFailed(
+            raise Interrupted(
                 f"The process that tokenises the {self._file.wanted.name} split ended with "
                 f"status {self.writer.returncode if self.writer else None}.",
                 value=state.tokens,

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from boomerang.distill.estimate import is_memory
 from boomerang.distill.process import Reporter, Stopped
-from boomerang.errors import BoomerangError, TrainingFailed, as_json, from_json
+from boomerang.errors import BoomerangError, Interrupted, TrainingFailed, as_json, from_json
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Fallen(Exception):
     """Another process could not go on."""
 
 
-class Gone(TrainingFailed):
+class Gone(Interrupted):
     """Another process does not answer."""
 
 

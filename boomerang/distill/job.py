@@ -30,8 +30,9 @@ class Job(BaseModel):
     """One distillation: where everything is, and the recipe's fields.
 
     `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
-    None leaves the layer map to the recipe, `seed` None its seed. `run` holds the checkpoint, the
-    tokenised text and a lock; `out` appears when the student is whole.
+    None leaves the layer map to the recipe, `seed` None its seed, `micro_batch` the recipe's (fewer
+    sequences at a time, where memory ran out before, change no number). `run` holds the
+    checkpoint, the tokenised text and a lock; `out` appears when the student is whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class Job(BaseModel):
     seed: Annotated[int, Field(ge=0)] | None = None
     kept: list[int] | None = None
     key: str
+    micro_batch: Annotated[int, Field(ge=1)] | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120.0
     report_seconds: Annotated[float, Field(ge=0)] = 1.0
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from boomerang.errors import BoomerangError, TrainingFailed
+from boomerang.errors import BoomerangError, Interrupted
 
 STOPPED = 128 + signal.SIGTERM
 """The exit status of a process that was told to stop, and did so in good order."""
@@ -50,12 +50,13 @@ class Reporter:
             raise Stopped
 
     def failed(self, error: BoomerangError) -> None:
-        """Print an error as an event: its slug and its three parts."""
+        """Print an error as an event: its slug, its three parts, and whether it may pass."""
         if not self.speaks:
             print(error, file=sys.stderr, flush=True)
         value = error.value if isinstance(error.value, str | int | float | None) else None
         value = str(error.value) if value is None and error.value is not None else value
-        self("error", slug=error.slug, detail=error.detail, value=value, fix=error.fix)
+        said = {"slug": error.slug, "detail": error.detail, "value": value, "fix": error.fix}
+        self("error", **said, transient=error.transient)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
@@ -82,13 +83,13 @@ def end_with_parent(number: int) -> bool:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder. Raises TrainingFailed where another process holds it."""
+    """Hold the lock of a run folder. Raises Interrupted where another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise TrainingFailed(
+            raise Interrupted(
                 f"Another process works in {folder.name!r}.",
                 value=str(folder),
                 fix="Wait for it, or stop it.",

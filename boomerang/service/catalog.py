@@ -7,13 +7,13 @@ event. It is synchronous and safe to call from many threads and processes at onc
 import os
 from pathlib import Path
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import delete, func, or_, select, text
 
 from boomerang.service.database import Database
 from boomerang.service.families import FamilyStore
 from boomerang.service.leases import LeaseStore
 from boomerang.service.members import MemberStore
-from boomerang.service.models import EventRow, FamilyRow, HashRow, MemberRow, StudentRow
+from boomerang.service.models import EventRow, FamilyRow, HashRow, MemberRow, StudentRow, SweepRow
 from boomerang.service.reaping import ReapingStore
 from boomerang.service.records import Event, StudentState
 from boomerang.service.store import record
@@ -78,6 +78,22 @@ class Catalog(FamilyStore, StudentStore, MemberStore, WantStore, LeaseStore, Rea
                     sha256=sha256,
                 )
             )
+
+    def hash_of(self, path: Path) -> str | None:
+        """The sha256 that was taken of a file last, whatever the file is now."""
+        with self.db.read() as session:
+            row = session.get(HashRow, str(path.absolute()))
+            return None if row is None else row.sha256
+
+    def sweeps(self) -> tuple[str, ...]:
+        """The digests of members whose folders are to be removed where they belong to nobody."""
+        with self.db.read() as session:
+            return tuple(session.scalars(select(SweepRow.digest).order_by(SweepRow.digest)))
+
+    def swept(self, digest: str) -> None:
+        """A member's folder is gone, or belongs to somebody again."""
+        with self.db.write() as session:
+            session.execute(delete(SweepRow).where(SweepRow.digest == digest))
 
     def counts(self) -> dict[str, int]:
         """How many families, members and students (by state) there are."""

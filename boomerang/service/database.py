@@ -38,8 +38,15 @@ _PATIENCE = 30.0
 _LATER: dict[int, dict[str, tuple[str, ...]]] = {
     1: {"members": ("generation", "flags")},
     2: {"members": ("tasks",), "families": ("tasks",)},
-}
-"""Columns that a schema lacks, by table: JSON, none of which may not be null."""
+    3: {
+        "students": (
+            "away_since", "due", "saved", "micro_batch", "killed_at", "verify", "files",
+        ),
+        "families": ("away_since", "due", "cancel"),
+        "requests": ("away_since", "due"),
+    },
+}  # fmt: skip
+"""Columns that a schema lacks, by table; each may be null."""
 
 
 class Database:
@@ -138,7 +145,8 @@ def _migrate(connection: Connection, version: int) -> None:
     for older in range(version, SCHEMA_VERSION):
         for table, columns in _LATER[older].items():
             for column in columns:
-                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} JSON"))
+                kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from boomerang.layermap import LayerMap
-from boomerang.service.members import change_measuring
-from boomerang.service.models import FamilyRow, MemberRow, StudentRow, WantRow
+from boomerang.service.leases import holder_of
+from boomerang.service.members import change_measuring, unsettle
+from boomerang.service.models import FamilyRow, MemberRow, StudentRow, SweepRow, WantRow
 from boomerang.service.orders import composition_of
 from boomerang.service.records import (
     Created,
@@ -24,8 +25,9 @@ from boomerang.service.records import (
     StudentState,
     has_result,
 )
+from boomerang.service.setbacks import afresh
 from boomerang.service.store import Store, family_record, family_row, student_record, student_row
-from boomerang.service.students import cancel, obtain, requeue
+from boomerang.service.students import cancel, obtain, requeue, verify
 from boomerang.service.transitions import Actor, Measuring
 from boomerang.service.wants import want_row
 
@@ -62,8 +64,11 @@ class FamilyStore(Store):
         created = row is None
         if row is None:
             row = self._insert(session, new, members)
-        elif new.tasks:
-            row.tasks = {**(row.tasks or {}), **new.tasks}
+        else:
+            row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
+            if row.cancel:
+                row.cancel = None
+                unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
         asked = [want_row(self.db, session, row.id, want) for want in wants]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         following = self._following(session, row, student, send, created, any(asked), lacks)
@@ -104,7 +109,7 @@ class FamilyStore(Store):
             return None
         again = lacks_tasks or family.measuring == Fact.FAILED
         if created or again:
-            family.sent, family.sends, family.attempts = self.db.now(session), 0, 0
+            afresh(family, self.db.now(session))
             if again:
                 change_measuring(self.db, session, family, Measuring.WAITING, None, Actor.REQUEST)
             return "measure"
@@ -148,14 +153,27 @@ class FamilyStore(Store):
             return tuple(family_record(row) for row in rows)
 
     def cancel(self, family: str) -> Student:
-        """End the distillation of a family's student: at once, or by its worker in a second."""
+        """End what is done for a family: at once, or by its worker in a second.
+
+        Its student's distillation ends where no other family waits for it, and its own measuring.
+        """
         with self.db.write() as session:
-            row = student_row(session, family_row(session, family).student)
-            cancel(self.db, session, row)
-            return student_record(row)
+            row = family_row(session, family)
+            student = student_row(session, row.student)
+            ready = StudentState(student.state) is StudentState.READY
+            if StudentState(student.state).over and (row.settled or not ready):
+                return student_record(student)
+            row.cancel = True
+            session.flush()
+            if not StudentState(student.state).over and _wanted(session, student) is None:
+                cancel(self.db, session, student)
+            elif holder_of(self.db, session, f"family:{family}") is None:
+                reason = "cancelled on request"
+                change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REQUEST)
+            return student_record(student)
 
     def delete_family(self, family: str) -> tuple[str, ...]:
-        """Forget a family; return the digests of members that no other family has.
+        """Forget a family; return the digests of members that no other family has, to be swept.
 
         Its student stays (the next request finds it), unless it is unfinished and nobody else
         waits for it: then it is cancelled. Raises FamilyNotFound.
@@ -172,8 +190,9 @@ class FamilyStore(Store):
             session.flush()
             kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
             digests -= set(kept)
-            shared = select(FamilyRow.id).where(FamilyRow.student == student.key)
-            if session.scalars(shared).first() is None:
+            for digest in digests:
+                session.merge(SweepRow(digest=digest, sent=self.db.now(session), sends=0))
+            if _wanted(session, student) is None:
                 cancel(self.db, session, student)
             self.db.note(session, "family", {"state": "deleted"}, family=family)
             return tuple(sorted(digests))
@@ -181,8 +200,8 @@ class FamilyStore(Store):
     def rebuild(self, family: str, force: bool = False) -> Rebuilt:
         """Check a family's student again, or with `force` make a new one beside the old.
 
-        Without force nothing is changed here: the job verifies what is there and does nothing
-        where it is whole (event `verified`), and distils again where it is not. With force the
+        Without force the job verifies what is there and does nothing where it is whole (event
+        `verified`), and distils again where it is not. With force the
         family returned is a new one, whose student has the next generation.
         """
         with self.db.write() as session:
@@ -195,6 +214,9 @@ class FamilyStore(Store):
                 fresh = self._next_generation(session, row, student)
             elif student.state in (StudentState.FAILED, StudentState.CANCELLED):
                 requeue(self.db, session, student, "rebuild")
+            elif student.state == StudentState.READY:
+                verify(self.db, session, student)
+            row.cancel = None
             return Rebuilt(
                 family=fresh.family if fresh else family_record(row),
                 student=fresh.student if fresh else student_record(student),
@@ -232,6 +254,14 @@ class FamilyStore(Store):
             facts["digest"] = composition.digest(row.commit, student.key)
             ladder.append(NewMember(**facts))
         return ladder
+
+
+def _wanted(session: Session, student: StudentRow) -> str | None:
+    """A family that waits for a student, if there is one."""
+    waits = select(FamilyRow.id).where(
+        FamilyRow.student == student.key, FamilyRow.cancel.is_not(True)
+    )
+    return session.scalars(waits).first()
 
 
 def _lacks_tasks(session: Session, family: FamilyRow) -> bool:

@@ -71,10 +71,9 @@ class Publish(Job):
 
 
 class Sweep(Job):
-    """Remove the folders of members that belong to no family any more."""
+    """Remove the folders of members that belong to no family; the catalog lists them."""
 
     task, queue = "boomerang.sweep", "assemble"
-    digests: tuple[str, ...]
 
 
 JOBS: tuple[type[Job], ...] = (Distill, Measure, Settle, Assemble, Publish, Sweep)
@@ -136,12 +135,14 @@ class Producer:
         """Send a job that a reaper found."""
         if due.job == "distill":
             return self.send(Distill(key=due.subject))
+        if due.job == "sweep":
+            return self.send(Sweep())
         kind = Measure if due.job == "measure" else Settle
         return self.send(kind(family=due.subject))
 
     def sweep(self, digests: Sequence[str]) -> bool:
         """Send the removal of members' folders, if there are any to remove."""
-        return not digests or self.send(Sweep(digests=tuple(digests)))
+        return not digests or self.send(Sweep())
 
     def ping(self) -> None:
         """Raise where the queue does not answer."""

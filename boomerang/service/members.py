@@ -10,6 +10,7 @@ from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard
 from boomerang.service.models import FamilyRow, MemberRow
 from boomerang.service.records import Fact, Family, Member, NewMember
+from boomerang.service.setbacks import Limits, Setback, achieved, again, later
 from boomerang.service.store import (
     Store,
     family_record,
@@ -18,6 +19,7 @@ from boomerang.service.store import (
     member_row,
 )
 from boomerang.service.transitions import FACTS, MEASURING, Actor, Measuring, check
+from boomerang.service.wants import reopen
 
 FactName = Literal["built", "measured", "published"]
 
@@ -78,6 +80,8 @@ class MemberStore(Store):
                 facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
                 facts |= known.get(member.digest, {})
                 session.add(MemberRow(family=family, updated=now, **facts))
+            if row.patch_order is None:
+                achieved(row)
             row.patch_order, row.chosen, row.updated = list(patch_order), chosen, now
             payload: dict[str, Any] = {"order": chosen, "patch_order": list(patch_order)}
             if calibration_kl is not None:
@@ -106,6 +110,8 @@ class MemberStore(Store):
             guard(session, lease)
             row = member_row(session, family, k)
             kept = {name: value for name, value in values.items() if name in _VALUES}
+            if fact == "measured" and state is Fact.YES and row.measured != Fact.YES:
+                achieved(family_row(session, family))
             change_fact(self.db, session, row, fact, state, reason, Actor.WORKER, kept)
             return member_record(row)
 
@@ -169,10 +175,46 @@ class MemberStore(Store):
         """
         with self.db.write() as session:
             guard(session, lease)
+            unsettle(self.db, session, family_row(session, family), reason, Actor.WORKER)
+
+    def measure_again(
+        self,
+        family: str,
+        kind: Setback,
+        reason: str,
+        limits: Limits,
+        *,
+        lease: Lease | None = None,
+    ) -> bool:
+        """After a setback: have a family measured later; False where it has had enough of them.
+
+        Raises FamilyNotFound, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
             row = family_row(session, family)
-            row.sent, row.sends = 0.0, 0
-            if measuring_of(row) is not Measuring.WAITING:
-                change_measuring(self.db, session, row, Measuring.WAITING, reason, Actor.WORKER)
+            wait = again(row, kind, self.db.now(session), limits)
+            if wait is None:
+                return False
+            due = row.due
+            unsettle(self.db, session, row, later(reason, wait), Actor.WORKER)
+            row.due = due
+            return True
+
+    def member_gone(
+        self, family: str, k: int, fact: FactName, reason: str, *, lease: Lease | None = None
+    ) -> None:
+        """A member is not what it was said to be: no longer built, or no longer on the Hub.
+
+        The requests that had it built are open again. Raises FamilyNotFound, SizeNotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = member_row(session, family, k)
+            state = Fact.NO if fact == "built" else Fact.FAILED
+            change_fact(self.db, session, row, fact, state, reason, Actor.WORKER)
+            if fact == "built":
+                reopen(self.db, session, family, "build", reason)
 
     def referenced(self, digests: Sequence[str]) -> frozenset[str]:
         """Which of these digests still belong to a family."""
@@ -223,6 +265,26 @@ def change_measuring(
     row.settled = state not in (Measuring.WAITING, Measuring.RUNNING)
     payload = {"state": row.measuring, "reason": reason}
     db.note(session, "measuring", payload, family=row.id)
+
+
+def unsettle(
+    db: Database,
+    session: Session,
+    row: FamilyRow,
+    reason: str | None,
+    by: Actor,
+    *,
+    anew: bool = False,
+) -> None:
+    """Let a family be measured (again): the next reaper sends it, if nobody does before.
+
+    With `anew` an order that was found before stands no longer. Raises IllegalTransition.
+    """
+    row.sent, row.sends, row.due = 0.0, 0, None
+    if anew:
+        row.patch_order, row.chosen = None, None
+    if measuring_of(row) is not Measuring.WAITING:
+        change_measuring(db, session, row, Measuring.WAITING, reason, by)
 
 
 def measuring_of(row: FamilyRow) -> Measuring:

@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -47,6 +47,16 @@ class Base(DeclarativeBase):
     }
 
 
+class Attempts:
+    """How often a job was sent and tried. `due` is when it is tried again after a setback."""
+
+    attempts: Mapped[int] = mapped_column(default=0)
+    away_since: Mapped[float | None]
+    due: Mapped[float | None]
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+
+
 class SchemaRow(Base):
     """The one row that says which shape the tables have."""
 
@@ -55,8 +65,14 @@ class SchemaRow(Base):
     version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
 
 
-class StudentRow(Base):
-    """A student, named by what makes it."""
+class StudentRow(Attempts, Base):
+    """A student, named by what makes it.
+
+    `saved` is the step of its last checkpoint, `micro_batch` how many sequences at a time memory
+    was enough for, `killed_at` the step at which memory ran out last. `verify` is when somebody
+    asked whether it is whole, until that is known; `files` are the sha256 of its weights as they
+    were when it became ready.
+    """
 
     __tablename__ = "students"
 
@@ -88,16 +104,18 @@ class StudentRow(Base):
     eta_s: Mapped[float | None]
     generation: Mapped[int] = mapped_column(default=1)
     cancel: Mapped[bool] = mapped_column(default=False)
-    attempts: Mapped[int] = mapped_column(default=0)
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
+    saved: Mapped[int | None]
+    micro_batch: Mapped[int | None]
+    killed_at: Mapped[int | None]
+    verify: Mapped[float | None]
+    files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]
     started: Mapped[float | None]
     finished: Mapped[float | None]
     updated: Mapped[float]
 
 
-class FamilyRow(Base):
+class FamilyRow(Attempts, Base):
     """A teacher at one commit with one student in one order."""
 
     __tablename__ = "families"
@@ -121,9 +139,7 @@ class FamilyRow(Base):
     measuring_reason: Mapped[str | None]
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     settled: Mapped[bool] = mapped_column(default=False)
-    attempts: Mapped[int] = mapped_column(default=0)
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
+    cancel: Mapped[bool | None]
     created: Mapped[float]
     updated: Mapped[float]
 
@@ -161,7 +177,7 @@ class MemberRow(Base):
     updated: Mapped[float]
 
 
-class WantRow(Base):
+class WantRow(Attempts, Base):
     """What was asked for: members to build or to publish once the family is settled."""
 
     __tablename__ = "requests"
@@ -174,9 +190,6 @@ class WantRow(Base):
     options_digest: Mapped[str] = mapped_column(Text(64))
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
 
     __table_args__ = (
         Index("one_request", "family", "kind", "what", "options_digest", unique=True),
@@ -192,6 +205,16 @@ class LeaseRow(Base):
     holder: Mapped[str | None]
     fence: Mapped[int]
     expires: Mapped[float]
+
+
+class SweepRow(Base):
+    """The digest of a member that may belong to nobody any more; its folder is removed then."""
+
+    __tablename__ = "sweeps"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
 
 
 class EventRow(Base):

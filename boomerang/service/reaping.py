@@ -8,15 +8,15 @@ that of several reapers only one rings.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from boomerang.service.leases import holder_of
 from boomerang.service.members import change_measuring
-from boomerang.service.models import FamilyRow, StudentRow, WantRow
+from boomerang.service.models import FamilyRow, StudentRow, SweepRow, WantRow
 from boomerang.service.records import Fact, Next, StudentState
+from boomerang.service.setbacks import Sent, Tried
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
 from boomerang.service.transitions import Actor, Measuring
@@ -26,16 +26,10 @@ _LONGEST_WAIT = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id."""
+    """A job to send: what, and for which student key or family id (a sweep is for none)."""
 
     job: Next
     subject: str
-
-
-class _Sent(Protocol):
-    sent: float
-    sends: int
-    attempts: int
 
 
 class ReapingStore(Store):
@@ -44,21 +38,24 @@ class ReapingStore(Store):
     def reap(self, patience: float, max_attempts: int) -> tuple[Due, ...]:
         """Find the jobs that nobody holds, and mark them as sent by the caller.
 
-        A job whose holder's lease ran out is due at once; one that waits in a queue is due after
-        `patience` seconds, then after twice as long each time (it may just stand behind others).
-        A job that lost its holder `max_attempts` times fails.
+        A job whose holder's lease ran out is due at once, one that had a setback when it said; one
+        that waits in a queue is due after `patience` seconds, then after twice as long each time
+        (it may just stand behind others). A job that lost its holder `max_attempts` times in a row
+        fails.
         """
         with self.db.write() as session:
             return (
                 *self._unfinished(session, patience, max_attempts),
+                *self._unverified(session, patience),
                 *self._unsettled(session, patience, max_attempts),
                 *self._open_wants(session, patience),
+                *self._unswept(session, patience),
             )
 
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
         with self.db.write() as session:
-            for table in (StudentRow, FamilyRow, WantRow):
+            for table in (StudentRow, FamilyRow, WantRow, SweepRow):
                 session.execute(update(table).values(sent=0.0, sends=0))
 
     def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
@@ -83,6 +80,20 @@ class ReapingStore(Store):
     def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
         change_state(self.db, session, row, state, reason, Actor.REAPER)
 
+    def _unverified(self, session: Session, patience: float) -> Iterator[Due]:
+        asked = select(StudentRow).where(
+            StudentRow.state == StudentState.READY, StudentRow.verify.is_not(None)
+        )
+        for row in session.scalars(asked):
+            held = holder_of(self.db, session, f"student:{row.key}") is not None
+            if not held and self._due(session, row, False, patience):
+                yield Due("distill", row.key)
+
+    def _unswept(self, session: Session, patience: float) -> Iterator[Due]:
+        due = [self._late(session, row, patience) for row in session.scalars(select(SweepRow))]
+        if any(due):
+            yield Due("sweep", "")
+
     def _unsettled(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
         statement = statement.where(
@@ -93,8 +104,9 @@ class ReapingStore(Store):
             if holder_of(self.db, session, f"family:{row.id}") is not None:
                 continue
             lost = row.measuring == Fact.RUNNING
-            if lost and row.attempts + 1 >= most:
+            if row.cancel or (lost and row.attempts + 1 >= most):
                 reason = f"its worker was lost {most} times"
+                reason = "cancelled on request" if row.cancel else reason
                 change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REAPER)
             elif self._due(session, row, lost, patience):
                 if lost:
@@ -105,7 +117,9 @@ class ReapingStore(Store):
     def _open_wants(self, session: Session, patience: float) -> Iterator[Due]:
         statement = select(WantRow, FamilyRow).join(FamilyRow, FamilyRow.id == WantRow.family)
         statement = statement.where(
-            WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)), FamilyRow.chosen.is_not(None)
+            WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
+            FamilyRow.chosen.is_not(None),
+            FamilyRow.cancel.is_not(True),
         )
         families: set[str] = set()
         for want, family in session.execute(statement):
@@ -113,11 +127,20 @@ class ReapingStore(Store):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
 
-    def _due(self, session: Session, row: _Sent, lost: bool, patience: float) -> bool:
+    def _due(self, session: Session, row: Tried, lost: bool, patience: float) -> bool:
         now = self.db.now(session)
         if lost:
-            row.attempts, row.sends, row.sent = row.attempts + 1, 0, now
-            return True
+            row.attempts, row.due = row.attempts + 1, None
+        elif row.due is None:
+            return self._late(session, row, patience)
+        elif now < row.due:
+            return False
+        row.due, row.sends, row.sent = None, 0, now
+        return True
+
+    def _late(self, session: Session, row: Sent, patience: float) -> bool:
+        """Whether a job that was sent must be sent again, as nobody took it."""
+        now = self.db.now(session)
         if now - row.sent < min(patience * 2**row.sends, _LONGEST_WAIT):
             return False
         row.sends, row.sent = row.sends + (1 if row.sent else 0), now

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from boomerang.patch_order import PatchOrder
 
-Next = Literal["distill", "measure", "settle"]
-"""The job that must be sent after a change: distil, measure, or settle what was asked for."""
+Next = Literal["distill", "measure", "settle", "sweep"]
+"""The job that must be sent: distil or verify, measure, settle what was asked for, sweep."""
 
 
 class StudentState(StrEnum):
@@ -87,6 +87,9 @@ class Student(NewStudent):
     generation: int
     cancel: bool
     attempts: int
+    micro_batch: int | None
+    verify: float | None
+    files: dict[str, str] | None
     created: float
     started: float | None
     finished: float | None
@@ -145,8 +148,9 @@ class Family:
     patch_order: PatchOrder | None
     chosen: str | None
     measuring: Fact
-    measuring_reason: str | None
     settled: bool
+    measuring_reason: str | None
+    cancel: bool | None
     tasks: dict[str, int | None] | None
     created: float
     updated: float

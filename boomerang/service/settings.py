@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from boomerang.errors import BadRequest
+from boomerang.service.setbacks import Limits
 
 
 class Settings(BaseSettings):
@@ -76,7 +77,16 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="How long a queued job may wait before it is sent again."
     )
     max_attempts: int = Field(
-        default=3, ge=1, description="How often a job may lose its worker before it fails."
+        default=5,
+        ge=1,
+        description="How often in a row, with nothing achieved in between, a job may lose its "
+        "worker or its process before it fails.",
+    )
+    outage_seconds: float = Field(
+        default=3600.0,
+        ge=0,
+        description="How long something that a job needs (the Hub, the database) may be away "
+        "before the job fails.",
     )
     stop_seconds: float = Field(
         default=20.0, gt=0, description="How long a process may take to stop before it is killed."
@@ -140,6 +150,11 @@ class Settings(BaseSettings):
                 value=self.host,
                 fix="Set BOOMERANG_API_KEYS, or listen on 127.0.0.1.",
             )
+
+    @property
+    def limits(self) -> Limits:
+        """How many setbacks a job may have."""
+        return Limits(self.max_attempts, self.outage_seconds)
 
     @property
     def logs(self) -> Path:

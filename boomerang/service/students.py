@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard, holder_of
-from boomerang.service.models import StudentRow
-from boomerang.service.records import NewStudent, Student, StudentState, salted_key
+from boomerang.service.members import unsettle
+from boomerang.service.models import FamilyRow, StudentRow
+from boomerang.service.records import Fact, NewStudent, Student, StudentState, salted_key
+from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
 from boomerang.service.store import Store, student_record, student_row
 from boomerang.service.transitions import STUDENT, Actor, check
 
@@ -79,6 +81,78 @@ class StudentStore(Store):
             guard(session, lease)
             self.db.note(session, kind, payload, student=key)
 
+    def student_saved(
+        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Tell of a checkpoint; one that is further than the last makes good all setbacks.
+
+        Raises LostLease, NotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = student_row(session, key)
+            step = int(values["step"])
+            if row.saved is None or step > row.saved:
+                row.saved = step
+                achieved(row)
+            self.db.note(session, "checkpoint", dict(values), student=key)
+
+    def student_narrow(
+        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Keep how many sequences at a time there is memory for: `micro_batch` of `values`."""
+        with self.db.write() as session:
+            guard(session, lease)
+            student_row(session, key).micro_batch = int(values["micro_batch"])
+            self.db.note(session, "memory", dict(values), student=key)
+
+    def student_out_of_memory(
+        self, key: str, micro_batch: int, *, lease: Lease | None = None
+    ) -> int | None:
+        """Take note that what distils was killed for its memory; return its next micro-batch.
+
+        The second time at the same step it is half of `micro_batch`, and that may be 0. None
+        where it got further than the time before. Raises LostLease, NotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = student_row(session, key)
+            stuck = row.killed_at is not None and row.step <= row.killed_at
+            row.killed_at = row.step
+            if not stuck:
+                return None
+            half = micro_batch // 2
+            if half:
+                row.micro_batch = half
+                achieved(row)
+                told = {"step": row.step, "micro_batch": half, "before": micro_batch}
+                self.db.note(session, "memory", told, student=key)
+            return half
+
+    def student_again(
+        self,
+        key: str,
+        kind: Setback,
+        reason: str,
+        limits: Limits,
+        *,
+        lease: Lease | None = None,
+    ) -> Student:
+        """After a setback: queued again for later, or failed where it has had enough of them.
+
+        Raises LostLease, NotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = student_row(session, key)
+            wait = again(row, kind, self.db.now(session), limits)
+            if wait is None:
+                state, said = StudentState.FAILED, gave_up(reason, limits)
+            else:
+                state, said = StudentState.QUEUED, later(reason, wait)
+            change_state(self.db, session, row, state, said, Actor.WORKER)
+            return student_record(row)
+
     def student_resend(self, key: str, reason: str, *, lease: Lease | None = None) -> None:
         """Put a student back into the queue; the next reaper sends it again at once.
 
@@ -91,6 +165,57 @@ class StudentStore(Store):
                 return
             row.sent, row.sends = 0.0, 0
             change_state(self.db, session, row, StudentState.QUEUED, reason, Actor.WORKER)
+
+    def student_whole(
+        self,
+        key: str,
+        files: Mapping[str, str],
+        *,
+        made: bool,
+        lease: Lease | None = None,
+    ) -> None:
+        """A student is whole: ready where it was `made`, else verified, with the event for it.
+
+        `files` are the sha256 of its weights. Its families are measured anew where it was made
+        again, and where measuring failed. Raises LostLease, NotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = student_row(session, key)
+            row.files, row.verify = dict(files), None
+            achieved(row)
+            if made:
+                change_state(self.db, session, row, StudentState.READY, None, Actor.WORKER)
+            else:
+                self.db.note(session, "verified", {}, student=key)
+            reason = "its student is new" if made else "its student was verified"
+            for family in session.scalars(select(FamilyRow).where(FamilyRow.student == key)):
+                lacks = family.settled and family.measuring != Fact.YES
+                if not family.cancel and (made or lacks):
+                    unsettle(self.db, session, family, reason, Actor.WORKER, anew=made)
+
+    def student_not_seen(
+        self,
+        key: str,
+        reason: str,
+        limits: Limits | None,
+        *,
+        lease: Lease | None = None,
+    ) -> None:
+        """Whether a student is whole could not be found out: it stays what it is.
+
+        It is looked at again later within `limits`, not at all without. Raises LostLease, NotFound.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row, wait = student_row(session, key), None
+            if limits is not None:
+                wait = again(row, Setback.OUTSIDE, self.db.now(session), limits)
+            if wait is None:
+                row.verify = None
+                achieved(row)
+            told = {"reason": reason, "again_in": wait}
+            self.db.note(session, "unverified", told, student=key)
 
 
 def change_state(
@@ -146,8 +271,15 @@ def obtain(
 
 def requeue(db: Database, session: Session, row: StudentRow, reason: str) -> None:
     """Queue a student anew, as if nobody had tried yet. The caller sends the job."""
-    row.cancel, row.attempts, row.sends, row.sent = False, 0, 0, db.now(session)
+    row.cancel, row.verify, row.micro_batch, row.killed_at = False, None, None, None
+    afresh(row, db.now(session))
     change_state(db, session, row, StudentState.QUEUED, reason, Actor.REQUEST)
+
+
+def verify(db: Database, session: Session, row: StudentRow) -> None:
+    """Have a student that is ready looked at: whether it is whole. The caller sends the job."""
+    row.verify = db.now(session)
+    afresh(row, row.verify)
 
 
 def cancel(db: Database, session: Session, row: StudentRow) -> None:

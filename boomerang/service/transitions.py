@@ -101,11 +101,11 @@ MEASURING: Moves = {
     ("", "waiting"): _REQUEST,
     ("waiting", "waiting"): _ANY,
     ("waiting", "running"): _WORKER,
-    ("waiting", "failed"): _LOST,
+    ("waiting", "failed"): _ANY,
     ("waiting", "without"): _WORKER,
     ("running", "running"): _WORKER,  # another worker took over
     ("running", "yes"): _WORKER,
-    ("running", "failed"): _LOST,
+    ("running", "failed"): _ANY,
     ("running", "without"): _WORKER,
     ("running", "waiting"): _LOST,
     ("yes", "waiting"): frozenset({Actor.REQUEST, Actor.WORKER}),  # more tasks, a new student

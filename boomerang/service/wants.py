@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from boomerang.service.database import Database
 from boomerang.service.models import WantRow
 from boomerang.service.records import Fact, NewWant, Want, digest_of
+from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again, later
 from boomerang.service.store import Store, record
 from boomerang.service.transitions import WANT, Actor, check
 
@@ -28,6 +29,34 @@ class WantStore(Store):
             row = session.get(WantRow, want)
             if row is not None and (row.state, row.reason) != (state.value, reason):
                 _change(self.db, session, row, state, reason, Actor.WORKER)
+
+    def want_again(self, want: int, kind: Setback, reason: str, limits: Limits) -> bool:
+        """After a setback: have a request done later; False where it has had enough of them."""
+        with self.db.write() as session:
+            row = session.get(WantRow, want)
+            wait = None if row is None else again(row, kind, self.db.now(session), limits)
+            if row is None or wait is None:
+                return False
+            row.reason = later(reason, wait)
+            _note(self.db, session, row)
+            return True
+
+    def want_moves(self, want: int) -> None:
+        """One of a request's members is done: the next setback is the first one."""
+        with self.db.write() as session:
+            row = session.get(WantRow, want)
+            if row is not None:
+                achieved(row)
+
+
+def reopen(db: Database, session: Session, family: str, kind: str, reason: str) -> None:
+    """Open the requests of a family that were done; the next reaper has the rest of them done."""
+    done = select(WantRow).where(
+        WantRow.family == family, WantRow.kind == kind, WantRow.state == Fact.YES.value
+    )
+    for row in session.scalars(done):
+        afresh(row, 0.0)
+        _change(db, session, row, Fact.NO, reason, Actor.WORKER)
 
 
 def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
@@ -57,7 +86,7 @@ def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
         session.flush()
     elif row.state != Fact.FAILED:
         return False
-    row.sent, row.sends = db.now(session), 0
+    afresh(row, db.now(session))
     _change(db, session, row, Fact.NO, None, Actor.REQUEST)
     return True
 
@@ -68,5 +97,9 @@ def _change(
     """Change a request within a transaction, and write the event. Raises IllegalTransition."""
     check(WANT, f"the request {row.id}", row.state, state, by)
     row.state, row.reason = state.value, reason
+    _note(db, session, row)
+
+
+def _note(db: Database, session: Session, row: WantRow) -> None:
     payload = {name: getattr(row, name) for name in ("id", "kind", "what", "state", "reason")}
     db.note(session, "want", payload, family=row.family)

@@ -209,7 +209,19 @@ def test_results_of_tasks_are_those_of_the_composition(catalog: Catalog) -> None
     ]
 
 
-LATER = {1: ("members.generation", "members.flags"), 2: ("members.tasks", "families.tasks")}
+LATER = {
+    1: ("members.generation", "members.flags"),
+    2: ("members.tasks", "families.tasks"),
+    3: tuple(
+        f"{table}.{name}"
+        for table, names in (
+            ("students", "away_since due saved micro_batch killed_at verify files"),
+            ("families", "away_since due cancel"),
+            ("requests", "away_since due"),
+        )
+        for name in names.split()
+    ),
+}
 
 
 @pytest.mark.parametrize("version", LATER)
@@ -218,7 +230,7 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
 ) -> None:
     with catalog.db.write() as session:
         session.execute(text(f"UPDATE schema_version SET version = {version}"))
-        for column in (one for since in range(version, 3) for one in LATER[since]):
+        for column in (one for since in range(version, 4) for one in LATER[since]):
             table, _, name = column.partition(".")
             session.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
     later = Catalog(url)
@@ -230,6 +242,9 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
         assert later.family(made.id).tasks == tasks
         assert later.member(made.id, 0).flags == ("A dip.",)
         assert later.member(made.id, 0).tasks == {"arc_easy": result("arc_easy")}
+        later.student_saved("k" * 32, {"step": 5})
+        later.student_whole("k" * 32, {"model.safetensors": "a" * 64}, made=True)
+        assert later.student("k" * 32).files == {"model.safetensors": "a" * 64}
     finally:
         later.close()
     Catalog(url).close()

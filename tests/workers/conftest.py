@@ -72,6 +72,7 @@ class Backend:
             "lease_seconds": 1.5,
             "reap_seconds": 0.2,
             "stop_seconds": 3,
+            "max_attempts": 3,
             "trainer": (sys.executable, str(HERE / "fake_trainer.py")),
             "measurer": (sys.executable, str(HERE / "fake_measurer.py")),
         }

@@ -1,6 +1,8 @@
 """Stands for `python -m boomerang.distill`: the same contract, without training anything.
 
-`recipe["fake"]` says how it behaves: quick, slow, error, die, or stuck (the first time only).
+`recipe["fake"]` says how it behaves: quick, slow, error, die, or stuck (the first time only);
+away and crash end the first time, for the Hub and without a word; progress is killed four times,
+each time after another checkpoint, and greedy as long as it takes more than one sequence at a time.
 """
 
 import json
@@ -22,8 +24,21 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
-    again = len((run / "starts").read_text().splitlines()) > 1
+    starts = len((run / "starts").read_text().splitlines())
+    again = starts > 1
+    say(event="estimate", memory_bytes=3 << 30, available_bytes=2 << 30)
     say(event="start", steps=steps, parameters=10)
+    if mode == "away" and not again:
+        say(event="error", slug="hub-failure", detail="The Hub is away.", value=None, fix="",
+            transient=True)  # fmt: skip
+        sys.exit(1)
+    if mode == "crash" and not again:
+        sys.exit("a bug")
+    if mode == "progress" and starts < 5:
+        say(event="step", step=starts, steps=5)
+        say(event="checkpoint", step=starts)
+    if (mode == "progress" and starts < 5) or (mode == "greedy" and job.get("micro_batch", 8) > 1):
+        os.kill(os.getpid(), signal.SIGKILL)
     if mode == "error":
         say(event="error", slug="bad-recipe", detail="No text.", value=None, fix="Give some.")
         sys.exit(1)

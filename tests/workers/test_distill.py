@@ -45,7 +45,7 @@ def test_from_request_to_members_on_disk(backend: Backend) -> None:
     assert "progress" in kinds
     assert "checkpoint" in kinds
     # Asked again, it is verified and nothing is done; a damaged one is made again.
-    backend.producer.send(Distill(key=KEY))
+    backend.producer.start(backend.catalog.rebuild(made.family.id))
     wait_for(lambda: "verified" in [event.kind for event in backend.catalog.events_after(0)])
     assert len(backend.trainers()) == 1
     (backend.settings.student_folder(KEY) / "model.safetensors").unlink()

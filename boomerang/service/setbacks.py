@@ -1,0 +1,85 @@
+"""Setbacks: how long a job waits after one before it is tried again, and when it has had enough.
+
+Two kinds are told apart. Something outside is away (the Hub, the database, a network): the job
+waits until it is back, for at most so long. Or what did the work died without a reason of its own
+(killed by the kernel, an operator, a machine that went): it is tried again, so many times in a row
+with nothing achieved in between.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+_FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 300.0
+
+
+class Setback(StrEnum):
+    """Why work must be done again."""
+
+    OUTSIDE = "something outside is away"
+    DIED = "what did it died"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is put up with: `attempts` in a row that died, `seconds` with something away."""
+
+    attempts: int
+    seconds: float
+
+
+class Sent(Protocol):
+    """A row of something that is sent to a queue: when last, and how often nobody took it."""
+
+    sent: Any
+    sends: Any
+
+
+class Tried(Sent, Protocol):
+    """A row of something that is tried: `due` is when again, None where nothing is in its way."""
+
+    attempts: Any
+    away_since: Any
+    due: Any
+
+
+def again(row: Tried, kind: Setback, now: float, limits: Limits) -> float | None:
+    """Count a setback: seconds until the next attempt, None where there shall be none."""
+    wait: float
+    row.due = None
+    if kind is Setback.DIED:
+        row.attempts += 1
+        if row.attempts >= limits.attempts:
+            return None
+        wait = min(_FIRST_SECONDS * 2.0 ** (row.attempts - 1), _LONGEST_SECONDS)
+    else:
+        row.away_since = now if row.away_since is None else row.away_since
+        away = now - row.away_since
+        if away >= limits.seconds:
+            return None
+        # As long as it has been away already: the waits double.
+        wait = min(max(away, _FIRST_SECONDS), _LONGEST_SECONDS)
+    row.due = now + wait
+    return wait
+
+
+def achieved(row: Tried) -> None:
+    """Something was achieved: the next setback is the first one."""
+    row.attempts, row.away_since, row.due = 0, None, None
+
+
+def afresh(row: Tried, now: float) -> None:
+    """Somebody wants it anew, as if nobody had tried yet; the caller sends the job."""
+    achieved(row)
+    row.sent, row.sends = now, 0
+
+
+def later(reason: str, wait: float) -> str:
+    """What is said of something that is tried again."""
+    return f"{reason.rstrip('.')}; again in {wait:.0f} s"
+
+
+def gave_up(reason: str, limits: Limits) -> str:
+    """What is said of something that was tried again, and is no more."""
+    often = f"{limits.attempts} times in a row, or for {limits.seconds:.0f} s"
+    return f"{reason.rstrip('.')} ({often})"

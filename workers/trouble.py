@@ -1,0 +1,68 @@
+"""Which errors pass by themselves, and waiting until they do."""
+
+import errno
+
+from kombu.exceptions import OperationalError as QueueError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from boomerang.errors import BoomerangError
+from workers.holding import Holding
+
+_LONGEST_SECONDS = 5.0
+_AWAY = (
+    *(OperationalError, InterfaceError, PoolTimeout),
+    *(QueueError, RedisConnectionError, RedisTimeoutError),
+    *(ConnectionError, TimeoutError),
+)
+_FLEETING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO})
+"""What a folder of another machine says while that is away."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether an error is of something outside that is away: database, queue, Hub, network folder.
+
+    Anything else (a refusal, a damaged checkpoint, a bad recipe) will be the same again.
+    """
+    if isinstance(error, BoomerangError):
+        return error.transient
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, OSError) and error.errno in _FLEETING:
+        return True
+    return isinstance(error, _AWAY)
+
+
+def said(error: BaseException) -> str:
+    """What is told of an error: no statement, and no address of a server."""
+    name = type(error).__name__
+    if isinstance(error, SQLAlchemyError):
+        return f"the catalog's database is away ({name})" if passes(error) else name
+    if isinstance(error, QueueError | RedisError):
+        return f"the queue is away ({name})"
+    return str(error) or name
+
+
+def patiently(held: Holding) -> Retrying:
+    """Call something again and again while what it needs is away, as long as the work goes on.
+
+    Raises the last error once the work must end: where the database is away for longer than a
+    lease lasts, somebody else may have begun.
+    """
+    return Retrying(
+        retry=retry_if_exception(passes),
+        wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_SECONDS),
+        stop=stop_when_event_set(held.ended),
+        sleep=sleep_using_event(held.ended),
+        reraise=True,
+    )

@@ -1,0 +1,167 @@
+"""Whether what is said to be there is there, byte for byte: students, built and published members.
+
+A student is damaged where its own bytes are not those that it was made of. Anything else that keeps
+a look from being taken (its teacher, the Hub, a folder that is not mounted) is an error of looking,
+and says nothing about the student.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from boomerang.checkpoint import Checkpoint, FileSource
+from boomerang.content import content_commit, files_of, sha256_of
+from boomerang.errors import BoomerangError, Interrupted, StudentMismatch, TeacherNotFound
+from boomerang.pair import Pair
+from boomerang.service import shelf
+from boomerang.service.records import Fact, Family, Member, Origin, Student
+from workers.context import Context
+from workers.holding import Holding, holding
+from workers.settle import subject
+
+log = logging.getLogger("boomerang.workers")
+
+ASIDE = "set-aside"
+"""The folder, beside the students, of those that were found damaged."""
+
+
+def damage_of(context: Context, student: Student, held: Holding) -> str | None:
+    """What is wrong with a student's own bytes, if anything; every one of them is read.
+
+    Raises whatever keeps this from being found out.
+    """
+    folder = shelf.student_folder(context.settings, student)
+    if not folder.is_dir():
+        if not folder.parent.is_dir():
+            raise Interrupted(
+                f"The folder that {student.teacher}'s student lies in is not there.",
+                value=folder.parent.name,
+                fix="Mount it.",
+            )
+        return "its folder is gone"
+    try:
+        checkpoint = Checkpoint.open(folder, f"{student.teacher} (student)")
+        read = dict(_read(checkpoint, held))
+    except (BoomerangError, FileNotFoundError) as error:
+        return str(error)
+    if student.origin is Origin.FOLDER:
+        commit = content_commit(checkpoint, lambda source: read[source.name])
+        return None if commit == student.revision_commit else "its files are not those it was"
+    known = student.files or {}
+    changed = sorted(name for name in known if read.get(name) != known[name])
+    if changed:
+        return f"{', '.join(changed)} changed since it became ready"
+    return _misfit(context, student, checkpoint, sure=bool(known))
+
+
+def _misfit(
+    context: Context, student: Student, checkpoint: Checkpoint, *, sure: bool
+) -> str | None:
+    """Whether a student is none of its teacher's. `sure` are bytes that were checked before."""
+    teacher = shelf.teacher_checkpoint(context.settings, student)
+    if student.teacher_source is not None:
+        shelf.check_folder(context.catalog, student.teacher_commit, teacher)
+    try:
+        near = not shelf.is_remote(teacher)
+        pair = Pair.of(teacher, checkpoint, kept=shelf.kept_of(student), verify=near)
+    except StudentMismatch as error:
+        if sure:
+            raise
+        return str(error)
+    if pair.layermap.kept != student.kept:
+        return f"it keeps layers {list(pair.layermap.kept)} instead of {list(student.kept)}"
+    return None
+
+
+def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
+    """The sha256 of each of a student's files, by name, remembered for whoever asks for them."""
+    folder = shelf.student_folder(context.settings, student)
+    found = {}
+    for source in files_of(Checkpoint.open(folder)):
+        held.check()
+        found[source.name] = context.catalog.known_hash(source.path) or _hashed(context, source)
+    return found
+
+
+def _hashed(context: Context, source: FileSource) -> str:
+    status, digest = source.path.stat(), sha256_of(source)
+    context.catalog.remember_hash(source.path, digest, status)
+    return digest
+
+
+def _read(checkpoint: Checkpoint, held: Holding) -> Iterator[tuple[str, str]]:
+    for source in files_of(checkpoint):
+        held.check()
+        yield source.name, sha256_of(source)
+
+
+def set_aside(context: Context, student: Student, held: Holding, why: str) -> None:
+    """Give a damaged student another name, with the reason beside it: it cost GPU time.
+
+    Readers that have it open keep what they have.
+    """
+    folder = context.settings.student_folder(student.key)
+    if not folder.exists():
+        return
+    aside = folder.parent / ASIDE / f"{student.key}.{held.lease.fence}"
+    aside.parent.mkdir(exist_ok=True)
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    aside.with_name(f"{aside.name}.txt").write_text(
+        f"{when}: student of {student.teacher}: {why}\n"
+    )
+    folder.rename(aside)
+    told = {"name": f"{ASIDE}/{aside.name}", "reason": why}
+    context.catalog.student_note(student.key, "set-aside", told, lease=held.lease)
+
+
+def verify_members(context: Context, student: Student, held: Holding) -> None:
+    """Look at what was built and published of a student; what is gone is not said to be there.
+
+    A built folder that is damaged is removed (it is made of the two models again), and the requests
+    for it are open again. Raises what keeps the Hub from being asked.
+    """
+    for family in context.catalog.families_of_student(student.key):
+        for member in context.catalog.members(family.id):
+            held.check()
+            if member.built is Fact.YES and context.settings.members.is_dir():
+                _verify_built(context, family, member, held)
+            if member.published is Fact.YES and member.repo and member.commit:
+                _verify_published(context, family, member)
+
+
+def _verify_built(context: Context, family: Family, member: Member, held: Holding) -> None:
+    folder = context.settings.member_folder(member.digest)
+    with holding(context, subject("build", member)) as own:
+        damage = None if own is None else _built_damage(context, folder, held)
+        if own is None or damage is None:
+            return
+        log.warning("member %s of %s is damaged: %s", member.size, family.id, damage)
+        if folder.exists():
+            shutil.rmtree(folder)
+        context.catalog.member_gone(family.id, member.k, "built", damage, lease=own.lease)
+
+
+def _built_damage(context: Context, folder: Path, held: Holding) -> str | None:
+    if not folder.is_dir():
+        return "its folder is gone"
+    try:
+        checkpoint = Checkpoint.open(folder)
+    except (BoomerangError, FileNotFoundError) as error:
+        return str(error)
+    for source in files_of(checkpoint):
+        held.check()
+        known = context.catalog.hash_of(source.path)
+        if known is not None and sha256_of(source) != known:
+            return f"{source.name} is not what was written"
+    return None
+
+
+def _verify_published(context: Context, family: Family, member: Member) -> None:
+    from boomerang import hub
+
+    try:
+        hub.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
+    except TeacherNotFound as error:
+        context.catalog.member_gone(family.id, member.k, "published", error.detail)
