@@ -35,6 +35,7 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
 )
 
 
+NO_SNIFF = [(b"x-content-type-options", b"nosniff")]
 _SHOWN = (str, int, float, list, dict, tuple)
 
 
@@ -51,6 +52,12 @@ def problem(
     body = {"type": f"urn:boomerang:{slug}", "title": title, "status": status,
             "detail": detail, "value": value, "fix": fix}  # fmt: skip
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def too_long(most: int) -> JSONResponse:
+    """The answer to a body that is longer than any of sense; what still comes is dropped."""
+    return problem(413, "too-long", "Too long", f"A body may have {most} bytes here.", value=most,
+                   fix="Send less at once.")  # fmt: skip
 
 
 def install(app: FastAPI, redact: Redactor) -> None:
@@ -77,6 +84,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 413:
+            return too_long(int(error.detail))
         fix = "GET /docs lists what there is." if error.status_code == 404 else ""
         return problem(error.status_code, "http", str(error.detail), str(error.detail),
                        value=given(request.url.path), fix=fix,
@@ -85,5 +94,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
     @app.exception_handler(Exception)
     async def ours_to_mend(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return problem(500, "internal", "Something failed here", "The service has a fault.",
-                       value=type(error).__name__, fix="Its log says which.")  # fmt: skip
+        answer = problem(500, "internal", "Something failed here", "The service has a fault.",
+                         value=type(error).__name__, fix="Its log says which.")  # fmt: skip
+        # Sent from outside of every middleware.
+        answer.raw_headers.extend(NO_SNIFF)
+        return answer

@@ -38,11 +38,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Any model size between a student and its teacher.",
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings or get_settings()
     errors.install(app, Redactor(app.state.settings))
     app.add_middleware(Guard, settings=app.state.settings)
     static = Path(__file__).parent / "static"
+    app.mount(
+        "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
+    )
     app.mount("/static", StaticFiles(directory=static), name="static")
     for routes in (health, families, events, models, webhooks, pages, hub):
         app.include_router(routes.router)

@@ -4,22 +4,34 @@ A page of another site must not reach a service on loopback, neither by DNS rebi
 header is checked) nor by a cross-site form (the Origin header and the content type are).
 """
 
+import base64
 import hashlib
 import hmac
 import re
+from collections.abc import MutableMapping
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import problem
+from app.errors import NO_SNIFF, problem, too_long
+from boomerang.errors import GatedTeacher
+from boomerang.service.records import Family
 from boomerang.service.settings import Settings
 
-OPEN_PATHS = ("/healthz", "/readyz", "/webhooks/hub", "/docs", "/openapi.json")
+WEBHOOK = "/webhooks/hub"
+OPEN_PATHS = ("/healthz", "/readyz", WEBHOOK, "/docs", "/openapi.json")
 READING_POSTS = re.compile(r"/api/models/[^/]+/[^/]+/paths-info/.+")
 """What the Hub's client asks by POST, as a form, though it changes nothing."""
-SCOPES = ("read", "build", "publish")
+TAKING_AWAY = re.compile(r"/families/[^/]+/cancel")
+"""What ends somebody's work, beside DELETE; a family belongs to nobody in particular."""
+BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
+"""The longest body, and the longest list of names of files; no request of sense comes near."""
+KeyScope = Literal["read", "build", "publish"]
+SCOPES: tuple[KeyScope, ...] = ("read", "build", "publish")
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 
@@ -32,11 +44,16 @@ class Guard:
         self._hosts |= {settings.host, urlsplit(settings.public_url).hostname or settings.host}
         self._check_hosts = settings.loopback
         self._keys = [_key(key.get_secret_value()) for key in settings.api_keys]
+        self._webhook = settings.webhook_secret.get_secret_value()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it here."""
-        refusal = self._refusal(Request(scope)) if scope["type"] == "http" else None
-        await (refusal or self.app)(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        answer = self._refusal(request) or self.app
+        await answer(scope, _bounded(receive, _longest(request)), _plain(send))
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
@@ -45,9 +62,7 @@ class Guard:
             fix = "Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL."
             return problem(421, "host", "Not this host", f"This service is not {host!r}.",
                            value=host, fix=fix)  # fmt: skip
-        changes = request.method not in ("GET", "HEAD", "OPTIONS") and not (
-            request.method == "POST" and READING_POSTS.fullmatch(request.url.path)
-        )
+        changes = request.method not in ("GET", "HEAD", "OPTIONS") and not _reads(request)
         origin = request.headers.get("origin")
         if changes and origin is not None and urlsplit(origin).netloc != host:
             return problem(403, "origin", "Another site's page", f"{origin!r} may not do this.",
@@ -58,30 +73,118 @@ class Guard:
         if changes and has_body and kind != "application/json":
             return problem(415, "content-type", "Not JSON", f"The body is {kind or 'untyped'!r}.",
                            value=kind, fix="Send Content-Type: application/json.")  # fmt: skip
-        return self._unauthorised(request, changes) if self._keys else None
+        if request.url.path == WEBHOOK:
+            return self._not_the_hub(request) or _longer(request, length)
+        refusal = self._unauthorised(request, changes) if self._keys else None
+        return refusal or _longer(request, length)
+
+    def _not_the_hub(self, request: Request) -> Response | None:
+        secret, sent = self._webhook, request.headers.get("x-webhook-secret", "")
+        if secret and hmac.compare_digest(sent.encode(), secret.encode()):
+            return None
+        return problem(401, "webhook", "Not from the Hub", "The webhook's secret is not ours.",
+                       fix="Set BOOMERANG_WEBHOOK_SECRET to what the Hub sends.")  # fmt: skip
 
     def _unauthorised(self, request: Request, changes: bool) -> Response | None:
         if request.url.path in OPEN_PATHS or request.url.path.startswith("/static/"):
             return None
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-        given = given or request.cookies.get("boomerang_key", "")
+        given = _sent(request)
         digest = hashlib.sha256(given.encode()).hexdigest()
         scopes = {s for s, known in self._keys if hmac.compare_digest(known, digest)}
         if not given or not scopes:
-            # The Hub's client shows the message; its token is our key.
-            headers = {"WWW-Authenticate": "Bearer",
+            # A browser asks its user for a name and a password: any name, and the key. The Hub's
+            # client shows the message; its token is our key.
+            page = "text/html" in request.headers.get("accept", "")
+            asks = 'Basic realm="Boomerang: any name, and a key", charset="UTF-8"'
+            headers = {"WWW-Authenticate": asks if page else "Bearer",
                        "X-Error-Message": "An API key is needed, as HF_TOKEN."}  # fmt: skip
             return problem(401, "key", "A key is needed", "No known API key was sent.",
                            fix="Send Authorization: Bearer KEY.", headers=headers)  # fmt: skip
-        needed = "build" if changes else "read"
-        held = max(len(SCOPES) if s == "" else SCOPES.index(s) for s in scopes)
-        if held < SCOPES.index(needed):
-            why = f"This needs the scope {needed!r}."
-            return problem(403, "scope", "Not with this key", why, value=needed,
-                           fix="Use a key with that scope.",
-                           headers={"X-Error-Message": why})  # fmt: skip
-        request.state.may_publish = held >= SCOPES.index("publish")
-        return None
+        request.state.held = max(len(SCOPES) if s == "" else SCOPES.index(s) for s in scopes)
+        needed = _needed(request) if changes else "read"
+        return None if may(request, needed) else lacking(needed)
+
+
+def may(request: Request, scope: KeyScope) -> bool:
+    """Whether the key of a request has a scope; where there are no keys, everybody has all."""
+    held: int = getattr(request.state, "held", len(SCOPES))
+    return held >= SCOPES.index(scope)
+
+
+def lacking(scope: KeyScope) -> Response:
+    """The answer to a key that lacks a scope."""
+    why = f"This needs the scope {scope!r}."
+    return problem(403, "scope", "Not with this key", why, value=scope,
+                   fix="Use a key with that scope.", headers={"X-Error-Message": why})  # fmt: skip
+
+
+def check_may_have(request: Request, family: Family) -> None:
+    """Refuse the files of a gated or private teacher's members to keys that may only read.
+
+    The Hub let this service in, on its operator's terms, and nobody else. Raises GatedTeacher.
+    """
+    if (family.gated or family.private) and not may(request, "build"):
+        raise GatedTeacher(
+            f"{family.teacher!r} is gated or private, and this key may only read.",
+            value=family.teacher,
+            fix="Use a key with the scope 'build'.",
+        )
+
+
+def _needed(request: Request) -> KeyScope:
+    takes_away = request.method == "DELETE" or TAKING_AWAY.fullmatch(request.url.path)
+    return "publish" if takes_away else "build"
+
+
+def _sent(request: Request) -> str:
+    """The key of a request: as a token, as the password that a browser asks for, or a cookie."""
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        given = f"{kind} {value}".removeprefix("Bearer ").strip()
+        return given or request.cookies.get("boomerang_key", "")
+    try:
+        return base64.b64decode(value, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _reads(request: Request) -> bool:
+    return request.method == "POST" and READING_POSTS.fullmatch(request.url.path) is not None
+
+
+def _longest(request: Request) -> int:
+    return LIST_BYTES if _reads(request) else BODY_BYTES
+
+
+def _longer(request: Request, length: str) -> Response | None:
+    most = _longest(request)
+    return too_long(most) if length.isdecimal() and int(length) > most else None
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Read at most so many bytes of a body, whatever its sender said that there would be."""
+    read = 0
+
+    async def bounded() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > most:
+            raise HTTPException(413, str(most))
+        return message
+
+    return bounded
+
+
+def _plain(send: Send) -> Send:
+    """Have browsers believe the type that an answer says."""
+
+    async def plain(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *NO_SNIFF]
+        await send(message)
+
+    return plain
 
 
 def _key(text: str) -> tuple[str, str]:

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.deps import Service, ServiceDep
-from app.errors import problem
 from app.schemas import RebuildRequest, family_json
+from app.security import lacking, may
 from boomerang.service.asks import FamilyRequest
 from boomerang.service.intake import take
 
@@ -28,9 +28,8 @@ def create(
     body: FamilyRequest, request: Request, response: Response, service: ServiceDep
 ) -> dict[str, Any] | Response:
     """Plan a family and distil its student, once: the same request is the same family."""
-    if body.publish is not None and not getattr(request.state, "may_publish", True):
-        return problem(403, "scope", "Not with this key", "Publishing needs the scope 'publish'.",
-                       value="publish", fix="Use a key with that scope.")  # fmt: skip
+    if body.publish is not None and not may(request, "publish"):
+        return lacking("publish")
     intake = take(service.settings, service.catalog, body)
     created = service.catalog.create_family(
         intake.family, intake.student, intake.members, intake.wants
@@ -72,12 +71,21 @@ def cancel(id_: str, service: ServiceDep) -> dict[str, Any]:
     return show(service, id_)
 
 
-@router.post("/{id_}/rebuild", status_code=202)
+@router.post("/{id_}/rebuild", status_code=202, response_model=None)
 def rebuild(
-    id_: str, response: Response, service: ServiceDep, body: RebuildRequest | None = None
-) -> dict[str, Any]:
+    id_: str,
+    request: Request,
+    response: Response,
+    service: ServiceDep,
+    body: RebuildRequest | None = None,
+) -> dict[str, Any] | Response:
     """Verify a family, and make what is missing; with `force`, a new generation beside it."""
-    rebuilt = service.catalog.rebuild(id_, force=body.force if body else False)
+    force = body is not None and body.force
+    # A new generation is published wherever the one before it was to be.
+    publishes = force and any(want.kind == "publish" for want in service.catalog.wants(id_))
+    if publishes and not may(request, "publish"):
+        return lacking("publish")
+    rebuilt = service.catalog.rebuild(id_, force=force)
     service.volumes.forget(rebuilt.student.key)
     service.producer.start(rebuilt)
     response.headers["Location"] = f"/families/{rebuilt.family.id}"

@@ -17,6 +17,7 @@ from app.deps import Service, ServiceDep
 from app.hub_answers import Answers
 from app.hub_listing import PAGE, Wanted, listed
 from app.hub_paths import BRANCH, MAIN, parts_after, split_revision
+from app.security import check_may_have
 from app.serving import FOR_EVER, FRESH, serve
 from app.volumes import Volume
 from boomerang.errors import BadRequest, BoomerangError, GatedTeacher, HubFailure
@@ -24,8 +25,6 @@ from boomerang.errors import BadRequest, BoomerangError, GatedTeacher, HubFailur
 router = APIRouter(tags=["hub"])
 
 MODEL = "/api/models/{ns}/{name}"
-FORM_BYTES = 4 << 20
-"""The longest body that is read; it holds names of files."""
 TREE_PAGE, EXPANDED_PAGE = 1000, 50
 """Entries of a tree on one page, as on the Hub."""
 
@@ -188,12 +187,7 @@ async def paths_info(
 
 async def _asked(request: Request) -> tuple[list[str], bool]:
     """The paths that are asked about: the client sends a form, others send JSON."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES:
-            raise BadRequest("The list of paths is too long.", value=len(body),
-                             fix=f"Send at most {FORM_BYTES} bytes at once.")  # fmt: skip
+    body = await request.body()
     if request.headers.get("content-type", "").startswith("application/json"):
         try:
             found = json.loads(body)
@@ -237,6 +231,10 @@ async def resolve(
     volume = await run_in_threadpool(_volume, service, f"{ns}/{name}", revision)
     if isinstance(volume, Response):
         return volume
+    try:
+        check_may_have(request, volume.family)
+    except GatedTeacher as error:
+        return _refused(403, "GatedRepo", f"{volume.repo_id}: {error}")
     if file not in volume.files:
         what = f"{volume.repo_id} has no file {file}."
         return _refused(404, "EntryNotFound", what, volume.revision)

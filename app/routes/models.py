@@ -9,8 +9,10 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
+from app.errors import problem
 from app.routes.families import wants_page
 from app.schemas import member_json
+from app.security import check_may_have
 from app.serving import serve
 from app.volumes import Volume
 from boomerang.service.records import Member
@@ -50,6 +52,7 @@ async def download(
         if _wants_json(request):
             name = service.volumes.names()[member.family]
             return JSONResponse(member_json(member, name, service.redact), headers=VARY)
+        check_may_have(request, service.volumes.known().family(member.family))
         return _opened(service, member)
 
     # One thread for all of it: each hop costs as much as a question to the catalog.
@@ -75,6 +78,8 @@ async def one_file(
     def answer() -> Response | Volume:
         found = service.volumes.find(size, family)
         elsewhere = _elsewhere(request, service, size, found, f"/{quote(file)}")
+        if elsewhere is None:
+            check_may_have(request, service.volumes.known().family(found[0].family))
         return elsewhere or service.volumes.open(found[0])
 
     volume = await run_in_threadpool(answer)
@@ -93,8 +98,16 @@ def _opened(service: Service, member: Member) -> Volume:
 def _elsewhere(
     request: Request, service: Service, size: str, found: tuple[Member, ...], rest: str
 ) -> Response | None:
-    """300 with the choices where several families have the size; 307 from a budget to a size."""
+    """307 from a budget to a size. Where several families have it, 300 with the choices.
+
+    What asks for the file alone must not take the choices for it, which 300 does not prevent.
+    """
     if len(found) > 1:
+        if not (_wants_json(request) or wants_page(request)):
+            ways = ", ".join(sorted(member.family for member in found))
+            return problem(409, "ambiguous", "Several have that size",
+                           f"{len(found)} families have {size!r}.", value=size,
+                           fix=f"Say which, as ?family=: {ways}.", headers=VARY)  # fmt: skip
         names = service.volumes.names()
         choices = [member_json(m, names[m.family], service.redact) for m in found]
         return JSONResponse({"choices": choices}, 300, VARY)

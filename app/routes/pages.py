@@ -33,6 +33,16 @@ def home(request: Request, service: ServiceDep) -> Response:
     return _page(request, service, "home.html", event, families=families)
 
 
+@router.get("/docs", response_class=HTMLResponse)
+def docs(request: Request) -> Response:
+    """What the interface takes and gives, from /openapi.json; nothing comes from elsewhere."""
+    response = _templates.TemplateResponse(request, "docs.html")
+    # Swagger writes styles into its elements, and has its pictures in its style sheet.
+    ours = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    response.headers["Content-Security-Policy"] = f"{ours}; frame-ancestors 'none'"
+    return response
+
+
 def family_page(id_: str, request: Request, service: Service) -> Response:
     """One family: its student, its ladder, what was asked of it."""
     event = service.catalog.last_event()

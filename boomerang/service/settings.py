@@ -52,6 +52,10 @@ class Settings(BaseSettings):
         description="Keys that clients must show, separated by commas; each may be written "
         "`scope:key` (read, build or publish). Required on any address but loopback.",
     )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="What the Hub must send with POST /webhooks/hub; without it nobody may.",
+    )
     recipe: str = Field(default="default", description="Recipe of a request that names none.")
     data: Path | None = Field(
         default=None, description="Texts to distil and measure with where a request names none."

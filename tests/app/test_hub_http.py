@@ -228,7 +228,7 @@ def test_facts_about_paths(held: Held) -> None:
     assert held.get(url, "POST").json() == []
     assert held.get(url + "/", "POST", data={"paths": "config.json"}).json()
     refused(held.get(f"{held.api}/paths-info/v1", "POST"), "RevisionNotFound")
-    assert held.get(url, "POST", content=b"paths=" + b"x" * (5 << 20)).status_code == 422
+    assert held.get(url, "POST", content=b"paths=" + b"x" * (5 << 20)).status_code == 413
     kind = {"Content-Type": "application/json"}
     for nonsense in (b"[" * 100_000, b"null", b'{"paths": {}}'):
         assert held.get(url, "POST", content=nonsense, headers=kind).status_code == 422

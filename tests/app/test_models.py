@@ -171,7 +171,7 @@ def test_two_families_with_a_size_are_choices(front: Front) -> None:
     second = front.ready(order="first")
     size = sizes(front, first)[-1]
     for path in (f"/models/{size}", f"/models/{size}/config.json", "/models/1T"):
-        answer = front.client.get(path)
+        answer = front.client.get(path, headers={"Accept": "application/json"})
         assert answer.status_code == 300
         assert answer.headers["vary"] == "Accept"
         choices = answer.json()["choices"]
@@ -180,6 +180,21 @@ def test_two_families_with_a_size_are_choices(front: Front) -> None:
         assert len({choice["hub_id"] for choice in choices}) == 2
         for choice in choices:
             assert front.client.head(choice["url"]).status_code == 200
+        # Who asks for the file must not take a list for it.
+        body = problem(front.client.get(path), 409, "ambiguous")
+        assert first.id in body["fix"]
+        assert second.id in body["fix"]
+
+
+def test_curl_saves_no_answer_as_a_model(front: Front, tmp_path: Path) -> None:
+    size = sizes(front, front.ready())[-1]
+    front.ready(order="first")
+    here = tmp_path / "here"
+    here.mkdir()
+    for url in (f"{front.base}/models/{size}", f"{front.base}/models/1.2Q"):
+        command = ["curl", "-fsSLOJ", "--noproxy", "*", url]
+        assert subprocess.run(command, cwd=here, check=False).returncode == 22
+        assert list(here.iterdir()) == []
 
 
 def test_before_the_student_is_there(front: Front) -> None:

@@ -48,7 +48,7 @@ def test_states_and_figures(front: Front) -> None:
                  ">possible<", ">tar<"):  # fmt: skip
         assert part in text
     text = page(front, f"/models/{small.size}?family={family.id}")
-    assert f"curl -LOJ '{front.base}/models/{small.size}?family={family.id}'" in text
+    assert f"curl -fLOJ '{front.base}/models/{small.size}?family={family.id}'" in text
     assert "from_pretrained" in text
     assert "naive pruning to this depth: 99.00" in text
 

@@ -1,7 +1,10 @@
 """Who may ask what, and what no answer ever tells."""
 
 import hashlib
+import http.client
 import json
+import re
+import socket
 from collections.abc import Callable
 
 import httpx
@@ -9,6 +12,8 @@ import pytest
 
 from boomerang.service.records import Fact, StudentState
 from tests.app.conftest import Front, problem
+from tests.hub.fixture import OWNER, LocalHub
+from tests.models import Duo
 
 JSON = {"Content-Type": "application/json"}
 
@@ -171,4 +176,143 @@ def test_pages_may_load_nothing_from_elsewhere(shared: Front) -> None:
     policy = shared.client.get("/").headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert "content-security-policy" not in shared.client.get("/docs").headers
+
+
+def test_the_interface_is_described_without_any_other_host(shared: Front) -> None:
+    answer = shared.client.get("/docs")
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    parts = re.findall(r'(?:src|href)="([^"]*)"', answer.text)
+    assert len(parts) == 4
+    for part in parts:
+        assert part.startswith("/static/")
+        assert shared.client.get(part).status_code == 200
+    assert shared.client.get("/redoc").status_code == 404
+
+
+def test_every_answer_is_what_it_says(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_API_KEYS="key")
+    family = front.ready()
+    member = front.catalog.members(family.id)[0]
+    size, repo = member.size, f"boomerang/teacher-{member.size}"
+    paths = ["/", "/models", f"/models/{size}", f"/models/{size}/config.json", "/models/1Q",
+             "/docs", "/static/style.css", "/nowhere", "/healthz", f"/api/models/{repo}",
+             "/openapi.json", f"/{repo}/resolve/main/config.json", "/api/datasets/a/b"]  # fmt: skip
+    for path in paths:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Accept": "text/html"}):
+            answer = front.client.get(path, headers=headers)
+            assert answer.headers.get_list("x-content-type-options") == ["nosniff"], path
+
+
+def said(front: Front, head: str, body: bytes = b"") -> tuple[int, bytes]:
+    """Status and body of what is answered to a request that stays open."""
+    with socket.create_connection(("127.0.0.1", front.port), 30) as connection:
+        connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer.status, answer.read()
+
+
+HEAD = "POST {} HTTP/1.1\nHost: 127.0.0.1\nContent-Type: {}\n{}"
+LENGTH = "Content-Length: {}"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "most"),
+    [
+        ("/families", "application/json", 1 << 20),
+        ("/families/x/rebuild", "application/json", 1 << 20),
+        ("/webhooks/hub", "application/json", 1 << 20),
+        ("/api/models/a/b/paths-info/main", "application/x-www-form-urlencoded", 4 << 20),
+        ("/api/nothing", "application/json", 1 << 20),
+    ],
+)
+def test_bodies_are_bounded(hooked: Front, path: str, kind: str, most: int) -> None:
+    secret = "X-Webhook-Secret: s3cret\n"
+    for length in (most + 1, 10**15):
+        # Not a byte of it is sent, and none is waited for.
+        status, body = said(hooked, HEAD.format(path, kind, secret + LENGTH.format(length)))
+        assert status == 413
+        assert json.loads(body)["value"] == most
+    chunk = b"%x\r\n%s\r\n" % (most + 1, b" " * (most + 1))
+    head = HEAD.format(path, kind, secret + "Transfer-Encoding: chunked")
+    if path != "/api/nothing":  # which reads none
+        status, body = said(hooked, head, chunk)
+        assert status == 413
+        assert json.loads(body)["value"] == most
+    # As long as it may be.
+    status, _ = said(hooked, HEAD.format(path, kind, secret + LENGTH.format(most)), b" " * most)
+    assert status not in (413, 500)
+
+
+@pytest.fixture
+def hooked(make_front: Callable[..., Front]) -> Front:
+    return make_front(BOOMERANG_WEBHOOK_SECRET="s3cret")
+
+
+def test_a_webhooks_secret_comes_before_its_body(hooked: Front) -> None:
+    for secret in ("", "X-Webhook-Secret: wrong\n", "X-Webhook-Secret: \n"):
+        for length in (10, 10**15):
+            head = HEAD.format("/webhooks/hub", "application/json", secret + LENGTH.format(length))
+            assert said(hooked, head)[0] == 401
+
+
+def test_what_a_family_loses_takes_the_scope_of_those_who_publish(
+    make_front: Callable[..., Front],
+) -> None:
+    front = make_front(BOOMERANG_API_KEYS="all,read:reader,build:builder,publish:publisher")
+    plain, public = front.ready(), front.ready(order="first", publish={"namespace": "me"})
+
+    def status(key: str, method: str, path: str, body: object = None) -> int:
+        headers = {"Authorization": f"Bearer {key}"}
+        return front.client.request(method, path, json=body, headers=headers).status_code
+
+    force = {"force": True}
+    assert status("builder", "POST", f"/families/{public.id}/rebuild", force) == 403
+    assert len(front.catalog.families()) == 2
+    assert status("builder", "POST", f"/families/{public.id}/rebuild") == 202
+    assert status("builder", "POST", f"/families/{plain.id}/rebuild", force) == 202
+    assert status("publisher", "POST", f"/families/{public.id}/rebuild", force) == 202
+    for key in ("reader", "builder"):
+        assert status(key, "DELETE", f"/families/{plain.id}") == 403
+        assert status(key, "POST", f"/families/{plain.id}/cancel") == 403
+    assert status("publisher", "POST", f"/families/{plain.id}/cancel") == 202
+    assert status("publisher", "DELETE", f"/families/{plain.id}") == 204
+
+
+def test_a_browser_is_asked_for_a_key(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_API_KEYS="read:read:er,build:builder")
+    page = {"Accept": "text/html"}
+    asked = httpx.get(f"{front.base}/", headers=page, trust_env=False)
+    assert asked.status_code == 401
+    assert asked.headers["www-authenticate"].startswith("Basic ")
+    for key, status in (("builder", 200), ("read:er", 200), ("er", 401), ("", 401)):
+        answer = httpx.get(f"{front.base}/", headers=page, auth=("anyone", key), trust_env=False)
+        assert answer.status_code == status, key
+    for wrong in ("Basic", "Basic !", "Basic " + "é", "basic 4pyT"):
+        headers = {"Authorization": wrong.encode()}
+        assert httpx.get(f"{front.base}/", headers=headers, trust_env=False).status_code == 401
+
+
+def test_members_of_a_gated_teacher_are_not_for_keys_that_only_read(
+    make_front: Callable[..., Front], hub: LocalHub, originals: Duo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", OWNER)
+    hub.add_repo("org/Gated", originals.teacher_folder, gated=True)
+    front = make_front(HF_ENDPOINT=hub.url, HF_TOKEN=OWNER,
+                       BOOMERANG_API_KEYS="build:builder,read:reader")  # fmt: skip
+    front.settings = front.settings.model_copy(update={"hub_endpoint": hub.url})
+    family = front.ready(teacher="org/Gated")
+    assert family.gated
+    size = front.catalog.members(family.id)[0].size
+    repo = f"boomerang/Gated-{size}"
+    files = [f"/models/{size}", f"/models/{size}/config.json", f"/{repo}/resolve/main/config.json"]
+    for path in files:
+        for method in ("GET", "HEAD"):
+            answer = front.client.request(method, path, headers={"Authorization": "Bearer reader"})
+            assert answer.status_code == 403, path
+            if "resolve" in path:
+                assert answer.headers["x-error-code"] == "GatedRepo"
+            assert front.client.request(method, path).status_code == 200
+    for path in (f"/api/models/{repo}", "/models", f"/families/{family.id}"):
+        answer = front.client.get(path, headers={"Authorization": "Bearer reader"})
+        assert answer.status_code == 200, path

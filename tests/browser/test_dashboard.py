@@ -88,3 +88,10 @@ def test_nothing_is_there_yet(browser: Any, make_front: Callable[..., Front]) ->
         assert page.locator("h1").inner_text() == "No family yet"
         front.queued()
         page.wait_for_selector("text=student queued", timeout=8000)
+
+
+def test_the_interface_is_described(browser: Any, make_front: Callable[..., Front]) -> None:
+    front = make_front()
+    with opened(browser, f"{front.base}/docs") as page:
+        page.wait_for_selector("#docs .opblock >> nth=5", timeout=30000)
+        assert page.locator("text=Any model size between").count() == 1
