@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
 
@@ -29,6 +29,7 @@ from boomerang.service.cards import card_text
 from boomerang.service.catalog import Catalog
 from boomerang.service.names import NAMESPACE, repo_id
 from boomerang.service.records import Family, Member, Student, StudentState
+from boomerang.service.revisions import Revision
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import check_unchanged, member_files, open_pair
 from boomerang.tarball import tar
@@ -36,6 +37,7 @@ from boomerang.tarball import tar
 FORMAT = "2"
 """Changed whenever the same member would be written as other bytes."""
 
+CARD = "README.md"
 KEPT_PAIRS = 32
 KEPT_VOLUMES = 64
 """Of the largest models each has some 300 KB of headers; a client asks for many ranges of one."""
@@ -179,25 +181,56 @@ class Volumes:
             while len(self._volumes) >= KEPT_VOLUMES:
                 del self._volumes[next(iter(self._volumes))]
             self._volumes[key] = (pair, facts, found)
-            if kept is not None and kept[2].revision != found.revision:
-                while len(self._past) >= KEPT_VOLUMES:
-                    del self._past[next(iter(self._past))]
-                self._past[kept[2].revision] = kept[2]
+        if not current:
+            self._remember(found)
         return found
 
     def at(self, member: Member, commit: str) -> Volume | None:
         """The files of a member at a commit: of now, or of before its card changed.
 
-        A download that is under way ends with the commit that it began with. Commits before the
-        last start of this process, and those of other teachers or students, are not kept.
+        A commit that somebody was told stands for the same bytes as long as its member exists;
+        None where teacher or student are others now, so that nobody could write them.
         """
         now = self.open(member)
         if commit == now.revision:
             return now
         with self._lock:
-            past = self._past.get(commit)
-        same = past is not None and (past.repo_id, past.pinned) == (now.repo_id, now.pinned)
-        return past if same else None
+            past = self._past.pop(commit, None)
+        past = past or self._written_again(now, commit)
+        if past is None:
+            return None
+        with self._lock:
+            while len(self._past) >= KEPT_VOLUMES:
+                del self._past[next(iter(self._past))]
+            self._past[commit] = past
+        return past if (past.repo_id, past.pinned) == (now.repo_id, now.pinned) else None
+
+    def _remember(self, volume: Volume) -> None:
+        """Keep what a commit stands for, whichever process is asked for it next."""
+        member = volume.member
+        facts = {"order": volume.family.chosen, "k": member.k, "size": member.size}
+        card = volume.files[CARD].read().decode()
+        self._catalog.remember_revision(
+            Revision(
+                commit=volume.revision,
+                family=volume.family.id,
+                repo=volume.repo_id,
+                card=card,
+                facts=facts,
+            )
+        )
+
+    def _written_again(self, now: Volume, commit: str) -> Volume | None:
+        """The volume of a commit, where the models that it is made of are still these."""
+        kept = self._catalog.revision(commit)
+        if kept is None or (kept.family, kept.repo) != (now.family.id, now.repo_id):
+            return None
+        facts = kept.facts
+        family = replace(now.family, chosen=facts["order"])
+        member = replace(now.member, k=facts["k"], size=facts["size"])
+        pair = self._pair(self.known().student(family.student))
+        made = self._written(pair, family, member, kept.repo, kept.card)
+        return made if made.revision == commit else None
 
     def _make(
         self,
@@ -209,6 +242,9 @@ class Volumes:
         repo: str,
     ) -> Volume:
         card = card_text(pair, family, student, members, member, repo)
+        return self._written(pair, family, member, repo, card)
+
+    def _written(self, pair: Pair, family: Family, member: Member, repo: str, card: str) -> Volume:
         files = member_files(self._settings, pair, family, member, card=card)
         record = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
         pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{record}".encode()).hexdigest()

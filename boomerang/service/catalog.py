@@ -16,12 +16,15 @@ from boomerang.service.members import MemberStore
 from boomerang.service.models import EventRow, FamilyRow, HashRow, MemberRow, StudentRow, SweepRow
 from boomerang.service.reaping import ReapingStore
 from boomerang.service.records import Event, StudentState
+from boomerang.service.revisions import RevisionStore
 from boomerang.service.store import record
 from boomerang.service.students import StudentStore
 from boomerang.service.wants import WantStore
 
 
-class Catalog(FamilyStore, StudentStore, MemberStore, WantStore, LeaseStore, ReapingStore):
+class Catalog(
+    FamilyStore, StudentStore, MemberStore, RevisionStore, WantStore, LeaseStore, ReapingStore
+):
     """Everything the service remembers, in SQLite or PostgreSQL."""
 
     def __init__(self, url: str) -> None:

@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 from boomerang.layermap import LayerMap
 from boomerang.service.leases import holder_of
 from boomerang.service.members import change_measuring, unsettle
-from boomerang.service.models import FamilyRow, MemberRow, StudentRow, SweepRow, WantRow
+from boomerang.service.models import (
+    FamilyRow,
+    MemberRow,
+    RevisionRow,
+    StudentRow,
+    SweepRow,
+    WantRow,
+)
 from boomerang.service.orders import composition_of
 from boomerang.service.records import (
     Created,
@@ -184,7 +191,7 @@ class FamilyStore(Store):
             digests = set(
                 session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
             )
-            for table in (WantRow, MemberRow):
+            for table in (WantRow, MemberRow, RevisionRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
             session.flush()

@@ -196,6 +196,18 @@ class WantRow(Attempts, Base):
     )
 
 
+class RevisionRow(Base):
+    """What a member was like at a commit that somebody was told."""
+
+    __tablename__ = "revisions"
+
+    commit: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    family: Mapped[str] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    repo: Mapped[str]
+    card: Mapped[str]
+    facts: Mapped[dict[str, Any]]
+
+
 class LeaseRow(Base):
     """Who works on what. The row outlives its holder, so that the fence only ever grows."""
 

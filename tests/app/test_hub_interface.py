@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from boomerang.service.records import Member
+from boomerang.service.records import Fact, Member
 from tests.app.conftest import Front
 from tests.hub.fixture import run_client
 from tests.models import Duo
@@ -115,8 +115,6 @@ def test_a_commit_stands_for_every_byte(held: tuple[Front, tuple[Member, ...]]) 
     assert front.client.head(api).status_code == 200
     assert front.client.head(f"{api}/tree/main/").status_code == 200
     # Measures are in the card, so they make a new commit; neither is served as the other.
-    from boomerang.service.records import Fact
-
     front.catalog.set_fact(member.family, member.k, "measured", Fact.YES, perplexity=7.25, kl=0.5)
     after = front.client.get(api).json()["sha"]
     assert after != before
@@ -133,3 +131,37 @@ def test_a_commit_stands_for_every_byte(held: tuple[Front, tuple[Member, ...]]) 
     assert head.headers["x-linked-size"] == head.headers["content-length"]
     config = front.client.get(f"/boomerang/teacher-{member.size}/resolve/main/config.json")
     assert json.loads(config.content)["num_hidden_layers"] == member.layers
+
+
+def test_a_commit_that_was_told_stays_valid(front: Front) -> None:
+    family = front.ready()
+    member = front.catalog.members(family.id)[0]
+    repo = f"boomerang/teacher-{member.size}"
+
+    def measured(perplexity: float) -> str:
+        front.catalog.set_fact(family.id, member.k, "measured", Fact.YES, perplexity=perplexity)
+        return str(front.client.get(f"/api/models/{repo}").json()["sha"])
+
+    commits = [measured(2.0 + step / 64) for step in range(70)]
+    assert len(set(commits)) == 70
+    weights = front.client.get(f"/{repo}/resolve/main/model.safetensors").content
+    cards = {
+        commit: front.client.get(f"/{repo}/resolve/{commit}/README.md").text
+        for commit in (commits[0], commits[32], commits[-1])
+    }
+    assert len(set(cards.values())) == 3
+    front.stop()
+    front.start()
+    for commit, text in cards.items():
+        card = front.client.get(f"/{repo}/resolve/{commit}/README.md")
+        assert (card.status_code, card.headers["x-repo-commit"]) == (200, commit)
+        assert card.text == text
+        listed = front.client.get(f"/api/models/{repo}/revision/{commit}").json()
+        assert listed["sha"] == commit
+    found = front.client.get(f"/{repo}/resolve/{commits[0]}/model.safetensors")
+    assert found.content == weights
+    # One that nobody was told, and that of a member that is gone, stand for nothing.
+    assert front.client.get(f"/{repo}/resolve/{'0' * 40}/README.md").status_code == 404
+    front.catalog.delete_family(family.id)
+    assert front.client.get(f"/{repo}/resolve/{commits[0]}/README.md").status_code == 404
+    assert front.catalog.revision(commits[0]) is None
