@@ -15,7 +15,7 @@ from app.errors import problem
 from app.zerocopy import EXTENSION
 from boomerang.bytefile import ByteFile, Literal
 from boomerang.errors import BoomerangError
-from boomerang.reading import BLOCK, Part, Reader
+from boomerang.reading import BLOCK, Data, Part, Reader
 
 log = logging.getLogger("boomerang.app")
 
@@ -174,11 +174,11 @@ class Stream(Response):
                 yield from self._file.spans(*part)
 
 
-def _body(block: bytearray) -> Message:
+def _body(block: Data) -> Message:
     return {"type": "http.response.body", "body": block}
 
 
-async def _next(reader: Reader) -> bytearray:
+async def _next(reader: Reader) -> Data:
     """The next block, from a thread where a disk has to be waited for. Raises BoomerangError."""
     try:
         block = reader.ready()

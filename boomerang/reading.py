@@ -14,7 +14,7 @@ from typing import TypedDict
 from boomerang.bytefile import ByteFile, Literal, Piece, Range
 from boomerang.checkpoint import FileSource
 from boomerang.errors import SourceChanged
-from boomerang.read_ahead import Ahead, Part, Promised, read_ahead
+from boomerang.read_ahead import Ahead, Data, Part, Promised, read_ahead
 
 BLOCK = 1 << 20
 """Bytes of a block. Larger ones leave the processor's cache between reading and sending."""
@@ -32,7 +32,7 @@ HELD = 8
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _CANNOT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
-__all__ = ["Lent", "Part", "Reader"]
+__all__ = ["Data", "Lent", "Part", "Reader"]
 
 
 class Lent(TypedDict):
@@ -67,7 +67,7 @@ class Reader:
         stop = file.size if stop is None else min(stop, file.size)
         return cls(file.spans(start, stop), max(stop - start, 0))
 
-    def ready(self) -> bytearray | None:
+    def ready(self) -> Data | None:
         """The next block if no disk has to be waited for, else None; empty at the end.
 
         Raises SourceChanged, OSError.
@@ -75,14 +75,14 @@ class Reader:
         with self._lock:
             return self._next(wait=False)
 
-    def wait(self) -> bytearray:
+    def wait(self) -> Data:
         """The next block, however long it takes; empty at the end.
 
         Raises SourceChanged as soon as a source is not what it was, OSError where it cannot be
         read, and what a source elsewhere raises. Nothing wrong is returned.
         """
         with self._lock:
-            return self._next(wait=True) or bytearray()
+            return self._next(wait=True) or b""
 
     def lend(self) -> Lent | None:
         """The next bytes as a place in an open local file; they count as read.
@@ -103,8 +103,7 @@ class Reader:
                 return None
             piece.source.check(descriptor)
             self._left -= count
-            rest = (piece, start + count, stop) if start + count < stop else None
-            self._part = rest or next(self._parts, None)
+            self._advance(count)
             return {"file": descriptor, "offset": piece.start + start, "count": count}
 
     def close(self) -> None:
@@ -115,9 +114,34 @@ class Reader:
             while self._descriptors:
                 os.close(self._descriptors.popitem()[1])
 
-    def _next(self, *, wait: bool) -> bytearray | None:
+    def _next(self, *, wait: bool) -> Data | None:
         if self._closed:
             raise ValueError("The reader is closed.")
+        done = self._arrived(wait=wait) if self._block is None else None
+        if done is None and not self._fill(wait=wait):
+            return None
+        if done is None:
+            done, self._block = memoryview(self._block or b""), None
+        self._left -= len(done)
+        if not self._left:
+            # What was lent was looked at before it was sent, and not after.
+            for source, descriptor in self._descriptors.items():
+                source.check(descriptor)
+        return done
+
+    def _arrived(self, *, wait: bool) -> Data | None:
+        """A whole block from elsewhere, which is passed on as it is."""
+        if self._part is None:
+            return None
+        piece, start, stop = self._part
+        if not isinstance(piece, Promised) or not (wait or piece.future.done()):
+            return None
+        block = piece.read(start, stop)
+        self._advance(stop - start)
+        return block
+
+    def _fill(self, *, wait: bool) -> bool:
+        """Whether a block is full; what there is of it is kept."""
         if self._block is None:
             self._block, self._filled = bytearray(min(BLOCK, self._left)), 0
         view = memoryview(self._block)
@@ -126,17 +150,17 @@ class Reader:
             room = view[self._filled : self._filled + stop - start]
             got = self._read(piece, start, room, wait=wait)
             if not got:
-                return None
+                return False
             self._filled += got
-            rest = (piece, start + got, stop) if start + got < stop else None
+            self._advance(got)
+        return True
+
+    def _advance(self, count: int) -> None:
+        """Go on behind `count` bytes of the present part."""
+        if self._part is not None:
+            piece, start, stop = self._part
+            rest = (piece, start + count, stop) if start + count < stop else None
             self._part = rest or next(self._parts, None)
-        self._left -= len(view)
-        if not self._left:
-            # What was lent was looked at before it was sent, and not after.
-            for source, descriptor in self._descriptors.items():
-                source.check(descriptor)
-        done, self._block = self._block, None
-        return done
 
     def _read(self, piece: Piece | Promised, start: int, room: memoryview, *, wait: bool) -> int:
         """Fill the start of `room`; 0 where that would have to wait."""
