@@ -206,9 +206,9 @@ def _checked(
     measured: Sequence[Quality],
     report: Reporter,
 ) -> list[Checked]:
-    writer = Writer.over(both, heldout, end)
+    said = Writer.over(both, heldout, end).checks(members, report.check)
     ladder = [
-        Measured(len(member.layers), quality, writer.check(member, report.check))
+        Measured(len(member.layers), quality, said[member])
         for member, quality in zip(members, measured, strict=False)
     ]
     return [

@@ -1,18 +1,20 @@
 """What a member writes when it is let go: collapse shows here, and in no classification task.
 
 Every member continues the same beginnings of held-out text, greedily, with the modules it shares
-with the others (no copy of a model is made).
+with the others (no copy of a model is made), and with keys and values kept from token to token.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from boomerang.composition import Composition
-from boomerang.quality.measure import whole_teacher
-from boomerang.quality.models import Couple
+from boomerang.quality.measure import SharedWalk, whole_teacher
+from boomerang.quality.models import Context, Couple
 
 PROMPTS = 8
 PROMPT = 32
@@ -47,57 +49,93 @@ class Writer:
     of_teacher: Tensor
 
     @classmethod
+    @torch.no_grad()
     def over(cls, couple: Couple, windows: Tensor, end: int) -> "Writer":
         """A writer over the beginnings of held-out windows (W, T + 1), spread over all of them."""
         every = max(1, len(windows) // PROMPTS)
         length = min(PROMPT, max(1, windows.shape[1] // 2))
         prompts = windows[::every][:PROMPTS, :length].to(couple.teacher.device)
-        context = getattr(couple.teacher.config, "max_position_embeddings", None)
-        written = min(WRITTEN, (context or length + WRITTEN) - length)
-        teacher = whole_teacher(couple)
-        return cls(couple, prompts, end, _continue(couple, teacher, prompts, written))
+        places = getattr(couple.teacher.config, "max_position_embeddings", None)
+        count = max(1, min(WRITTEN, (places or length + WRITTEN) - length))
+        teacher, walk = whole_teacher(couple), SharedWalk(couple, prompts, remember=True)
+        whole = torch.nn.functional.pad(prompts, (0, count - 1))
+        context = couple.teacher.context(couple.teacher.embed(whole))
+        first = _likely(couple, teacher, walk.last(teacher)[:, -1:])
+        written = _continued(couple, teacher, walk.caches, context, first, count)
+        return cls(couple, prompts, end, written)
 
     @torch.no_grad()
-    def check(
-        self, composition: Composition, tick: Callable[[], None] = lambda: None
-    ) -> Continuation:
-        """What a member writes, and how far it agrees with the teacher."""
-        count = self.of_teacher.shape[1]
-        if composition == whole_teacher(self.couple):
-            own = self.of_teacher
-            agreement = 1.0
-        else:
-            own = _continue(self.couple, composition, self.prompts, count, tick)
-            agreement = self._agreement(composition)
+    def checks(
+        self, members: Sequence[Composition], tick: Callable[[], None] = lambda: None
+    ) -> dict[Composition, Continuation]:
+        """What members write, and how far they agree with the teacher.
+
+        Each reads the teacher's own text in one pass, whose beginning members share. What it
+        writes itself goes on from that pass's keys and values at the end of the prompt.
+        """
+        length, count = self.prompts.shape[1], self.of_teacher.shape[1]
+        known = torch.cat([self.prompts, self.of_teacher], dim=1)[:, :-1]
+        walk, teacher = SharedWalk(self.couple, known, remember=True), whole_teacher(self.couple)
+        found = {}
+        for member in walk.arranged(members):
+            tick()
+            last = walk.last(member)
+            said, own = self.of_teacher, self.of_teacher
+            if member != teacher:
+                said = _likely(self.couple, member, last[:, length - 1 :])
+                caches = [_beginning(cache, count - 1) for cache in walk.caches]
+                context = walk.context(member.embeddings)
+                own = _continued(self.couple, member, caches, context, said[:, :1], count, tick)
+            found[member] = self._continuation(own, said)
+        return found
+
+    def _continuation(self, own: Tensor, said: Tensor) -> Continuation:
         texts = list(_until(own, self.end))
         return Continuation(
             repetition=sum(map(_repetition, texts)) / len(texts),
             empty=sum(not text for text in texts) / len(texts),
-            agreement=agreement,
+            agreement=float((said == self.of_teacher).float().mean()),
         )
 
-    def _agreement(self, composition: Composition) -> float:
-        known = torch.cat([self.prompts, self.of_teacher], dim=1)[:, :-1]
-        said = self.couple.logits(composition, known)[:, self.prompts.shape[1] - 1 :].argmax(-1)
-        return float((said == self.of_teacher).float().mean())
 
-
-@torch.no_grad()
-def _continue(
+def _continued(
     couple: Couple,
     composition: Composition,
-    prompts: Tensor,
+    caches: Sequence[DynamicCache],
+    context: Context,
+    first: Tensor,
     count: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """The `count` most likely tokens after prompts (P, length), one at a time: (P, count)."""
-    ids = prompts
-    for _ in range(count):
+    """The `count` most likely tokens, one at a time, from the `first` (P, 1) on: (P, count).
+
+    `caches` have the keys and values of the prompts by block, and grow; `context` is that of a
+    pass over prompts and continuations.
+    """
+    written = [first]
+    length = context.positions.shape[1] - (count - 1)
+    for place in range(length, length + count - 1):
         tick()
-        final = couple.trace(composition, ids).final[:, -1:]
-        likely = couple.side(composition.head).head(final).argmax(-1)
-        ids = torch.cat([ids, likely], dim=1)
-    return ids[:, prompts.shape[1] :]
+        here = context.at(place)
+        hidden = couple.side(composition.embeddings).embed(written[-1], here.positions)
+        for j, cache in enumerate(caches):
+            hidden = couple.step(composition, j, hidden, replace(here, past=cache))
+        written.append(_likely(couple, composition, hidden))
+    return torch.cat(written, dim=1)
+
+
+def _likely(couple: Couple, composition: Composition, hidden: Tensor) -> Tensor:
+    """The most likely token after each place, by states after the last layer: (P, T)."""
+    normed = couple.side(composition.norm).norm(hidden)
+    return couple.side(composition.head).head(normed).argmax(-1)
+
+
+def _beginning(cache: DynamicCache, without: int) -> DynamicCache:
+    """Keys and values `without` those of so many tokens at the end; the cache stays as it is."""
+    part = copy(cache)
+    part.layers = [copy(layer) for layer in cache.layers]
+    part.crop(-without)
+    return part
 
 
 def _until(written: Tensor, end: int) -> Iterator[list[int]]:

@@ -6,10 +6,11 @@ begins as the teacher does, and members that begin alike are walked one after an
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from boomerang.composition import Choice, Composition, Side
 from boomerang.patch_order import members_of
@@ -126,20 +127,22 @@ class SharedWalk:
     """The hidden states of one member after another over ids (B, T), keeping the common start.
 
     `teacher` has the teacher's embeddings and its states after each block, so that no member
-    computes them again.
+    computes them again. Told to `remember`, it has in `caches` the keys and values of each block
+    of the member that was walked last.
     """
 
-    def __init__(self, couple: Couple, ids: Tensor) -> None:
-        self.couple, self.ids = couple, ids
+    def __init__(self, couple: Couple, ids: Tensor, *, remember: bool = False) -> None:
+        self.couple, self.ids, self.remember = couple, ids, remember
         self.shared = _same_embeddings(couple)
         embedded = couple.teacher.embed(ids)
         self._contexts = {Side.TEACHER: couple.teacher.context(embedded)}
-        whole = whole_teacher(couple)
-        walked = couple.walk(whole, embedded, self._contexts[Side.TEACHER])
-        self.teacher: list[Tensor] = [embedded, *walked]
         self._side = Side.TEACHER
         self._choices: tuple[Choice, ...] = ()
         self._states: list[Tensor] = [embedded]
+        self.caches: list[DynamicCache] = []
+        whole = whole_teacher(couple)
+        self._walk(whole, Side.TEACHER)
+        self.teacher, self._of_teacher = [*self._states], [*self.caches]
 
     def arranged(self, compositions: Sequence[Composition]) -> list[Composition]:
         """The members in an order in which those with a common beginning stand together."""
@@ -151,16 +154,27 @@ class SharedWalk:
         common = _common(self._choices, composition.choices) if side is self._side else -1
         lead = _common((Choice.BLOCK,) * len(composition.choices), composition.choices)
         if side is Side.TEACHER and lead >= common:
-            self._states, common = self.teacher[: lead + 1], lead
+            self._states, self.caches = self.teacher[: lead + 1], self._of_teacher[:lead]
         elif common < 0:
-            self._states, common = [self.couple.side(side).embed(self.ids)], 0
-        del self._states[common + 1 :]
-        context = self._context(side)
-        self._states += self.couple.walk(composition, self._states[-1], context, common)
-        self._side, self._choices = side, composition.choices
+            self._states, self.caches = [self.couple.side(side).embed(self.ids)], []
+        else:
+            del self._states[common + 1 :], self.caches[common:]
+        self._walk(composition, side)
         return self._states[-1]
 
-    def _context(self, side: Side) -> Context:
+    def _walk(self, composition: Composition, side: Side) -> None:
+        """Through the blocks that are not walked yet."""
+        context = self.context(side)
+        for j in range(len(self._states) - 1, len(composition.choices)):
+            if self.remember:
+                # A cache for each block: a layer's index is another's in the other model.
+                self.caches.append(cache := DynamicCache())
+                context = replace(context, past=cache)
+            self._states.append(self.couple.step(composition, j, self._states[-1], context))
+        self._side, self._choices = side, composition.choices
+
+    def context(self, side: Side) -> Context:
+        """Positions and masks of a pass that begins with that side's embeddings."""
         if side not in self._contexts:
             self._contexts[side] = self.couple.side(side).context(self._states[0])
         return self._contexts[side]

@@ -5,14 +5,14 @@ rotary positions, norm, head), so that a pass may take each layer from either mo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Cache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from boomerang.anatomy import dissect
@@ -41,11 +41,31 @@ def compute_dtype(where: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class Context:
-    """What the layers of a pass need: positions (1 or B, T), rotary pair and mask by attention."""
+    """What the layers of a pass need: positions (1 or B, T), rotary pair and mask by attention.
+
+    Keys and values of earlier passes are in `past`, which keeps those of this one too.
+    """
 
     positions: Tensor
     rotary: dict[str, tuple[Tensor, Tensor] | None]
     masks: dict[str, Tensor | None]
+    past: Cache | None = None
+
+    def at(self, place: int) -> "Context":
+        """That of the one token at a place, where `past` has all tokens before it."""
+        here = slice(place, place + 1)
+        return replace(
+            self,
+            positions=self.positions[:, here],
+            rotary={
+                kind: None if pair is None else (pair[0][:, here], pair[1][:, here])
+                for kind, pair in self.rotary.items()
+            },
+            masks={
+                kind: None if mask is None else mask[..., here, : place + 1]
+                for kind, mask in self.masks.items()
+            },
+        )
 
 
 class Causal:
@@ -65,6 +85,7 @@ class Causal:
         self.layers: nn.ModuleList = getattr(self.base, architecture.layers.rstrip("."))
         self.last_norm: nn.Module = getattr(self.base, architecture.norm.rstrip("."))
         self.kinds = _kinds(self.config, len(self.layers))
+        self._past = "layer_past" if self.config.model_type == "gpt_neox" else "past_key_values"
 
     @property
     def device(self) -> torch.device:
@@ -119,11 +140,13 @@ class Causal:
         """Hidden states (B, T, width) through one layer."""
         rotary = context.rotary[self.kinds[index]]
         extra = {} if rotary is None else {"position_embeddings": rotary}
+        if context.past is not None:
+            extra[self._past] = context.past
         out: Tensor = self.layers[index](
             hidden,
             attention_mask=context.masks[self.kinds[index]],
             position_ids=context.positions,
-            use_cache=False,
+            use_cache=context.past is not None,
             **extra,
         )
         return out

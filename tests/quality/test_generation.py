@@ -2,17 +2,21 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from boomerang.composition import Composition
 from boomerang.layermap import LayerMap
+from boomerang.patch_order import members_of
+from boomerang.quality import generation
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import Quality
 from boomerang.quality.models import Causal, Couple, couple
-from tests.models import KEPT, LAYERS, VOCABULARY, duo
+from tests.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, following, model
 
 WINDOWS = torch.randint(3, VOCABULARY, (20, 25), generator=torch.Generator().manual_seed(3))
 
@@ -40,12 +44,68 @@ def test_the_teacher_writes_what_transformers_writes(both: Couple) -> None:
     assert writer.of_teacher.shape == (8, 32)
 
 
+def without_a_cache(both: Couple, member: Composition, prompts: Tensor, count: int) -> Tensor:
+    """Greedy tokens (P, count), every one by a pass over all that is written so far."""
+    ids = prompts
+    for _ in range(count):
+        ids = torch.cat([ids, both.logits(member, ids)[:, -1:].argmax(-1)], dim=1)
+    return ids[:, prompts.shape[1] :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_kept_keys_and_values_change_no_token(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of members whose layers have the same index in both models, beginnings alike and not."""
+    teacher = model(kind, 1)
+    depth = {"n_layer" if kind == "gpt2" else "num_hidden_layers": len(KEPT)}
+    student = model(kind, 2, **following(teacher, KEPT), **depth)
+    pair = couple(Causal(teacher), Causal(student), LayerMap(KEPT, LAYERS))
+    members = [Composition.of(pair.layermap, code) for code in ("sssss", "bsfbs", "bssbb", "bbbbb")]
+    told: dict[tuple[int, ...], Tensor] = {}
+
+    def remembered(*given: Any) -> Tensor:
+        told[given[1].choices] = found = continued(*given)
+        return found
+
+    continued = generation._continued
+    monkeypatch.setattr(generation, "_continued", remembered)
+    writer = Writer.over(pair, WINDOWS[:4], end=2)
+    writer.checks(members)
+    for member in members:
+        wanted = without_a_cache(pair, member, writer.prompts, 32)
+        assert torch.equal(told[member.choices], wanted)
+
+
+def test_writing_costs_a_pass_for_each_token_and_not_for_each_beginning(both: Couple) -> None:
+    """By passes of one token through one layer, for members of 5 to 8 layers and their teacher."""
+    members = list(members_of(both.layermap, both.layermap.long))
+    passes = 0
+
+    def count(_: object, arguments: tuple[Tensor], __: object) -> None:
+        nonlocal passes
+        passes += arguments[0].shape[0] * arguments[0].shape[1]
+
+    layers = [layer for side in (both.teacher, both.student) for layer in side.layers]
+    handles = [layer.register_forward_hook(count) for layer in layers]
+    Writer.over(both, WINDOWS.repeat(1, 3), end=2).checks(members)
+    for handle in handles:
+        handle.remove()
+    # The teacher reads 8 beginnings of 32 tokens and writes 31 that are read again. Its text is
+    # read once by it, and by the members from where they begin to differ (order `first`: layers
+    # 0 to 4 of the student, its layers 2 to 4 after two of the teacher, 3 and 4 after five).
+    teacher, reading = 8 * (32 + 31) * 8, 8 * (32 + 31) * (8 + 5 + 3 + 2)
+    assert passes == teacher + reading + 8 * 31 * (5 + 6 + 7)
+
+
 def test_agreement_is_with_the_teachers_own_text(both: Couple) -> None:
     writer = Writer.over(both, WINDOWS, end=2)
     whole = Composition.patched(both.layermap, both.layermap.long)
-    assert writer.check(whole).agreement == 1
-    student = writer.check(Composition.patched(both.layermap, ()))
-    assert 0 <= student.agreement < 0.5
+    student = Composition.patched(both.layermap, ())
+    said = writer.checks([student, whole])
+    assert said[whole].agreement == 1
+    known = torch.cat([writer.prompts, writer.of_teacher], dim=1)[:, :-1]
+    likely = both.logits(student, known)[:, writer.prompts.shape[1] - 1 :].argmax(-1)
+    assert said[student].agreement == float((likely == writer.of_teacher).float().mean()) < 0.5
 
 
 def test_a_model_that_says_one_token_repeats_itself(both: Couple, tmp_path: Path) -> None:
@@ -55,8 +115,8 @@ def test_a_model_that_says_one_token_repeats_itself(both: Couple, tmp_path: Path
         made.student.lm_head.weight[7] = 1000 * torch.ones(16)
     stuck = couple(both.teacher, Causal(made.student), LayerMap(KEPT, LAYERS))
     student = Composition.patched(stuck.layermap, ())
-    said = Writer.over(stuck, WINDOWS, end=7).check(student)
-    repeating = Writer.over(stuck, WINDOWS, end=2).check(student)
+    said = Writer.over(stuck, WINDOWS, end=7).checks([student])[student]
+    repeating = Writer.over(stuck, WINDOWS, end=2).checks([student])[student]
     # With noise in the hidden states the one row wins or loses to zeros: token 7 or token 0.
     assert repeating.repetition > 0.6
     assert said.empty > 0
