@@ -146,6 +146,9 @@ def measure(
     tasks_folder: Annotated[
         Path | None, typer.Option(help="Folder with tasks of your own, as YAML files.")
     ] = None,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Held-out tokens: fewer are faster, and less sure.")
+    ] = 65536,
     as_json: Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
@@ -155,7 +158,8 @@ def measure(
     from boomerang.cli_show import emit, measures_view
 
     wanted = cli_jobs.Tasks.of(tasks, limit, member, tasks_folder)
-    emit(cli_jobs.measure(teacher, student, text, order, kept, wanted), as_json, measures_view)
+    found = cli_jobs.measure(teacher, student, text, order, kept, wanted, tokens)
+    emit(found, as_json, measures_view)
 
 
 @app.command()

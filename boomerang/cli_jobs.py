@@ -181,12 +181,13 @@ def measure(
     order: str,
     kept: str | None = None,
     tasks: Tasks | None = None,
+    tokens: int = 65536,
 ) -> dict[str, Any]:
     """Measure every member of two given models: the order, then one record for each k.
 
-    A record has `tasks` where some were asked for. Raises BadComposition for an order that is
-    none, UnsupportedArchitecture for masked language models, JobFailed, or as `find` and
-    `pair_of`.
+    Figures are of so many `tokens` of held-out text, where it has them. A record has `tasks` where
+    some were asked for. Raises BadComposition for an order that is none, UnsupportedArchitecture
+    for masked language models, JobFailed, or as `find` and `pair_of`.
     """
     tasks = tasks or Tasks()
     models = [find(teacher), find(student)]
@@ -199,18 +200,21 @@ def measure(
         "data": str(text.absolute()),
         "order": _order(order),
         "kept": list(pair.layermap.kept),
+        "heldout_tokens": tokens,
         **tasks.job(),
     }
     found: dict[str, Any] = {"teacher": teacher, "student": student, "members": []}
     with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch, Bar("measuring") as bar:
         for event in events("boomerang.quality", job, Path(scratch)):
             kind = event.pop("event")
-            if kind == "order":
+            if kind == "choosing":
+                bar.say(f"choosing the order: {event['looked']} members looked at")
+            elif kind == "order":
                 found |= event
-                bar.count(0, len(event["patch_order"]) + 1)
-            elif kind == "member":
-                found["members"].append(event)
-                bar.count(len(found["members"]), len(found["patch_order"]) + 1)
+                bar.say("measuring")
+            elif kind in ("early", "member"):
+                bar.count(event["tokens"], event["of"])
+                found["members"] += [event] if kind == "member" else []
             elif kind == "task":
                 bar.say(f"tasks: {event['name']}")
                 found["members"][event.pop("k")].setdefault("tasks", []).append(event)

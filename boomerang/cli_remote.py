@@ -162,7 +162,8 @@ def show_progress(bar: Bar, family: Family) -> None:
     """What a family is doing, on a bar."""
     student = family["student"]
     if student["state"] == "ready":
-        bar.say("measuring" if family["measuring"] == "running" else "finishing")
+        running = family["measuring"] == "running"
+        bar.say((family.get("measuring_reason") or "measuring") if running else "finishing")
         done = sum(m["measured"] == "yes" for m in family["members"])
         bar.count(done, len(family["members"]))
     else:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,8 +12,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+LINE_EVERY = 15.0
+"""Seconds between two lines that stand for a bar where there is no terminal."""
+
+
 class Bar:
-    """A progress bar; `size` shows bytes. Where stderr is no terminal it shows once, at the end."""
+    """A progress bar; `size` shows bytes. Where stderr is no terminal: a line now and then."""
 
     def __init__(self, title: str, *, size: bool = False) -> None:
         from rich.console import Console
@@ -35,6 +40,7 @@ class Bar:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task(title, total=None, note="")
+        self._said = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -50,11 +56,11 @@ class Bar:
 
     def say(self, title: str) -> None:
         """What is going on now."""
-        self._progress.update(self._task, description=title)
+        self._update(description=title)
 
     def count(self, done: int, total: int) -> None:
         """So many of so many."""
-        self._progress.update(self._task, completed=done, total=total, note=f"{done}/{total}")
+        self._update(completed=done, total=total, note=f"{done}/{total}")
 
     def steps(self, at: Mapping[str, Any]) -> None:
         """The state of a distillation: `step`, `steps`, `loss`, `eta_s`."""
@@ -65,7 +71,15 @@ class Bar:
             parts.append(f"loss {loss:.3f}")
         if at.get("eta_s") is not None:
             parts.append(f"{duration(at['eta_s'])} left")
-        self._progress.update(self._task, completed=step, total=steps, note="  ".join(parts))
+        self._update(completed=step, total=steps, note="  ".join(parts))
+
+    def _update(self, **fields: Any) -> None:
+        self._progress.update(self._task, **fields)
+        if not sys.stderr.isatty() and time.monotonic() - self._said >= LINE_EVERY:
+            self._said = time.monotonic()
+            task = self._progress.tasks[0]
+            sys.stderr.write(f"{task.description}  {task.fields['note']}".rstrip() + "\n")
+            sys.stderr.flush()
 
 
 def transfer_view(record: Mapping[str, Any]) -> str:
@@ -180,7 +194,8 @@ def measures_view(found: Mapping[str, Any]) -> Any:
     order = ",".join(str(j) for j in found["patch_order"])
     tasks = [task for m in found["members"] for task in _task_rows(m)]
     shown = [table(("task", "k", "metric", "value", "±", "examples"), tasks)] if tasks else []
-    return Group(f"order {found['order']} ({order})", table(columns, rows), *shown)
+    notes = [found["note"]] if found.get("note") else []
+    return Group(f"order {found['order']} ({order})", *notes, table(columns, rows), *shown)
 
 
 def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -102,6 +102,7 @@ class _Measuring:
         data = student.data or (str(self.settings.data) if self.settings.data else None)
         self.data = data if data and all(map(_is_there, locations(data))) else None
         self.measured: dict[int, str] = {}
+        self.note: str | None = None
         self.results = self.catalog.task_results(student.key) if family.tasks else {}
 
     def work(self) -> str:
@@ -123,8 +124,6 @@ class _Measuring:
             "data": self.data or "",
             "order": self._measured_order() if order is None else list(order),
             "sequence_length": int(self.student.recipe.get("sequence_length") or 256),
-            "calibration_tokens": 16384,
-            "heldout_tokens": 65536,
             "naive": True,
             "kept": list(self.student.kept),
             "tasks": self._asked(),
@@ -147,7 +146,7 @@ class _Measuring:
         if self.data is None:
             found = self._without(NO_TEXTS, Fact.NO)
         else:
-            self.catalog.set_measuring(self.family.id, Fact.YES, lease=self.held.lease)
+            self.catalog.set_measuring(self.family.id, Fact.YES, self.note, lease=self.held.lease)
             settle(self.context, self.family.id)
             found = "measured"
         if self.catalog.family(self.family.id).tasks != self.family.tasks:
@@ -245,21 +244,36 @@ class _Measuring:
         patiently(self.held)(self._on_event, event)
 
     def _on_event(self, event: dict[str, Any]) -> None:
-        if event["event"] == "order" and not self.measured:
-            order = tuple(event["patch_order"])
-            self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
+        if event["event"] == "choosing":
+            self._say(f"choosing the order: {event['looked']} members looked at")
+        elif event["event"] == "order":
+            self.note = event.get("note")
+            if not self.measured:
+                order = tuple(event["patch_order"])
+                self._settle_order(str(event["order"]), order, event.get("calibration_kl"))
+            self._say("measuring on held-out text")
         elif event["event"] == "task" and event["k"] in self.measured:
             result = {name: value for name, value in event.items() if name not in ("event", "k")}
             k = int(event["k"])
             self.catalog.set_task(self.family.id, k, result, lease=self.held.lease)
-        elif event["event"] == "member" and event["k"] in self.measured:
-            names = ("perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags")
-            values = {name: event.get(name) for name in names}
-            self.catalog.set_fact(
-                self.family.id,
-                int(event["k"]),
-                "measured",
-                Fact.YES,
-                lease=self.held.lease,
-                **values,
-            )
+        elif event["event"] in ("early", "member") and event["k"] in self.measured:
+            self._on_member(int(event["k"]), event)
+
+    def _on_member(self, k: int, event: dict[str, Any]) -> None:
+        """Keep a member's figures; those of a part of the text until it is measured."""
+        names = ("perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags")
+        values = {name: event.get(name) for name in names}
+        state, reason = Fact.YES, None
+        if event["event"] == "early":
+            if self.catalog.member(self.family.id, k).measured is Fact.YES:
+                return
+            state, reason = Fact.NO, f"so far {event['tokens']:,} of {event['of']:,} tokens"
+            if k == 0:
+                self._say(f"measuring, {reason}")
+        self.catalog.set_fact(
+            self.family.id, k, "measured", state, reason, lease=self.held.lease, **values
+        )
+
+    def _say(self, what: str) -> None:
+        """How far measuring is, for whoever looks at the family."""
+        self.catalog.set_measuring(self.family.id, Fact.RUNNING, what, lease=self.held.lease)

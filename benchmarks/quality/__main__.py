@@ -18,6 +18,7 @@ from benchmarks.quality.family import Found, Source, measured
 from benchmarks.quality.memory import peaks
 from benchmarks.quality.picture import picture
 from boomerang.distill.recipe import Recipe
+from boomerang.quality.order import CALIBRATION
 
 LARGER = Shape(12, 512, 4096, 16, 64, 1)
 """A shape where the layers, and not the vocabulary, are most of the work."""
@@ -83,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=300, help="of every distillation")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--apart", type=int, nargs="*", default=[8, 10], help="sizes, in layers")
-    parser.add_argument("--calibration", type=int, default=16384, help="tokens")
+    parser.add_argument("--calibration", type=int, default=CALIBRATION, help="tokens")
     parser.add_argument("--heldout", type=int, default=65536, help="tokens")
     parser.add_argument("--rounds", type=int, default=5, help="of measuring what it costs")
     parser.add_argument("--only", nargs="*", default=["sizes", "cost"], choices=["sizes", "cost"])

@@ -108,8 +108,7 @@ def measured(source: Source, sizes: Sequence[int]) -> Found:
 
 def ladders_of(both: Couple, calibration: Tensor) -> dict[str, list[Composition]]:
     """The members of every order, and of pruning by blocks (without teacher and student)."""
-    # Without a limit: how long a search takes depends on what else the machine does.
-    chosen = choose(both, calibration, "best", seconds=float("inf"))
+    chosen = choose(both, calibration, "best")
     judge = Judge(both, calibration)
     ladders = {
         AUTO: members_of(both.layermap, chosen.order),

@@ -6,6 +6,7 @@ chose, as a mean over the inner sizes; with and without the third choice.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -52,10 +53,12 @@ class Restricted(Judge):
         self.seen |= found.keys() if whole else set()
         return found
 
-    def best(self, members: Iterable[Composition], count: int) -> list[Composition]:
+    def best(
+        self, members: Iterable[Composition], count: int, budget: float = math.inf
+    ) -> tuple[list[Composition], bool]:
         """As `Judge.best`, without members of the third choice where that is forbidden."""
         allowed = [m for m in members if self.third or Choice.FIRST not in m.choices]
-        return super().best(allowed, count)
+        return super().best(allowed, count, budget)
 
 
 def chosen(both: Couple, windows: Tensor) -> dict[str, Ladder]:
@@ -64,9 +67,9 @@ def chosen(both: Couple, windows: Tensor) -> dict[str, Ladder]:
     long = both.layermap.long
     orders = {"last": long[::-1], "first": long, "klpatch": klpatch(judge)}
     seeds = {name: members_of(both.layermap, order) for name, order in orders.items()}
-    three = search(judge, seeds, float("inf"))
+    three = search(judge, seeds).members
     judge.third = False
-    two = search(judge, seeds, float("inf"))
+    two = search(judge, seeds).members
     alone = lowest(judge, list(judge.seen))
     depths = {len(member.layers) for member in three}
     alone = [member for member in alone if len(member.layers) in depths]

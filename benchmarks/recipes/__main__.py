@@ -1,8 +1,9 @@
 """`python -m benchmarks.recipes`: recipes at equal time on the small teacher, a row for each.
 
-Every try is distilled for the processor time that the first one takes for `--steps` steps, and its
-members are then measured on the same held-out text, each family in the order that `auto` chooses
-on calibration text. A try that has been made with the same recipe is not made again.
+Every try is distilled for the processor time that the first one takes for `--steps` steps. Recipes
+are chosen by this, so that held-out text has no part in it: each family's order is chosen on the
+beginning of the calibration text, and its members are measured on the rest. A try that has been
+made with the same recipe is not made again.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from boomerang.distill.windows import Stream
 from boomerang.patch_order import members_of
 from boomerang.quality.measure import measure
 from boomerang.quality.models import couple, load
-from boomerang.quality.order import choose
+from boomerang.quality.order import CALIBRATION, choose
 
 TRIES = Path(__file__).parent / "tries.toml"
 
@@ -61,8 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--steps", type=int, default=240, help="of the first try")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--calibration", type=int, default=32768, help="tokens")
-    parser.add_argument("--heldout", type=int, default=65536, help="tokens")
+    parser.add_argument("--tokens", type=int, default=65536, help="that are measured on")
     parser.add_argument("--keep", type=Path, default=Path("build/benchmarks/recipes"))
     return parser.parse_args()
 
@@ -91,16 +91,12 @@ def _row(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     )
     tokeniser = Tokeniser(options.teacher, files.config["vocab_size"])
     texts, length = Texts.open(options.data), recipe.sequence_length
-    calibration, heldout = (
-        Stream(tokeniser.encode(texts, split), length, split).head(tokens)
-        for split, tokens in (
-            ("calibration", options.calibration),
-            ("heldout", options.heldout),
-        )
-    )
-    chosen = choose(both, calibration, "auto", seconds=60)
+    encoded = tokeniser.encode(texts, "calibration")
+    windows = Stream(encoded, length, "calibration").head(CALIBRATION + options.tokens)
+    count = CALIBRATION // length
+    chosen = choose(both, windows[:count], "auto")
     members = members_of(layermap, chosen.order)
-    found = measure(both, heldout, members)
+    found = measure(both, windows[count:], members)
     return {
         "order": chosen.name,
         "layers": [len(member.layers) for member in members],

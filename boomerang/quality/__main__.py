@@ -5,8 +5,8 @@ event, 143 when told to stop.
 """
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +15,6 @@ from torch import Tensor
 from transformers.utils import logging
 
 from boomerang.checkpoint import Checkpoint
-from boomerang.composition import Composition
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Split, Texts
@@ -27,17 +26,21 @@ from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Writer
-from boomerang.quality.measure import Quality, ladder_members, measure, naive_counterpart
+from boomerang.quality.measure import growing, ladder_members, naive_counterpart
 from boomerang.quality.models import Couple, compute_dtype, couple, device, load
-from boomerang.quality.order import SECONDS, choose, given
+from boomerang.quality.order import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.tasks import Asked, run_tasks
+
+SAID_EVERY = 5.0
+"""Seconds between two events that only say how far the choice of an order is."""
 
 
 class Job(BaseModel):
     """One measuring: a teacher, a student, a text and an order of patching.
 
     `tasks` are run for the members of the sizes `members`, or for all. With `tasks_only` an order
-    in full is believed, and nothing else is measured.
+    in full is believed, and nothing else is measured. The order is chosen on `calibration_tokens`,
+    if not given on as many as always, or on no more than are measured on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,9 +49,8 @@ class Job(BaseModel):
     student: Path
     data: str = ""
     order: Literal["auto", "last", "first", "klpatch", "best"] | PatchOrder = "auto"
-    search_seconds: Annotated[float, Field(ge=0)] = SECONDS
     sequence_length: Annotated[int, Field(ge=2)] = 256
-    calibration_tokens: Annotated[int, Field(ge=1)] = 16384
+    calibration_tokens: Annotated[int, Field(ge=1)] | None = None
     heldout_tokens: Annotated[int, Field(ge=1)] = 65536
     naive: bool = True
     kept: tuple[int, ...] | None = None
@@ -142,13 +144,14 @@ def _texts(
     length = min(job.sequence_length, context or job.sequence_length)
     texts = Texts.open(job.data)
 
-    def head(split: Split, tokens: int) -> Tensor:
+    def head(split: Split, tokens: int, length: int) -> Tensor:
         stream = Stream(tokeniser.encode(texts, split, tick=report.check), length, split)
         return stream.head(tokens)
 
+    choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
     return (
-        head("calibration", job.calibration_tokens),
-        head("heldout", job.heldout_tokens),
+        head("calibration", choosing, min(length, WINDOW)),
+        head("heldout", job.heldout_tokens, length),
     )
 
 
@@ -170,63 +173,65 @@ def _measure(
     order: PatchOrder,
     report: Reporter,
 ) -> None:
+    """Report every member `early`, of more and more of the text, and at last as `member`."""
     members = list(ladder_members(both, order))
     beside = [naive_counterpart(member) for member in members] if job.naive else []
-    measured = measure(both, heldout, [*members, *beside], report.check)
-    naive = measured[len(members) :]
-    checked = _checked(both, heldout, tokeniser.end, members, measured, report)
-    for k, (member, quality) in enumerate(zip(members, measured[: len(members)], strict=True)):
-        report(
-            "member",
-            k=k,
-            code=member.code,
-            layers=len(member.layers),
-            perplexity=_short(quality.perplexity),
-            kl=_short(quality.kl),
-            naive_perplexity=_short(naive[k].perplexity) if naive else None,
-            naive_kl=_short(naive[k].kl) if naive else None,
-            generation=checked[k].generation,
-            flags=checked[k].flags,
-        )
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a member writes, by name of the figure, and why it is not offered as good."""
-
-    generation: dict[str, float]
-    flags: tuple[str, ...]
-
-
-def _checked(
-    both: Couple,
-    heldout: Tensor,
-    end: int,
-    members: Sequence[Composition],
-    measured: Sequence[Quality],
-    report: Reporter,
-) -> list[Checked]:
-    said = Writer.over(both, heldout, end).checks(members, report.check)
-    ladder = [
-        Measured(len(member.layers), quality, said[member])
-        for member, quality in zip(members, measured, strict=False)
-    ]
-    return [
-        Checked({name: round(value, 4) for name, value in asdict(said).items()}, why)
-        for said, why in zip((m.continuation for m in ladder), flags(ladder), strict=True)
-        if said is not None
-    ]
+    said = Writer.over(both, heldout, tokeniser.end).checks(members, report.check)
+    for windows, found in growing(both, heldout, [*members, *beside], report.check):
+        whole, naive = windows == len(heldout), found[len(members) :]
+        ladder = [
+            Measured(len(member.layers), quality, said[member])
+            for member, quality in zip(members, found, strict=False)
+        ]
+        why = flags(ladder) if whole else [()] * len(ladder)
+        for k, (member, measured) in enumerate(zip(members, ladder, strict=True)):
+            report(
+                "member" if whole else "early",
+                k=k,
+                code=member.code,
+                layers=measured.layers,
+                perplexity=_short(measured.quality.perplexity),
+                kl=_short(measured.quality.kl),
+                naive_perplexity=_short(naive[k].perplexity) if naive else None,
+                naive_kl=_short(naive[k].kl) if naive else None,
+                generation={n: round(value, 4) for n, value in asdict(said[member]).items()},
+                flags=why[k],
+                tokens=windows * (heldout.shape[1] - 1),
+                of=heldout.shape[0] * (heldout.shape[1] - 1),
+            )
 
 
 def _order(job: Job, both: Couple, windows: Tensor, report: Reporter) -> PatchOrder:
     if isinstance(job.order, str):
-        found = choose(both, windows, job.order, seconds=job.search_seconds, tick=report.check)
+        found = choose(both, windows, job.order, tick=_Choosing(report))
     else:
         found = given(both, windows, job.order)
     kls = {name: [*map(_short, values)] for name, values in found.calibration_kl.items()}
-    report("order", order=found.name, patch_order=[*found.order], calibration_kl=kls)
+    report(
+        "order",
+        order=found.name,
+        patch_order=[*found.order],
+        calibration_kl=kls,
+        evaluations=round(found.evaluations, 2),
+        unfinished=found.unfinished,
+        note=found.note,
+    )
     report.check()
     return found.order
+
+
+class _Choosing:
+    """Says every few seconds how many members were looked at while an order is chosen."""
+
+    def __init__(self, report: Reporter) -> None:
+        self.report, self.looked, self.said = report, 0, time.monotonic()
+
+    def __call__(self) -> None:
+        self.report.check()
+        self.looked += 1
+        if time.monotonic() - self.said >= SAID_EVERY:
+            self.said = time.monotonic()
+            self.report("choosing", looked=self.looked)
 
 
 def _short(value: float) -> float | None:

@@ -18,6 +18,8 @@ from boomerang.quality.models import Context, Couple
 
 LOGITS = 2**26
 """Logits of one model that a batch of windows may have."""
+EARLY = 64
+"""Of so many windows one is enough for first figures."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Quality:
     windows: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
 
-@torch.no_grad()
 def measure(
     couple: Couple,
     windows: Tensor,
@@ -44,18 +45,36 @@ def measure(
 
     Each window predicts T tokens. `tick` is called after every member of every batch.
     """
-    where = couple.teacher.device
+    *_, (_, found) = growing(couple, windows, compositions, tick)
+    return found
+
+
+@torch.no_grad()
+def growing(
+    couple: Couple,
+    windows: Tensor,
+    compositions: Sequence[Composition],
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, list[Quality]]]:
+    """As `measure`, with figures on the way: how many windows they are of, each time twice as many.
+
+    The first are of one window in `EARLY`, the last of all.
+    """
+    where, tokens = couple.teacher.device, windows.shape[1] - 1
     unique = {c.code: c for c in compositions}
-    ordered = list(unique.values())
     sums: dict[str, list[Tensor]] = {code: [] for code in unique}
-    for ids in torch.split(windows, _batch(couple, windows.shape[1] - 1)):
-        here = ids.to(where)
-        for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], ordered):
-            sums[code].append(found)
-            tick()
-    tokens = windows.shape[1] - 1
-    each = {code: torch.cat(parts).cpu() / tokens for code, parts in sums.items()}
-    return [quality(each[c.code]) for c in compositions]
+    done = 0
+    while done < len(windows):
+        until = min(len(windows), max(2 * done, -(-len(windows) // EARLY)))
+        for ids in torch.split(windows[done:until], _batch(couple, tokens)):
+            here = ids.to(where)
+            members = list(unique.values())
+            for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], members):
+                sums[code].append(found)
+                tick()
+        done = until
+        each = {code: torch.cat(parts).cpu() / tokens for code, parts in sums.items()}
+        yield done, [quality(each[c.code]) for c in compositions]
 
 
 def quality(windows: Tensor) -> Quality:

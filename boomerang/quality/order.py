@@ -11,12 +11,16 @@ from torch import Tensor
 from boomerang.composition import Composition, first_to_last, last_to_first
 from boomerang.patch_order import PatchOrder, members_of
 from boomerang.quality.models import Couple
-from boomerang.quality.search import Judge, search
+from boomerang.quality.search import EVALUATIONS, Judge, search
 
 NESTED = ("last", "first", "klpatch")
 MEASURED = (*NESTED, "best")
-SECONDS = 15.0
-"""How long `best` may search before the sizes that are left keep the best of the other orders."""
+CALIBRATION = 4096
+"""Tokens that an order is chosen on: four times as many chose no better (docs/experiments.md)."""
+WINDOW = 256
+"""Tokens of a window at most, so that there are enough windows to tell a gain from noise."""
+FINALISTS = 4
+"""Members that KLPatch measures on all of the text at each size; the others are looked at."""
 
 
 @dataclass(frozen=True)
@@ -24,27 +28,41 @@ class Chosen:
     """An order, its name, and the calibration KL of every order that was tried.
 
     `calibration_kl` has one value for each member from the student to the teacher, in nats per
-    token.
+    token. `evaluations` counts the members measured on all of the text, looks by their part;
+    `unfinished` are the depths, in layers, where the budget of the search was not enough.
     """
 
     name: str
     order: PatchOrder
     calibration_kl: Mapping[str, tuple[float, ...]]
+    evaluations: float = 0.0
+    unfinished: tuple[int, ...] = ()
+
+    @property
+    def note(self) -> str | None:
+        """What was not searched, in a sentence; None where nothing was left out."""
+        if not self.unfinished:
+            return None
+        inner = len(self.calibration_kl[self.name]) - 2
+        return (
+            f"The search for the best sizes ended at its budget of {EVALUATIONS} measurements: at "
+            f"{len(self.unfinished)} of {inner} sizes some choices of layers were not tried."
+        )
 
 
 def klpatch(judge: Judge) -> tuple[int, ...]:
     """At each size patch the remaining layer that gives the lowest KL over the judge's text.
 
-    About K²/2 members are measured. Of equals the later layer is taken.
+    About K²/2 members are looked at, and the best few of each size measured on all of the text. Of
+    equals the later layer is taken.
     """
     layermap = judge.couple.layermap
     order: list[int] = []
     remaining = list(last_to_first(layermap))
     while len(remaining) > 1:
         tried = [Composition.patched(layermap, [*order, j]) for j in remaining]
-        found = judge(tried)
-        kls = [found[member].kl for member in tried]
-        order.append(remaining.pop(kls.index(min(kls))))
+        (best, *_), _ = judge.best(tried, FINALISTS // 2)
+        order.append(remaining.pop(tried.index(best)))
     return (*order, *remaining)
 
 
@@ -53,12 +71,13 @@ def choose(
     windows: Tensor,
     wanted: str,
     *,
-    seconds: float = SECONDS,
+    evaluations: float = EVALUATIONS,
     tick: Callable[[], None] = lambda: None,
 ) -> Chosen:
     """The order `wanted` by its KL over windows (W, T + 1).
 
-    `auto` is `best`, under the name of a simpler order where every size is that order's.
+    `best` may take so many `evaluations` beyond those of the other orders. `auto` is `best`, under
+    the name of a simpler order where every size is that order's.
     """
     judge = Judge(couple, windows, tick)
     layermap = couple.layermap
@@ -70,15 +89,16 @@ def choose(
     names = NESTED if wanted in ("auto", "best") else (wanted,)
     orders: dict[str, PatchOrder] = {name: makers[name]() for name in names}
     ladders = {name: members_of(layermap, order) for name, order in orders.items()}
+    unfinished: tuple[int, ...] = ()
     if wanted in ("auto", "best"):
-        found = search(judge, ladders, seconds)
-        orders["best"] = tuple("".join(member.choices) for member in found)
-        ladders["best"] = found
+        found = search(judge, ladders, evaluations)
+        orders["best"] = tuple("".join(member.choices) for member in found.members)
+        ladders["best"], unfinished = found.members, found.unfinished
     kls = {name: _kls(judge, ladder) for name, ladder in ladders.items()}
     name = wanted
     if wanted == "auto":
         name = next(name for name, ladder in ladders.items() if ladder == ladders["best"])
-    return Chosen(name, orders[name], kls)
+    return Chosen(name, orders[name], kls, judge.spent, unfinished)
 
 
 def given(couple: Couple, windows: Tensor, order: PatchOrder) -> Chosen:

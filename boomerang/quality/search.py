@@ -7,7 +7,6 @@ a beam over depths with changes of single blocks, judged by measuring.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +17,12 @@ from boomerang.quality.gates import DIP
 from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Couple
 
+EVALUATIONS = 96
+"""What a search may cost: so many members measured on all of the text. Looks count by their part.
+
+A number, not a time: every machine then chooses the same. All that there is to try takes about
+50 where five blocks can be patched, and 150 where nine can.
+"""
 WIDTH = 3
 """Members kept at each depth, and measured on all of the text."""
 SCREEN = 16
@@ -28,11 +33,15 @@ ROUNDS = 2
 
 @dataclass
 class Judge:
-    """Measures compositions over windows (W, T + 1), each once; `measured` counts full measures."""
+    """Measures compositions over windows (W, T + 1), each once.
+
+    `spent` counts what that took, in members measured on all of the text.
+    """
 
     couple: Couple
     windows: Tensor
     tick: Callable[[], None] = lambda: None
+    spent: float = 0.0
     _known: dict[tuple[str, bool], Quality] = field(default_factory=dict)
 
     @property
@@ -46,41 +55,80 @@ class Judge:
         """The quality of each, on all of the text or on the screen alone."""
         unique = list(dict.fromkeys(members))
         new = [member for member in unique if (member.code, whole) not in self._known]
-        windows = self.windows if whole else self.windows[::SCREEN]
         for member, quality in zip(
-            new, measure(self.couple, windows, new, self.tick) if new else (), strict=True
+            new, measure(self.couple, self._text(whole), new, self.tick) if new else (), strict=True
         ):
             self._known[member.code, whole] = quality
+        self.spent += len(new) * self._cost(whole)
         return {member: self._known[member.code, whole] for member in unique}
 
-    def best(self, members: Iterable[Composition], count: int) -> list[Composition]:
-        """The `count` of lowest KL: screened first, then measured on all of the text."""
-        screened = self(members, whole=False)
-        some = sorted(screened, key=lambda member: screened[member].kl)[: 2 * count]
-        found = self(some)
-        return sorted(found, key=lambda member: found[member].kl)[:count]
+    def best(
+        self, members: Iterable[Composition], count: int, budget: float = math.inf
+    ) -> tuple[list[Composition], bool]:
+        """The `count` of lowest KL, and whether the budget was enough to look at all of them.
+
+        All are screened first, for half of the budget at most; twice as many as are wanted are
+        then measured on all of the text. What is known costs nothing.
+        """
+        unique, began = list(dict.fromkeys(members)), self.spent
+        looked = self._affordable(unique, budget / 2, whole=False)
+        screened = self(looked, whole=False)
+        wanted = sorted(looked, key=lambda member: screened[member].kl)[: 2 * count]
+        some = self._affordable(wanted, budget - (self.spent - began), whole=True)
+        known = [member for member in unique if (member.code, True) in self._known]
+        found = self([*some, *known])
+        ranked = sorted(found, key=lambda member: found[member].kl)
+        return ranked[:count], len(looked) == len(unique) and len(some) == len(wanted)
+
+    def _affordable(
+        self, members: Sequence[Composition], budget: float, *, whole: bool
+    ) -> list[Composition]:
+        """Those that are known, and of the others as many of the first as the budget is for."""
+        left, found = budget, []
+        for member in members:
+            cost = 0.0 if (member.code, whole) in self._known else self._cost(whole)
+            if cost <= left:
+                found.append(member)
+                left -= cost
+        return found
+
+    def _text(self, whole: bool) -> Tensor:
+        return self.windows if whole else self.windows[::SCREEN]
+
+    def _cost(self, whole: bool) -> float:
+        return len(self._text(whole)) / len(self.windows)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One member for each depth, and the depths (in layers) where the budget was not enough."""
+
+    members: list[Composition]
+    unfinished: tuple[int, ...]
 
 
 def search(
-    judge: Judge, seeds: Mapping[str, Sequence[Composition]], seconds: float
-) -> list[Composition]:
+    judge: Judge, seeds: Mapping[str, Sequence[Composition]], evaluations: float = EVALUATIONS
+) -> Searched:
     """One member for each depth of the seeds, from the student to the teacher.
 
-    `seeds` are the ladders already known, the simplest first; a depth's answer is never worse
-    than theirs on the text. After `seconds` the rest of the depths keep the best seed.
+    `seeds` are the ladders already known, the simplest first, and are no part of the budget; a
+    depth's answer is never worse than theirs on the text. Every depth may spend an equal part of
+    what is left.
     """
-    deadline = time.monotonic() + seconds
     known = _by_depth(member for ladder in seeds.values() for member in ladder)
     depths = sorted(known)
+    judge(member for depth in depths[:-1] for member in known[depth])
     beam: list[Composition] = list(known[depths[0]])
-    chosen = [beam[0]]
-    for depth in depths[1:-1]:
-        judge(known[depth])
-        if time.monotonic() < deadline:
-            beam = _beam(judge, beam, known[depth], depth, deadline)
+    chosen, unfinished, end = [beam[0]], [], judge.spent + evaluations
+    for at, depth in enumerate(depths[1:-1], start=2):
+        budget = (end - judge.spent) / (len(depths) - at)
+        beam, finished = _beam(judge, beam, known[depth], depth, budget)
+        if not finished:
+            unfinished.append(depth)
         here = [member for member in beam if len(member.layers) == depth]
         chosen.append(_chosen(judge, chosen[-1], known[depth], here))
-    return [*chosen, known[depths[-1]][0]]
+    return Searched([*chosen, known[depths[-1]][0]], tuple(unfinished))
 
 
 def _beam(
@@ -88,22 +136,27 @@ def _beam(
     below: Sequence[Composition],
     seeds: Sequence[Composition],
     depth: int,
-    deadline: float,
-) -> list[Composition]:
-    """The best of a depth: patches of those below, the seeds, then changes of single blocks."""
+    budget: float,
+) -> tuple[list[Composition], bool]:
+    """The best of a depth: patches of those below, the seeds, then changes of single blocks.
+
+    And whether the budget was enough for all of these.
+    """
+    end = judge.spent + budget
     patched = [m for member in below for m in _patches(member) if len(m.layers) <= depth]
     # Blocks of more than two layers step over depths: those still below wait for the next one.
     waiting = [member for member in [*below, *patched] if len(member.layers) < depth]
     here = [member for member in patched if len(member.layers) == depth]
-    beam = judge.best([*here, *seeds], WIDTH)
+    beam, finished = judge.best([*here, *seeds], WIDTH, budget)
     for _ in range(ROUNDS):
-        if time.monotonic() >= deadline:
-            break
-        again = judge.best([*beam, *(m for member in beam for m in _changes(member))], WIDTH)
+        changed = (m for member in beam for m in _changes(member))
+        again, enough = judge.best([*beam, *changed], WIDTH, end - judge.spent)
+        finished = finished and enough
         if again == beam:
             break
         beam = again
-    return beam if all(len(b) <= 2 for b in beam[0].layermap.blocks) else [*beam, *waiting]
+    both = beam if all(len(b) <= 2 for b in beam[0].layermap.blocks) else [*beam, *waiting]
+    return both, finished
 
 
 def _chosen(

@@ -7,7 +7,7 @@ from boomerang.card_tasks import Task
 from boomerang.distill.texts import locations
 from boomerang.pair import Pair
 from boomerang.service.orders import composition_of
-from boomerang.service.records import Family, Member, Student
+from boomerang.service.records import Fact, Family, Member, Student
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -56,6 +56,9 @@ def _figures(member: Member) -> Iterator[Task]:
 
 
 def _size(member: Member) -> Size:
+    if member.measured is not Fact.YES:
+        # Figures of a part of the text are for who looks on, not for what travels.
+        return Size(member.size, member.parameters, member.layers, repo_id=member.repo)
     return Size(
         name=member.size,
         parameters=member.parameters,

@@ -307,5 +307,7 @@ def _known(session: Session, digests: Sequence[str], family: str) -> dict[str, d
         if not own:
             facts |= {"repo": None, "commit": None}
             facts |= {n: "no" for n in ("built", "measured") if facts[n] != Fact.YES}
+            if facts["measured"] != Fact.YES:
+                facts |= dict.fromkeys((*_MEASURES, "measured_reason"))
         found[row.digest] = found.get(row.digest, {}) | facts if own else facts
     return found

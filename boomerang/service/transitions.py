@@ -90,6 +90,7 @@ PUBLISHED: Moves = {
 }
 
 MEASURED: Moves = {
+    ("no", "no"): _WORKER,  # figures of a part of the text
     ("no", "yes"): _WORKER,
     ("yes", "yes"): _WORKER,  # measured again
     ("yes", "no"): _WORKER,  # its student was made again

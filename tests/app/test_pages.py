@@ -53,6 +53,24 @@ def test_states_and_figures(front: Front) -> None:
     assert "naive pruning to this depth: 99.00" in text
 
 
+def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(
+    front: Front,
+) -> None:
+    family = front.ready()
+    small = front.catalog.members(family.id)[0]
+    front.catalog.set_measuring(family.id, Fact.RUNNING, "measuring, so far 1,024 of 65,536 tokens")
+    reason = "so far 1,024 of 65,536 tokens"
+    front.catalog.set_fact(family.id, small.k, "measured", Fact.NO, reason, perplexity=7.25, kl=0.5)
+    text = page(front, f"/families/{family.id}")
+    assert "<td>7.25…</td>" in text
+    assert "measuring, so far 1,024 of 65,536 tokens" in text
+    card = f"/models/{small.size}/README.md?family={family.id}"
+    assert "7.25" not in front.client.get(card).text
+    front.catalog.set_fact(family.id, small.k, "measured", Fact.YES, perplexity=7.25, kl=0.5)
+    assert "<td>7.25</td>" in page(front, f"/families/{family.id}")
+    assert "7.25" in front.client.get(card).text
+
+
 def test_names_are_text(front: Front) -> None:
     name = "<b>'q\"&ü模"
     shutil.copytree(front.models / "teacher", front.models / name)

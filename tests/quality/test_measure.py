@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,8 +155,17 @@ def test_the_process_tells_order_and_members(
     status, said = told(job, tmp_path, capsys)
     assert (status, said[0]["event"], said[-1]) == (0, "order", {"event": "done"})
     assert set(said[0]["calibration_kl"]) == {"last", "first", "klpatch", "best"}
-    members = said[1:-1]
+    assert said[0]["evaluations"] > 0
+    assert (said[0]["unfinished"], said[0]["note"]) == ([], None)
+    early, members = said[1:-5], said[-5:-1]
+    assert {m["event"] for m in early} == {"early"}
     assert [m["k"] for m in members] == [0, 1, 2, 3]
+    # Figures of every member from one window on, each time of twice as many as before.
+    assert [m["tokens"] for m in early] == [n for n in (16, 32, 64, 128) for _ in range(4)]
+    assert {m["tokens"] for m in members} == {m["of"] for m in [*early, *members]} == {256}
+    assert [m["k"] for m in early] == [0, 1, 2, 3] * 4
+    assert not any(m["flags"] for m in early)
+    assert all(m["kl"] > 0 for m in early if m["k"] < 3)
     assert (members[0]["layers"], members[-1]["layers"]) == (len(KEPT), LAYERS)
     assert members[0]["code"] == "sssss+sss"
     assert members[-1]["kl"] == members[-1]["naive_kl"] == 0
@@ -162,12 +173,22 @@ def test_the_process_tells_order_and_members(
     assert members[0]["naive_kl"] > 0
 
 
+def test_the_command_line_measures_on_as_many_tokens_as_asked(job: dict[str, object]) -> None:
+    asked = ["--text", str(job["data"]), "--order", "last", "--tokens", "512", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "boomerang", "measure", job["teacher"], job["student"], *asked],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    members = json.loads(done.stdout)["members"]
+    assert [(m["k"], m["tokens"], m["of"]) for m in members] == [(k, 512, 512) for k in range(4)]
+
+
 def test_a_given_order_is_kept_and_a_wrong_one_refused(
     job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, said = told({**job, "order": [2, 0, 3], "naive": False}, tmp_path, capsys)
     assert (status, said[0]["patch_order"]) == (0, [2, 0, 3])
-    assert said[1]["naive_kl"] is None
+    assert said[-2]["naive_kl"] is None
     status, said = told({**job, "order": [0, 1]}, tmp_path, capsys)
     assert (status, said[-1]["slug"]) == (1, "bad-composition")
 

@@ -1,5 +1,6 @@
 """The search for the best member at each depth, against trying every composition there is."""
 
+import time
 from itertools import product
 
 import pytest
@@ -12,7 +13,7 @@ from boomerang.patch_order import members_of, parse_order, show_order
 from boomerang.quality import search as searching
 from boomerang.quality.measure import Quality, measure
 from boomerang.quality.models import Causal, Couple, couple
-from boomerang.quality.order import NESTED, choose
+from boomerang.quality.order import NESTED, choose, klpatch
 from boomerang.quality.search import Judge, search
 from tests.models import VOCABULARY, model
 
@@ -94,25 +95,70 @@ def test_what_is_chosen_at_a_depth(
             told.get(member, other) for member in members
         ],
     )  # fmt: skip
-    assert search(Judge(both, WINDOWS), ladders, seconds=0)[1] == ladders[wanted][1]
+    found = search(Judge(both, WINDOWS), ladders, evaluations=0)
+    assert found.members[1] == ladders[wanted][1]
 
 
-def test_out_of_time_the_best_of_the_known_orders_stands(both: Couple) -> None:
+def test_without_a_budget_the_best_of_the_known_orders_stands(both: Couple) -> None:
     ladders = {"last": members_of(MAP, (3, 2, 1, 0)), "first": members_of(MAP, (0, 1, 2, 3))}
     judge = Judge(both, WINDOWS)
-    found = search(judge, ladders, seconds=0)
+    found = search(judge, ladders, evaluations=0)
     assert judge.measured == 7
-    for k, member in enumerate(found):
+    assert found.unfinished == (5, 6, 7)
+    for k, member in enumerate(found.members):
         assert member in (ladders["last"][k], ladders["first"][k])
+
+
+@pytest.mark.parametrize("evaluations", [1, 3, 7.5, 20])
+def test_a_search_costs_no_more_than_its_budget_and_says_what_it_left(
+    both: Couple, evaluations: float
+) -> None:
+    ladders = {"last": members_of(MAP, (3, 2, 1, 0)), "first": members_of(MAP, (0, 1, 2, 3))}
+    free, bound = Judge(both, WINDOWS), Judge(both, WINDOWS)
+    everything = search(free, ladders, float("inf"))
+    found = search(bound, ladders, evaluations)
+    assert everything.unfinished == ()
+    # The student and 5, 6 and 7 layers of two known orders are measured in any case.
+    assert bound.spent - 7 <= evaluations < free.spent - 7
+    assert found.unfinished
+    assert [len(member.layers) for member in found.members] == [4, 5, 6, 7, 8]
+
+
+def test_what_is_chosen_does_not_depend_on_the_clock(
+    both: Couple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine a thousand times as slow: every look at a clock is an hour after the last."""
+    wanted = choose(both, WINDOWS, "best")
+    hours = iter(range(10**9))
+    for name in ("monotonic", "perf_counter", "time"):
+        monkeypatch.setattr(time, name, lambda: 3600.0 * next(hours))
+    assert choose(both, WINDOWS, "best") == wanted
+
+
+def test_what_was_not_searched_is_said_in_words(both: Couple) -> None:
+    assert choose(both, WINDOWS, "auto").note is None
+    note = choose(both, WINDOWS, "auto", evaluations=2).note
+    assert note is not None
+    assert "at 3 of 3 sizes some choices of layers were not tried" in note
+
+
+def test_the_greedy_order_looks_at_all_and_measures_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    layermap = LayerMap(tuple(range(0, 24, 2)), 24)
+    parts = model("llama", 1, num_hidden_layers=24), model("llama", 2, num_hidden_layers=12)
+    judge = Judge(couple(Causal(parts[0]), Causal(parts[1]), layermap), WINDOWS[:16])
+    assert sorted(klpatch(judge)) == list(layermap.long)
+    # 12 + 11 + … + 2 members, of which four at a time are measured on all 16 windows.
+    assert judge.measured <= 4 * 9 + 3 + 2
+    assert judge.spent == judge.measured + 77 / 16
 
 
 def test_a_gain_within_its_own_noise_is_not_taken(
     both: Couple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ladder = {"last": members_of(MAP, (3, 2, 1, 0))}
-    assert search(Judge(both, WINDOWS), ladder, 60) != ladder["last"]
+    assert search(Judge(both, WINDOWS), ladder).members != ladder["last"]
     monkeypatch.setattr(searching, "_standard_error", lambda gains: float("inf"))
-    assert search(Judge(both, WINDOWS), ladder, 60) == ladder["last"]
+    assert search(Judge(both, WINDOWS), ladder).members == ladder["last"]
 
 
 def test_blocks_of_many_layers_give_steps_of_their_own_depth() -> None:

@@ -32,7 +32,11 @@ def say_task(k: int, name: str, limit: int | None) -> None:
 
 
 def say_members(order: list[int]) -> None:
-    say(event="order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]})
+    say(event="choosing", looked=3)
+    say(event="order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]},
+        note="Not all was tried.")  # fmt: skip
+    for k in range(len(order) + 1):
+        say(event="early", k=k, perplexity=99.0, kl=2.0, flags=[], tokens=1024, of=65536)
     for k in range(len(order) + 1):
         say(event="member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
             naive_perplexity=20.0, naive_kl=3.0)  # fmt: skip

@@ -74,6 +74,28 @@ def test_results_reach_catalog_and_card(context: Context) -> None:
     assert "| arc_easy | acc | 0.75 | 0.25 | 0 | 7 of more |" in text
 
 
+def test_figures_are_kept_as_they_become_known(context: Context) -> None:
+    made = family(context)
+    assert measure(context, made.id) == "measured"
+    events = [(e.kind, e.payload) for e in context.catalog.events_after(0, made.id)]
+    told = [p for kind, p in events if kind == "member" and p["fact"] == "measured"]
+    assert [(p["k"], p["state"], p["perplexity"]) for p in told] == [
+        (0, "no", 99.0), (1, "no", 99.0), (0, "yes", 9.0), (1, "yes", 8.0),
+    ]  # fmt: skip
+    assert [p["reason"] for p in told] == ["so far 1,024 of 65,536 tokens"] * 2 + [None] * 2
+    said = [p["reason"] for kind, p in events if kind == "measuring" and p["reason"]]
+    assert said[-4:] == [
+        "choosing the order: 3 members looked at", "measuring on held-out text",
+        "measuring, so far 1,024 of 65,536 tokens", "Not all was tried.",
+    ]  # fmt: skip
+    # Measured once more, nothing that is known is taken back.
+    context.catalog.measure_resend(made.id)
+    assert measure(context, made.id) == "measured"
+    events = [(e.kind, e.payload) for e in context.catalog.events_after(0, made.id)]
+    again = [p for kind, p in events if kind == "member" and p["fact"] == "measured"]
+    assert [p["state"] for p in again[len(told) :]] == ["yes", "yes"]
+
+
 def test_more_tasks_measure_only_what_is_lacking(context: Context) -> None:
     family(context, tasks={"piqa": None})
     made = family(context, order="first", tasks={"piqa": None})
