@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from boomerang.service.catalog import Catalog
-from boomerang.service.names import family_names
 from boomerang.service.records import Family, Member, Student
 
 Value = TypeVar("Value")
@@ -37,7 +36,7 @@ class Known:
 
     def names(self) -> dict[str, str]:
         """What each family is called, by id."""
-        return self._once("names", "", lambda: family_names(self.families()))
+        return self._once("names", "", self.catalog.names)
 
     def family(self, id_: str) -> Family:
         """One family. Raises FamilyNotFound."""

@@ -67,10 +67,13 @@ def publish(
     message: str,
     collection: str | None = None,
     tag: str | None = None,
+    scratch: Path | None = None,
     endpoint: str | None = None,
 ) -> Published:
     """Make the repository hold exactly these files, and put it into the collection of that title.
 
+    A private repository of ours is made public where `private` is False, once it holds them. Files
+    are written in `scratch` while they are sent, by default where the system keeps what is passing.
     Of an earlier version, files that a model consists of are removed; others are left alone. The
     same files again make no commit. Raises BadName (also for a repository of somebody's other
     model, or a public one where private was asked), GatedTeacher or HubFailure.
@@ -81,7 +84,9 @@ def publish(
         info = patiently(lambda: client.model_info(repo_id, files_metadata=True))
         _check_ours(repo_id, info, private)
         before = str(info.sha)
-        commit = _commit(client, repo_id, files, info, message)
+        commit = _commit(client, repo_id, files, info, message, scratch)
+        if info.private and not private:
+            patiently(lambda: client.update_repo_settings(repo_id, private=False))
         if tag is not None:
             client.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True)
         if collection is not None:
@@ -107,7 +112,12 @@ def _check_ours(repo_id: str, info: "ModelInfo", private: bool) -> None:
 
 
 def _commit(
-    client: "HfApi", repo_id: str, files: Mapping[str, Content], info: "ModelInfo", message: str
+    client: "HfApi",
+    repo_id: str,
+    files: Mapping[str, Content],
+    info: "ModelInfo",
+    message: str,
+    folder: Path | None,
 ) -> str:
     """Send what differs and return the commit that then holds everything."""
     import tempfile
@@ -115,7 +125,7 @@ def _commit(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="boomerang-", dir=folder) as scratch:
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
             CommitOperationDelete(name)
             for name in sorted(filter(travels, there.keys() - files.keys()))

@@ -1,11 +1,13 @@
 """The files of a member as the workers build and publish them, verified before either."""
 
+import hashlib
+
 from boomerang.bytefile import ByteFile
 from boomerang.composition import Composition
 from boomerang.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.cards import card_text
-from boomerang.service.names import family_names, repo_id
+from boomerang.service.names import repo_id
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member
 from boomerang.stitch import is_tied, place
@@ -30,9 +32,18 @@ def member_files(
     return shelf.member_files(context.settings, pair, family, member, card=card)
 
 
+def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
+    """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
+    student = context.catalog.student(family.student)
+    pair = shelf.open_pair(context.settings, student, verify=False)
+    members = context.catalog.members(family.id)
+    text = card_text(pair, family, student, members, member, repo)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def family_name(context: Context, family: Family) -> str:
     """What the family is called in the names of repositories."""
-    return family_names(context.catalog.families()).get(family.id, family.name)
+    return context.catalog.names().get(family.id, family.name)
 
 
 def _verify(pair: Pair, composition: Composition) -> None:

@@ -1,15 +1,19 @@
 """Pushing a member to the Hub, straight from byte ranges: it need not be built for that."""
 
 import logging
+import shutil
 
 from boomerang.content import refuse_without_derivatives
 from boomerang.errors import BoomerangError, Unusable
 from boomerang.service.leases import LostLease
+from boomerang.service.publications import Publication
 from boomerang.service.records import Fact
 from workers.context import Context
 from workers.holding import holding
 from workers.members import member_files
-from workers.settle import close_want, subject
+from workers.settle import close_want, is_published, subject
+
+CARD = "README.md"
 
 log = logging.getLogger("boomerang.workers")
 
@@ -36,12 +40,19 @@ def publish(
     with holding(context, subject("publish", member)) as held:
         if held is None:
             return "already running"
-        if want is not None and _there(context, family_id, k, repo):
+        member = context.catalog.member(family_id, k)
+        there = is_published(context, family, member, repo, private)
+        if want is not None and there:
             # A job may arrive twice; without a request it is asked for anew.
             return "already published"
         say = context.catalog.set_fact
-        say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
+        if not there:
+            say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
+        scratch = context.settings.scratch_folder(f"publish-{member.digest}")
+        # Whoever holds the lease is the only publisher: what lies here is from one that died.
+        shutil.rmtree(scratch, ignore_errors=True)
         try:
+            context.catalog.claim_repo(repo, family_id)
             refuse_without_derivatives(family.teacher, family.license)
             if member.flags and not force:
                 raise Unusable(
@@ -49,13 +60,21 @@ def publish(
                     value=member.size,
                     fix="Choose another size, or ask for it with force.",
                 )
+            scratch.mkdir(parents=True)
+            files = member_files(context, family, member, repo)
+            hidden = private or family.gated or family.private
             pushed = hub.publish(
                 repo,
-                member_files(context, family, member, repo),
-                private=private or family.gated or family.private,
+                files,
+                private=hidden,
                 message=f"{member.size} of the family of {family.teacher}",
                 collection=collection,
+                scratch=scratch,
                 endpoint=context.settings.hub_endpoint,
+            )
+            card = files[CARD].sha256()
+            context.catalog.set_publication(
+                Publication(repo=repo, family=family_id, private=hidden, card=card)
             )
             facts = {"repo": repo, "commit": pushed.commit}
             say(family_id, k, "published", Fact.YES, lease=held.lease, **facts)
@@ -65,12 +84,11 @@ def publish(
         except Exception as error:
             if not isinstance(error, BoomerangError | OSError):
                 log.exception("member %s of %s", member.size, family_id)
-            say(family_id, k, "published", Fact.FAILED, str(error), lease=held.lease)
+            # What was there before is there still, with the card that it had.
+            state = Fact.YES if there else Fact.FAILED
+            say(family_id, k, "published", state, str(error), lease=held.lease)
             result = "failed"
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
     close_want(context, family_id, want)
     return result
-
-
-def _there(context: Context, family_id: str, k: int, repo: str) -> bool:
-    member = context.catalog.member(family_id, k)
-    return member.published is Fact.YES and member.repo == repo

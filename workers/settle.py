@@ -1,11 +1,15 @@
 """From what was asked of a family to the jobs that do it, and back to whether it is done."""
 
+import logging
+
 from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
 from boomerang.ladder import Budget
 from boomerang.service.jobs import Assemble, Job, Publish
 from boomerang.service.records import Fact, Family, Member, Want
 from workers.context import Context
-from workers.members import family_name
+from workers.members import card_now, family_name
+
+log = logging.getLogger("boomerang.workers")
 
 
 def settle(context: Context, family_id: str) -> str:
@@ -32,7 +36,31 @@ def settle(context: Context, family_id: str) -> str:
         for member in missing:
             if context.catalog.lease_holder(subject(want.kind, member)) is None:
                 sent += context.producer.send(_job(context, family, member, want))
+    sent += refresh(context, family)
     return f"{sent} sent"
+
+
+def refresh(context: Context, family: Family) -> int:
+    """Publish the cards again that say something new: a figure, or where the other sizes are."""
+    sent = 0
+    asked = [want for want in context.catalog.wants(family.id) if want.kind == "publish"]
+    if any(want.state in (Fact.NO, Fact.RUNNING) for want in asked):
+        # Where the sizes are is not known before all of them are somewhere.
+        return sent
+    for member in context.catalog.members(family.id):
+        if member.published is not Fact.YES or member.repo is None:
+            continue
+        there = context.catalog.publication(member.repo)
+        try:
+            if there is None or there.card == card_now(context, family, member, member.repo):
+                continue
+        except (BoomerangError, OSError) as error:
+            log.warning("the card of %s cannot be looked at: %s", member.repo, error)
+            continue
+        again = Publish(family=family.id, k=member.k, repo=member.repo, private=there.private,
+                        force=True)  # fmt: skip
+        sent += context.producer.send(again)
+    return sent
 
 
 def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
@@ -76,8 +104,18 @@ def done(context: Context, family: Family, member: Member, want: Want) -> bool:
     """Whether a member is what a request asks for."""
     if want.kind == "build":
         return member.built is Fact.YES
-    there = member.repo == repo_of(context, family, member, want)
-    return member.published is Fact.YES and there
+    repo = repo_of(context, family, member, want)
+    return is_published(context, family, member, repo, bool(want.options.get("private", True)))
+
+
+def is_published(
+    context: Context, family: Family, member: Member, repo: str, private: bool
+) -> bool:
+    """Whether a member is in a repo, for those who were to see it."""
+    if member.published is not Fact.YES or member.repo != repo:
+        return False
+    there = context.catalog.publication(repo)
+    return there is None or there.private == (private or family.gated or family.private)
 
 
 def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
@@ -110,3 +148,5 @@ def close_want(context: Context, family_id: str, want_id: int | None) -> None:
         context.catalog.set_want(want.id, Fact.FAILED, reason)
     elif all(done(context, family, member, want) for member in asked):
         context.catalog.set_want(want.id, Fact.YES)
+    if want.kind == "publish":
+        refresh(context, family)

@@ -14,6 +14,7 @@ from boomerang.service.families import FamilyStore
 from boomerang.service.leases import LeaseStore
 from boomerang.service.members import MemberStore
 from boomerang.service.models import EventRow, FamilyRow, HashRow, MemberRow, StudentRow, SweepRow
+from boomerang.service.publications import PublicationStore
 from boomerang.service.reaping import ReapingStore
 from boomerang.service.records import Event, StudentState
 from boomerang.service.revisions import RevisionStore
@@ -23,7 +24,14 @@ from boomerang.service.wants import WantStore
 
 
 class Catalog(
-    FamilyStore, StudentStore, MemberStore, RevisionStore, WantStore, LeaseStore, ReapingStore
+    FamilyStore,
+    StudentStore,
+    MemberStore,
+    RevisionStore,
+    WantStore,
+    PublicationStore,
+    LeaseStore,
+    ReapingStore,
 ):
     """Everything the service remembers, in SQLite or PostgreSQL."""
 

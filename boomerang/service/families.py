@@ -18,6 +18,7 @@ from boomerang.service.models import (
     WantRow,
 )
 from boomerang.service.orders import composition_of
+from boomerang.service.publications import free_name, give_name
 from boomerang.service.records import (
     Created,
     Fact,
@@ -92,6 +93,7 @@ class FamilyStore(Store):
             name: getattr(new, name) for name in NewFamily.__dataclass_fields__
         }
         row = FamilyRow(id=new.id, **values, measuring="no", created=now, updated=now)
+        give_name(session, row)
         session.add(row)
         session.flush()
         for member in members:
@@ -191,6 +193,7 @@ class FamilyStore(Store):
             digests = set(
                 session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
             )
+            free_name(session, family)
             for table in (WantRow, MemberRow, RevisionRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)

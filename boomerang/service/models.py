@@ -208,6 +208,27 @@ class RevisionRow(Base):
     facts: Mapped[dict[str, Any]]
 
 
+class NameRow(Base):
+    """The name of a family, there or gone: see publications.py."""
+
+    __tablename__ = "names"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    teacher: Mapped[str]
+
+
+class RepoRow(Base):
+    """A repository of the Hub, the family it was given to, and what was published to it last."""
+
+    __tablename__ = "repositories"
+
+    repo: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    private: Mapped[bool]
+    card: Mapped[str]
+
+
 class LeaseRow(Base):
     """Who works on what. The row outlives its holder, so that the fence only ever grows."""
 

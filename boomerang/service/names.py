@@ -1,29 +1,22 @@
-"""What members are called as repositories: `boomerang/Qwen3-4B-Base-2.91B`.
+"""What families are called, and with them the repositories: `boomerang/Qwen3-4B-Base-2.91B`.
 
-The oldest family with a name keeps the plain one; a later one of another teacher takes the
-teacher's organisation into its name, a later one of the same teacher the start of its id.
+The first family with a name has the plain one; a later one of another teacher takes the teacher's
+organisation into its name, a later one of the same teacher the start of its id. A name is given
+once and kept: a family that goes renames no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from boomerang.service.records import Family, Member
+from boomerang.service.records import Member
 
 NAMESPACE = "boomerang"
 
 
-def family_names(families: Sequence[Family]) -> dict[str, str]:
-    """The name of each family, by id."""
-    names: dict[str, str] = {}
-    holders: dict[str, str] = {}
-    for family in sorted(families, key=lambda f: (f.created, f.id)):
-        name = family.name
-        if holders.get(name, family.teacher) != family.teacher and "/" in family.teacher:
-            name = family.teacher.replace("/", "-")
-        if name in holders:
-            name = f"{family.name}-{family.id[:6]}"
-        holders[name] = family.teacher
-        names[family.id] = name
-    return names
+def family_name(name: str, teacher: str, id_: str, held: Mapping[str, str]) -> str:
+    """The name of a new family; `held` has the teachers of the families whose names are given."""
+    owned = teacher.replace("/", "-")
+    tries = [name] if held.get(name, teacher) == teacher else [name, owned]
+    return next((one for one in (*tries, f"{name}-{id_[:6]}") if one not in held), f"{name}-{id_}")
 
 
 def repo_id(name: str, member: Member) -> str:

@@ -155,6 +155,10 @@ def test_published_members_carry_repo_and_commit(
     assert "config.json" in names
     # A gated teacher's family is never made public, whatever was asked.
     assert options["private"] is True
+    # The first card was written before the second repository was there to be named.
+    again = context.producer.sent[len(jobs) :]  # type: ignore[attr-defined]
+    assert [job.repo for job in again] == [small.repo]
+    assert publish(context, **_named(again[0].model_dump())) == "published"
     assert settle(context, made.id) == "0 sent"
 
 
