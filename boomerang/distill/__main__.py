@@ -22,12 +22,12 @@ from boomerang.distill.data import Tokeniser
 from boomerang.distill.delta import transfer
 from boomerang.distill.devices import Devices, joined, leave, told_rank
 from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
-from boomerang.distill.job import Job
+from boomerang.distill.job import Job, Placement
 from boomerang.distill.loop import Trainer
 from boomerang.distill.mixture import training_stream
 from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
 from boomerang.distill.recipe import TRAINER_VERSION, Recipe
-from boomerang.distill.sharding import gathered
+from boomerang.distill.sharding import gathered, placement
 from boomerang.distill.texts import Texts
 from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, BoomerangError, Interrupted, TrainingFailed
@@ -87,8 +87,11 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
     frozen = recipe.freezes(anatomy.tied)
     planned = Pair.planned(teacher_files, layermap, frozen=frozen)
-    wanted = need(planned, recipe, length, frozen, compute_dtype(device()), devices.world)
-    refuse_what_cannot_fit(wanted, recipe, devices.portion(available(device())))
+    shape, free = (planned, recipe, length, frozen, compute_dtype(device())), _free(devices)
+    placed = placement(need(*shape), free, devices, job.placement)
+    shards = placed is Placement.SHARDS
+    wanted = need(*shape, devices.world if shards else 1)
+    refuse_what_cannot_fit(wanted, recipe, free)
     stream = devices.after_first(
         lambda tick: training_stream(
             recipe, tokeniser, texts, length, job.run, tick, write=devices.first
@@ -99,7 +102,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
     tail = Stream(calibration, length, "calibration", tokeniser.end)
     # Loaded as stored, so that the student begins with the teacher's exact values.
-    teacher = load(job.teacher, dtype=None, where=device() if devices.alone else None)
+    teacher = load(job.teacher, dtype=None, where=None if shards else device())
     config = students.student_config(teacher_files, layermap)
     student = students.initialise(teacher, config, layermap)
     if recipe.initialisation == "random":
@@ -120,6 +123,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         job.report_seconds,
         wanted,
         devices,
+        placed,
     )
     if job.micro_batch is not None:
         trainer.at_once = min(trainer.at_once, job.micro_batch)
@@ -143,6 +147,11 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
 def _alone_in(run: Path, devices: Devices) -> AbstractContextManager[None]:
     """The lock of a run folder, which the first process holds for all."""
     return locked(run) if devices.first else nullcontext()
+
+
+def _free(devices: Devices) -> int:
+    """Bytes that every process can still have."""
+    return devices.least(devices.portion(available(device())))
 
 
 def _provenance(job: Job, recipe: Recipe, layermap: LayerMap, texts: Texts) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Started by `torchrun`, which also ends all of them where one has died. What they exchange to agree
 goes over gloo, apart from the tensors, so that no process waits for a device that will not answer.
+Where each goes its own way there is a board, which all can write to and read at any time.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NoReturn, TypeVar, cast
@@ -17,6 +18,8 @@ from typing import NoReturn, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from boomerang.distill.estimate import is_memory
 from boomerang.distill.process import Reporter, Stopped
@@ -50,6 +53,10 @@ class Gone(Interrupted):
     """Another process does not answer."""
 
 
+class _Called(Exception):
+    """Another process has called all of them together."""
+
+
 @dataclass
 class Devices:
     """The processes of a distillation, of which this is `rank` of `world`.
@@ -64,6 +71,8 @@ class Devices:
     local: int = 1
     """Processes on this machine."""
     group: dist.ProcessGroup | None = None
+    board: Store | None = None
+    _apart: int = 0
     _settled: Exception | None = None
 
     @property
@@ -100,6 +109,39 @@ class Devices:
         elif self.meet(Word.STOP if report.stopping else Word.FINE) is Word.STOP:
             raise Stopped
 
+    @contextmanager
+    def apart(self, report: Reporter) -> Iterator[Callable[[], None]]:
+        """A stretch in which each process goes its own way, with a check to call now and then.
+
+        One that is asked to stop, or falls, calls the others, who leave the stretch at their next
+        check. Raises, in all of them, Stopped or Fallen at its end.
+        """
+        if self.alone or self.board is None:
+            yield report.check
+            return
+        self._apart += 1
+        board, call, word = self.board, str(self._apart), Word.FINE
+
+        def check() -> None:
+            report.check()
+            if board.check([call]):
+                raise _Called
+
+        try:
+            yield check
+        except _Called:
+            pass
+        except Stopped:
+            word = Word.STOP
+            board.set(call, "")
+        except Exception:
+            # Where the board has gone, so have those who would read it.
+            with suppress(RuntimeError):
+                board.set(call, "")
+            raise
+        if self.meet(word) is Word.STOP:
+            raise Stopped
+
     def share(self, rows: Tensor) -> Tensor:
         """The rows (R, …) that fall to this process: R / world of them, or one more; maybe none."""
         return rows if self.alone else torch.tensor_split(rows, self.world)[self.rank]
@@ -116,6 +158,15 @@ class Devices:
         total = values.detach().to("cpu", copy=True)
         dist.all_reduce(total, group=self.group)
         return total
+
+    def least(self, value: int) -> int:
+        """The least of what the processes have."""
+        if self.alone:
+            return value
+        self.meet()
+        found = torch.tensor(value)
+        dist.all_reduce(found, dist.ReduceOp.MIN, group=self.group)
+        return int(found)
 
     def same(self, value: T) -> T:
         """The first process's value."""
@@ -272,8 +323,9 @@ def joined() -> Iterator[Devices]:
         )
     if cuda:
         torch.cuda.set_device(here)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    store, rank, world = next(rendezvous("env://"))
+    dist.init_process_group("nccl" if cuda else "gloo", store=store, rank=rank, world_size=world)
     group = dist.new_group(backend="gloo")
-    yield Devices(dist.get_rank(), dist.get_world_size(), local, group)
+    yield Devices(rank, world, local, group, PrefixStore("boomerang", store))
     # After an error the process ends anyway, and this could wait for one that never answers.
     dist.destroy_process_group()

@@ -1,6 +1,7 @@
 """What the trainer is told: one job file."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,13 +27,23 @@ class Delta(BaseModel):
     reference: Path | None = None
 
 
+class Placement(StrEnum):
+    """What each of many devices holds of teacher and student."""
+
+    REPLICAS = "replicas"
+    """All of both."""
+    SHARDS = "shards"
+    """A share of each layer."""
+
+
 class Job(BaseModel):
     """One distillation: where everything is, and the recipe's fields.
 
     `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
     None leaves the layer map to the recipe, `seed` None its seed, `micro_batch` the recipe's (fewer
-    sequences at a time, where memory ran out before, change no number). `run` holds the
-    checkpoint, the tokenised text and a lock; `out` appears when the student is whole.
+    sequences at a time, where memory ran out before, change no number), `placement` to the estimate
+    of memory what each of many devices holds (`sharding.py`). `run` holds the checkpoint, the
+    tokenised text and a lock; `out` appears when the student is whole.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +60,7 @@ class Job(BaseModel):
     kept: list[int] | None = None
     key: str
     micro_batch: Annotated[int, Field(ge=1)] | None = None
+    placement: Placement | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120.0
     report_seconds: Annotated[float, Field(ge=0)] = 1.0
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from boomerang.distill.checkpoints import Progress
 from boomerang.distill.devices import Devices
 from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
+from boomerang.distill.job import Placement
 from boomerang.distill.losses import Losses, Weights, distillation_losses
 from boomerang.distill.marks import Sequences
 from boomerang.distill.mean import Mean
@@ -22,7 +24,7 @@ from boomerang.distill.optimisers import optimiser_for, set_rate
 from boomerang.distill.passes import passes, shares
 from boomerang.distill.process import Reporter, Stopped
 from boomerang.distill.recipe import Recipe
-from boomerang.distill.sharding import Root, clip, spread
+from boomerang.distill.sharding import Root, clip, sharded, sum_gradients
 from boomerang.distill.student import trained
 from boomerang.distill.windows import Windows
 from boomerang.errors import TrainingFailed
@@ -36,7 +38,7 @@ TIMED = 2.0
 class Trainer:
     """One distillation of `couple.student`; `run` holds its checkpoint, `identity` names it.
 
-    On many `devices` teacher and student are spread over them, in place.
+    Each of many `devices` has teacher and student as `placement` says; shards are made in place.
     """
 
     couple: Couple
@@ -50,6 +52,7 @@ class Trainer:
     report_seconds: float = 1.0
     need: Need | None = None
     devices: Devices = field(default_factory=Devices)
+    placement: Placement = Placement.REPLICAS
     root: Root = field(init=False)
     parameters: dict[str, nn.Parameter] = field(init=False)
     optimiser: torch.optim.Optimizer = field(init=False)
@@ -61,12 +64,18 @@ class Trainer:
     def __post_init__(self) -> None:
         self.at_once = self.recipe.micro_batch
         self.couple = replace(self.couple, recompute=self.recipe.activation_checkpointing)
-        self.root = spread(self.couple, self.devices)
+        root = sharded(self.couple, self.devices) if self.shards else Root(self.couple)
+        self.root = root
         self.where = self.couple.teacher.device
         self.parameters = trained(self.couple.student)
         self.optimiser = optimiser_for(self.recipe, self.parameters.values())
         whole = [Choice.BLOCK] * len(self.couple.layermap.kept)
         self.teacher_itself = Composition.of(self.couple.layermap, whole)
+
+    @property
+    def shards(self) -> bool:
+        """Whether the devices need each other for every layer."""
+        return self.placement is Placement.SHARDS
 
     @property
     def sequences(self) -> int:
@@ -129,6 +138,8 @@ class Trainer:
             steps=progress.steps,
             tokens=progress.steps * self.sequences * self.stream.length,
             seconds=round(each * left * seconds, 1),
+            devices=self.devices.world,
+            placement=self.placement,
             memory_bytes=self.need.bytes(self.at_once) if self.need else None,
             available_bytes=available(self.where),
         )
@@ -172,7 +183,10 @@ class Trainer:
             self.optimiser.zero_grad(set_to_none=True)
             try:
                 with self.devices.together():
-                    return self._passes(batch, step, steps)
+                    losses = self._passes(batch, step, steps)
+                    if not self.shards:
+                        sum_gradients(self.parameters.values(), self.devices)
+                    return losses
             except (MemoryError, RuntimeError) as error:
                 halved = halve(self.at_once, error)
             self.root.forget()
@@ -183,13 +197,18 @@ class Trainer:
             self.at_once = halved
 
     def _passes(self, batch: Tensor, step: int, steps: int) -> Mean:
-        losses, layermap = Mean(), self.couple.layermap
-        for one in passes(batch, self.recipe, layermap, step, steps, self.at_once, self.devices):
-            self.devices.check(self.report)
-            found = self.losses(one.composition, one.rows)
-            torch.autograd.backward(found.total * one.share)
-            losses.add(found, one.share)
+        losses, where = Mean(), (step, steps, self.at_once, self.devices, self.shards)
+        with self._alike() if self.shards else self.devices.apart(self.report) as check:
+            for one in passes(batch, self.recipe, self.couple.layermap, *where):
+                check()
+                found = self.losses(one.composition, one.rows)
+                torch.autograd.backward(found.total * one.share)
+                losses.add(found, one.share)
         return losses.over(self.devices)
+
+    def _alike(self) -> AbstractContextManager[Callable[[], None]]:
+        """A stretch in which all devices go through the same passes, with a check before each."""
+        return nullcontext(lambda: self.devices.check(self.report))
 
     def losses(self, composition: Composition, ids: Tensor) -> Losses:
         """The losses of a member on sequences (B, T + 1), with gradient for the student."""

@@ -30,9 +30,11 @@ class Mean:
             self._weight += other._weight
 
     def over(self, devices: Devices) -> "Mean":
-        """The mean over what all processes have added; their weights must sum to one."""
-        if not devices.alone and self._sum is not None:
-            self._sum, self._weight = devices.sum(self._sum), 1.0
+        """The mean over what all processes have added; one that has added nothing takes part."""
+        if not devices.alone:
+            here = torch.zeros(4) if self._sum is None else self._sum.cpu()
+            *sums, weight = devices.sum(torch.tensor([*here, self._weight])).unbind()
+            self._sum, self._weight = torch.stack(sums), float(weight)
         return self
 
     def means(self) -> dict[str, float]:

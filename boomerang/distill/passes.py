@@ -1,8 +1,9 @@
 """The passes of one optimiser step: which sequences go together, and which of them fall to whom.
 
 Which blocks are patched is drawn for each of the recipe's micro-batches, whatever the devices and
-whatever fits into memory. So the sum of all gradients is the same, and in each pass all devices go
-through the same layers (docs/decisions/many-devices.md).
+whatever fits into memory. So the sum of all gradients is the same. Replicas take as many sequences
+each, and go their own way; where the models are sharded, all devices go through the same layers in
+each pass (docs/decisions/many-devices.md).
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ from boomerang.layermap import LayerMap
 class Pass:
     """What one process computes: sequences (R, T + 1) through a member.
 
-    `share` is their part of the whole step. A process that no sequence fell to goes through one
-    all the same, for a share of nothing: the others need what it holds of the layers.
+    `share` is their part of the whole step. Where the models are sharded, a process that no
+    sequence fell to goes through one all the same, for a share of nothing: the others need what
+    it holds of the layers.
     """
 
     composition: Composition
@@ -34,26 +36,30 @@ class Pass:
 
 def passes(
     batch: Tensor, recipe: Recipe, layermap: LayerMap, step: int, steps: int, at_once: int,
-    devices: Devices,
+    devices: Devices, sharded: bool = False,
 ) -> Iterator[Pass]:  # fmt: skip
-    """The passes of `step` over its batch (B, T + 1), `at_once` sequences at most on a device.
+    """What this process has to do of `step`, whose batch is (B, T + 1).
 
-    With many devices the micro-batches that drew the same member go together, so that all devices
-    have something to do.
+    At most `at_once` sequences go through a model together. A replica has the sequences from one
+    place in the batch to another, and passes for each micro-batch that they are of; none where
+    there are fewer sequences than devices. With models that are `sharded`, the micro-batches that
+    drew the same member go together, so that all devices have something to do.
     """
-    parts = [
-        (member_for(recipe, layermap, recipe.seed, step, steps, part), rows)
-        for part, rows in enumerate(torch.split(batch, recipe.micro_batch))
-    ]
-    if not devices.alone:
-        alike: dict[Composition, list[Tensor]] = {}
-        for composition, rows in parts:
-            alike.setdefault(composition, []).append(rows)
-        parts = [(composition, torch.cat(rows)) for composition, rows in alike.items()]
     whole = labels(batch)
-    for composition, rows in parts:
-        for mine, part in shares(rows, at_once, devices, whole):
-            yield Pass(composition, mine, part)
+    # The micro-batch that each sequence is of.
+    places = torch.arange(len(batch)) // recipe.micro_batch
+    mine, of = (batch, places) if sharded else (devices.share(batch), devices.share(places))
+    alike: dict[Composition, list[Tensor]] = {}
+    for part in sorted(set(of.tolist())):
+        member = member_for(recipe, layermap, recipe.seed, step, steps, part)
+        if sharded:
+            alike.setdefault(member, []).append(mine[of == part])
+            continue
+        for rows in torch.split(mine[of == part], at_once):
+            yield Pass(member, rows, share(rows, whole))
+    for member, found in alike.items():
+        for rows, weight in shares(torch.cat(found), at_once, devices, whole):
+            yield Pass(member, rows, weight)
 
 
 def shares(

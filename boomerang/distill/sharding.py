@@ -1,7 +1,8 @@
-"""Teacher and student spread over the devices: FSDP2 (torch.distributed.fsdp.fully_shard).
+"""Teacher and student on many devices: replicas, or shards (torch.distributed.fsdp.fully_shard).
 
-Each layer of either is a unit that is gathered when it is needed; embeddings, norm and head of both
-are gathered for a whole pass, because the losses take the heads as matrices.
+Replicas sum their gradients once a step. Of shards each layer of either model is a unit that is
+gathered when it is needed; embeddings, norm and head of both are gathered for a whole pass, because
+the losses take the heads as matrices.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,15 +17,33 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from boomerang.distill.devices import Devices
+from boomerang.distill.estimate import Need
+from boomerang.distill.job import Placement
 from boomerang.quality.models import Couple, device
 
 T = TypeVar("T")
+
+ROOM = 0.9
+"""The part of a device's free memory that a replica may be estimated to take."""
+
+
+def placement(
+    replica: Need, available: int, devices: Devices, asked: Placement | None = None
+) -> Placement:
+    """What is asked for, or shards only where a replica has no room for one sequence at a time.
+
+    `available` are the bytes that every device has free.
+    """
+    if devices.alone:
+        return Placement.REPLICAS
+    fits = replica.bytes(1) <= ROOM * available
+    return asked or (Placement.REPLICAS if fits else Placement.SHARDS)
 
 
 class Root(nn.Module):
     """Teacher and student as one module, whose forward pass is whatever is asked of the two.
 
-    With many devices a pass runs inside of it, so that FSDP knows where one begins and ends.
+    Of shards a pass runs inside of it, so that FSDP knows where one begins and ends.
     """
 
     def __init__(self, couple: Couple) -> None:
@@ -47,14 +66,12 @@ class Root(nn.Module):
             self.reset_iter_state()
 
 
-def spread(couple: Couple, devices: Devices) -> Root:
-    """Shard both models over the devices, in place; one process alone keeps them as they are.
+def sharded(couple: Couple, devices: Devices) -> Root:
+    """Both models with their weights divided among the devices, in place.
 
     Gradients are summed over the processes, in float32.
     """
     root = Root(couple)
-    if devices.alone:
-        return root
     mesh = init_device_mesh(device().type, (devices.world,))
     for layer in (*couple.teacher.layers, *couple.student.layers):
         fully_shard(layer, mesh=mesh)
@@ -111,6 +128,27 @@ class _Reduce(_Met):
         return work
 
 
+def sum_gradients(parameters: Iterable[nn.Parameter], devices: Devices) -> None:
+    """Have every replica hold the sum of all their gradients, in float32; all must call it.
+
+    A weight that has a gradient nowhere is left without, as in one process.
+    """
+    if devices.alone:
+        return
+    weights = list(parameters)
+    here = torch.tensor([p.grad is not None for p in weights], dtype=torch.float32)
+    summed = [p for p, found in zip(weights, devices.sum(here).tolist(), strict=True) if found]
+    for parameter in summed:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    # Whoever had no room for the zeros is heard before the others wait for it.
+    devices.meet()
+    # In place: a bucket would be a copy, and one reduction a step is not bound by its launches.
+    works = [dist.all_reduce(p.grad, async_op=True) for p in summed]
+    for work in works:
+        work.wait()
+
+
 def whole(tensor: Tensor) -> Tensor:
     """A tensor in full; all processes must ask for it."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
@@ -126,12 +164,12 @@ def placed(full: Tensor, like: Tensor) -> Tensor:
 
 
 def gathered(state: Mapping[str, Tensor], devices: Devices) -> dict[str, Tensor]:
-    """Every tensor in full on the CPU of the first process, and nothing in the others.
+    """Every tensor in full in the first process, and nothing in the others; shards on the CPU.
 
     Names that share a tensor share it again. All processes must call it.
     """
-    if devices.alone:
-        return {name: tensor.detach() for name, tensor in state.items()}
+    if not any(isinstance(tensor, DTensor) for tensor in state.values()):
+        return {name: tensor.detach() for name, tensor in state.items()} if devices.first else {}
     made: dict[int, Tensor] = {}
     for tensor in state.values():
         if id(tensor) not in made:

@@ -1,4 +1,4 @@
-"""Two processes that meet: each prints how its stretches of work ended."""
+"""Two processes that meet: each prints how its stretches of work ended, and what they sum."""
 
 import os
 import sys
@@ -6,9 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from boomerang.distill import devices
 from boomerang.distill.devices import Devices, joined, leave
+from boomerang.distill.losses import Losses
+from boomerang.distill.mean import Mean
 from boomerang.distill.process import Reporter, Stopped
+from boomerang.distill.sharding import sum_gradients
 
 devices._BUSY_SECONDS = 0.0
 
@@ -50,9 +56,47 @@ def stops(here: Devices) -> None:
         say(f"{here.rank}: stopped")
 
 
+def goes_its_own_way(here: Devices, stops: bool) -> None:
+    """The second process leaves a stretch in which the first never asks it for anything."""
+    report, passes = Reporter(), 0
+    try:
+        with here.together(), here.apart(report) as check:
+            while here.first or passes < 3:
+                check()
+                passes += 1
+                time.sleep(0.01)
+            report.stopping = stops
+            check()
+            raise MemoryError("no room of its own")
+    except Exception as heard:
+        say(f"{here.rank}: {type(heard).__name__} {' '.join(heard.args)}".rstrip())
+    with here.together(), here.apart(Reporter()) as check:
+        # What was called in another stretch is forgotten, and one may have nothing to do.
+        for _ in range(0 if here.first else 3):
+            check()
+
+
+def sums(here: Devices) -> None:
+    """Gradients that both have, one has, or none; and losses that one alone has."""
+    weights = [nn.Parameter(torch.zeros(2, 3)) for _ in range(4)]
+    given = ([1.0, 2.0, None, None], [10.0, None, 20.0, None])[here.rank]
+    for weight, value in zip(weights, given, strict=True):
+        weight.grad = None if value is None else torch.full((2, 3), value)
+    sum_gradients(weights, here)
+    found = [None if w.grad is None else sorted(set(w.grad.flatten().tolist())) for w in weights]
+    losses = Mean()
+    if here.first:
+        losses.add(Losses(*torch.tensor([4.0, 3.0, 2.0, 1.0])), 0.5)
+    say(f"{here.rank}: {found} {losses.over(here).means()}")
+    say(f"{here.rank}: {here.least(3 - here.rank)}")
+
+
 with joined() as here:
     falls(here, ValueError("a bug"))
     falls(here, MemoryError("no room"))
     one_after_the_other(here, Path(sys.argv[1]) / "made")
     stops(here)
+    goes_its_own_way(here, stops=False)
+    goes_its_own_way(here, stops=True)
+    sums(here)
 leave(0)

@@ -85,6 +85,11 @@ def second(process: Popen[str]) -> int:
     raise AssertionError("There is no second process.")
 
 
+def halved(said: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """How the micro-batch was halved, before and after."""
+    return [(e["before"], e["micro_batch"]) for e in of_kind(said, "memory")]
+
+
 def assert_same_student(folder: Path, one: str, other: str) -> None:
     expected, found = weights(folder, one), weights(folder, other)
     assert expected.keys() == found.keys()
@@ -93,28 +98,33 @@ def assert_same_student(folder: Path, one: str, other: str) -> None:
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=most)
 
 
-def test_two_processes_make_the_losses_and_the_student_of_one_even_when_told_to_stop(
+def test_shards_then_replicas_make_the_losses_and_the_student_of_one_process(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = {
-        "steps": 9, "batch_tokens": 7 * 16, "micro_batch": 2, "freeze_embeddings": False,
+        "steps": 9, "batch_tokens": 15 * 16, "micro_batch": 8, "freeze_embeddings": False,
         "activation_checkpointing": True, "separate_documents": True,
     }  # fmt: skip
-    path = job(folder, "two", recipe=recipe, **EACH)
-    process = torchrun(path)
+    path = job(folder, "two", recipe=recipe, placement="shards", **EACH)
+    process = torchrun(path, str(NARROW))
     status, one = told(job(folder, "one", recipe=recipe, **EACH), capsys)
     assert status == 0
     seen = until(process, "checkpoint", 2)
-    assert seen[0]["memory_bytes"] < one[0]["memory_bytes"]
+    assert halved(seen) == [(8, 4), (4, 2)]
+    (began,) = of_kind(seen, "estimate")
+    assert began["placement"] == "shards"
+    assert began["memory_bytes"] < of_kind(one, "estimate")[0]["memory_bytes"]
     os.kill(second(process), signal.SIGTERM)
     status, rest = ended(process)
     assert (status, rest[-1]["event"]) == (1, "checkpoint")
+    path = job(folder, "two", recipe=recipe, **EACH)
     machines = two_machines(path)
     (status, said), (other, more) = (ended(machine) for machine in machines)
     # Which of them has the first process, and speaks, is for the rendezvous to say.
     assert (status, other, min(len(said), len(more))) == (0, 0, 0)
     said += more
     assert said[-1]["event"] == "done"
+    assert of_kind(said, "estimate")[0]["placement"] == "replicas"
     assert of_kind(said, "start")[0]["step"] == rest[-1]["step"] < 9
     assert curve(seen + rest + said) == pytest.approx(curve(one), rel=1e-5)
     assert_same_student(folder, "one", "two")
@@ -129,8 +139,8 @@ def test_out_of_memory_in_one_halves_for_all_and_what_was_killed_goes_on_in_one(
     status, roomy = told(job(folder, "roomy", recipe=recipe, **EACH), capsys)
     assert status == 0
     seen = until(process, "checkpoint", 2)
-    halved = [(e["before"], e["micro_batch"]) for e in of_kind(seen, "memory")]
-    assert halved == [(8, 4), (4, 2)]
+    assert of_kind(seen, "estimate")[0]["placement"] == "replicas"
+    assert halved(seen) == [(8, 4), (4, 2)]
     os.kill(second(process), signal.SIGKILL)
     status, rest = ended(process)
     assert (status, rest[-1]["event"], rest[-1]["slug"]) == (1, "error", "training-failed")
@@ -150,17 +160,28 @@ def test_a_worker_starts_what_the_documentation_says() -> None:
     assert trainer_command(Settings(trainer=("mine",), trainer_devices=2)) == ("mine",)
 
 
-def test_all_leave_for_the_reason_of_the_one_that_fell(tmp_path: Path) -> None:
+def test_all_leave_for_the_reason_of_the_one_that_fell_and_sum_what_any_of_them_has(
+    tmp_path: Path,
+) -> None:
     process = torchrun(tmp_path, str(Path(__file__).with_name("meeting.py")))
     output, log = process.communicate(timeout=120)
     assert process.returncode == 0, log
+    summed = "[[11.0], [2.0], [20.0], None] {'loss': 4.0, 'ce': 3.0, 'kl': 2.0, 'cosine': 1.0}"
     assert sorted(output.splitlines()) == [
+        "0: 2",
+        "0: MemoryError no room of its own",
         "0: MemoryError: no room",
+        "0: Stopped",
         "0: TrainingFailed: Process 1 of the trainer stopped: a bug.",
+        f"0: {summed}",
         "0: first, then second",
         "0: stopped",
+        "1: 2",
+        "1: MemoryError no room of its own",
         "1: MemoryError: no room",
+        "1: Stopped",
         "1: ValueError: a bug",
+        f"1: {summed}",
         "1: first, then second",
         "1: stopped",
     ]
