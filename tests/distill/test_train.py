@@ -29,7 +29,7 @@ def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
 def test_a_job_makes_a_student_and_says_what_made_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, said = told(job(folder), capsys)
+    status, said = told(job(folder, report_seconds=3600), capsys)
     assert status == 0
     assert [e["event"] for e in said] == ["estimate", "start", "step", "checkpoint", "done"]
     assert said[1]["steps"] == said[2]["step"] == said[2]["steps"] == 6
