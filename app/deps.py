@@ -28,7 +28,7 @@ class Service:
         settings.check()
         catalog = Catalog(settings.database_url)
         producer = Producer(settings.redis_url)
-        volumes = Volumes(settings, catalog)
+        volumes = Volumes(settings, catalog, producer)
         return cls(settings, catalog, producer, volumes, Redactor(settings))
 
     def stop(self) -> None:

@@ -42,6 +42,10 @@ class Known:
         """One family. Raises FamilyNotFound."""
         return self._once("family", id_, lambda: self.catalog.family(id_))
 
+    def named(self, id_: str) -> str:
+        """The id of a family, for one that it has had."""
+        return self._once("named", id_, lambda: self.catalog.family_id(id_))
+
     def members(self, family: str) -> tuple[Member, ...]:
         """The ladder of a family, smallest first. Raises FamilyNotFound."""
         return self._once("members", family, lambda: self.catalog.members(family))

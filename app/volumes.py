@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,9 @@ from boomerang.content import files_of
 from boomerang.errors import (
     BadBudget,
     BudgetOutOfRange,
+    FamilyNotFound,
     FileNotInModel,
+    NotReady,
     SizeNotFound,
     SourceChanged,
 )
@@ -27,11 +30,13 @@ from boomerang.ladder import Budget
 from boomerang.pair import RECORD, Pair
 from boomerang.service.cards import card_text
 from boomerang.service.catalog import Catalog
+from boomerang.service.digests import AT_ONCE
+from boomerang.service.jobs import Producer, Rehash
 from boomerang.service.names import NAMESPACE, repo_id
 from boomerang.service.records import Family, Member, Student, StudentState
 from boomerang.service.revisions import Revision
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import check_unchanged, member_files, open_pair
+from boomerang.service.shelf import Unhashed, check_unchanged, member_files, open_pair
 from boomerang.tarball import tar
 
 FORMAT = "2"
@@ -41,6 +46,9 @@ CARD = "README.md"
 KEPT_PAIRS = 32
 KEPT_VOLUMES = 64
 """Of the largest models each has some 300 KB of headers; a client asks for many ranges of one."""
+
+REHASH_SECONDS = 30.0
+"""How long a job that hashes touched files again may take to be heard before it is sent anew."""
 
 _SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
 
@@ -102,9 +110,11 @@ _Facts = tuple[Family, Student, tuple[Member, ...], Member, str]
 class Volumes:
     """Finds members and opens their files. Safe to use from many threads."""
 
-    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, producer: Producer) -> None:
         self._settings = settings
         self._catalog = catalog
+        self._producer = producer
+        self._rehashing: dict[str, float] = {}
         self._known = Known(catalog, -1)
         self._pairs: dict[tuple[str, int], tuple[Pair, tuple[FileSource, ...]]] = {}
         self._volumes: dict[tuple[str, int], tuple[Pair, _Facts, Volume]] = {}
@@ -129,8 +139,10 @@ class Volumes:
         BudgetOutOfRange.
         """
         known = self.known()
-        families = [family] if family is not None else [f.id for f in known.families()]
-        ladders = [known.members(one) for one in families]
+        if family is not None:
+            ladders = [self.ladder(family)]
+        else:
+            ladders = [known.members(one.id) for one in known.families()]
         if not _SIZE.fullmatch(size):
             raise _no_size(size, ladders)
         exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]
@@ -149,6 +161,23 @@ class Volumes:
                 f"A budget of {size} is below every student.", value=size, fix=_sizes(ladders)
             )
         return tuple(best)
+
+    def ladder(self, family: str) -> tuple[Member, ...]:
+        """The members of a family, also by an id that it has had.
+
+        Raises FamilyNotFound, NotReady where its files are still being hashed.
+        """
+        known = self.known()
+        try:
+            return known.members(known.named(family))
+        except FamilyNotFound:
+            if self._catalog.waiting(family) is None:
+                raise
+            raise NotReady(
+                f"The files of family {family} are being hashed.",
+                value=family,
+                fix="Wait for it: GET /families/{id}/events tells how far it is.",
+            ) from None
 
     def by_repo(self, repo: str) -> Member | None:
         """The member that is served under a repository's name, if there is one."""
@@ -269,6 +298,15 @@ class Volumes:
             for key in [key for key in self._pairs if key[0] == student]:
                 del self._pairs[key]
 
+    def _rehash(self, student: str) -> None:
+        """Have touched files hashed by a worker; whoever asks again meanwhile sends no more."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._rehashing.get(student, -REHASH_SECONDS) < REHASH_SECONDS:
+                return
+            self._rehashing[student] = now
+        self._producer.send(Rehash(key=student))
+
     def _pair(self, student: Student) -> Pair:
         key = (student.key, student.generation)
         with self._lock:
@@ -276,7 +314,11 @@ class Volumes:
         if student.state is StudentState.READY and found is not None and _fresh(found[1]):
             return found[0]
         pair = open_pair(self._settings, student, verify=False)
-        check_unchanged(self._catalog, student, pair)
+        try:
+            check_unchanged(self._catalog, student, pair, AT_ONCE)
+        except Unhashed:
+            self._rehash(student.key)
+            raise
         sources = tuple(
             s for side in (pair.teacher, pair.student) for s in files_of(side.checkpoint)
         )

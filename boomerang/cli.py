@@ -247,7 +247,8 @@ def request(
     with Service(url, api_key) as service:
         family = service.post("/families", body)
         if wait:
-            family = {**family, **wait_made(service, family["id"])}
+            planned = {key: family[key] for key in ("budget", "cost") if key in family}
+            family = planned | wait_made(service, family["id"])
         emit(family, as_json, family_view)
 
 

@@ -161,7 +161,10 @@ def wait_made(service: Service, id_: str, title: str = "waiting") -> dict[str, A
 def show_progress(bar: Bar, family: Family) -> None:
     """What a family is doing, on a bar."""
     student = family["student"]
-    if student["state"] == "ready":
+    if student["state"] == "hashing":
+        bar.say("hashing its files, in MB")
+        bar.count(*(family["hashing"][name] // 10**6 for name in ("done", "total")))
+    elif student["state"] == "ready":
         running = family["measuring"] == "running"
         bar.say((family.get("measuring_reason") or "measuring") if running else "finishing")
         done = sum(m["measured"] == "yes" for m in family["members"])
@@ -175,7 +178,8 @@ def is_made(family: Family) -> bool:
     """Whether nothing of the family is left to be done. Raises NotMade for what failed."""
     student = family["student"]
     if student["state"] in ("failed", "cancelled"):
-        raise _not_made(f"The student of {family['teacher']} is {student['state']}", student)
+        what = "Hashing the files" if family.get("provisional") else "The student"
+        raise _not_made(f"{what} of {family['teacher']} is {student['state']}", student)
     if student["state"] != "ready":
         return False
     if family["measuring"] == "failed":
@@ -197,6 +201,9 @@ def wait_rebuilt(service: Service, family: Family) -> dict[str, Any]:
     still be of before the rebuild, so its events are followed first.
     """
     id_, at = str(family["id"]), int(family["event"])
+    if family.get("provisional"):
+        # There is nothing to verify before it is made for the first time.
+        return wait_made(service, id_)
     remeasured = family["measuring"] != "failed"
     with Bar(f"rebuilding {id_}") as bar:
         checked = False

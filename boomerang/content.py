@@ -1,11 +1,15 @@
 """What stands for the commit of a local folder, and which licences let a family be made."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.errors import Unusable
 from boomerang.hub_files import travels
+
+_CHUNK = 1 << 20
+"""Bytes that are hashed between two looks at whether they are wanted still."""
 
 
 def files_of(checkpoint: Checkpoint) -> Iterator[FileSource]:
@@ -15,10 +19,20 @@ def files_of(checkpoint: Checkpoint) -> Iterator[FileSource]:
     return (source for source in weights | others if isinstance(source, FileSource))
 
 
-def sha256_of(source: FileSource) -> str:
-    """Hex digest of a file's content."""
-    with source.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(source: FileSource, told: Callable[[int], object] | None = None) -> str:
+    """Hex digest of a file's content.
+
+    `told` is given the number of bytes of each chunk; what it raises ends the hashing. Raises
+    SourceChanged where the file is not what it was, also when it changes meanwhile.
+    """
+    total, buffer = hashlib.sha256(), bytearray(_CHUNK)
+    with open(source.open(), "rb", buffering=0) as file:
+        while got := os.readv(file.fileno(), [buffer]):
+            total.update(memoryview(buffer)[:got])
+            if told is not None:
+                told(got)
+        source.check(file.fileno())
+    return total.hexdigest()
 
 
 def content_commit(checkpoint: Checkpoint, digest: Callable[[FileSource], str] = sha256_of) -> str:

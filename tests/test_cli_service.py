@@ -41,6 +41,24 @@ def test_request_waits_until_it_is_made(stub: Stub) -> None:
     assert len(stub.states) == 1
 
 
+def hashing(state: str, **more: Any) -> dict[str, Any]:
+    return family(state, provisional=True, hashing={"done": 1, "total": 2}, **more)
+
+
+def test_a_provisional_family_is_waited_for_under_its_first_id(stub: Stub) -> None:
+    stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
+    made = told("request", "t", "2K", "--wait", "--url", stub.url)
+    assert made["id"] == "f2"
+    assert "provisional" not in made
+    assert made["budget"]["below_by"] == 7
+    # To rebuild it is to make it.
+    stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
+    rebuilt = told("rebuild", "f1", "--wait", "--url", stub.url)["families"]
+    assert rebuilt == [{"id": "f2", "state": "ready", "error": None}]
+    stub.states = [hashing("hashing"), hashing("failed")]
+    assert "Hashing the files" in error("request", "t", "2K", "--wait", "--url", stub.url)
+
+
 @pytest.mark.parametrize(
     ("states", "said"),
     [

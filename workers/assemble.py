@@ -97,8 +97,8 @@ def _remember(context: Context, folder: Path) -> None:
     """Hash weights that were not hashed while they were written (the Hub's interface tells it)."""
     for path in folder.glob(f"*{WEIGHTS}"):
         if context.catalog.known_hash(path) is None:
-            status = path.stat()
-            context.catalog.remember_hash(path, sha256_of(FileSource.of(path)), status)
+            source = FileSource.of(path)
+            context.catalog.remember_hash(path, sha256_of(source), source)
 
 
 def sweep(context: Context) -> str:

@@ -12,10 +12,22 @@ from celery.signals import worker_init, worker_ready, worker_shutting_down
 from boomerang.service import jobs
 from boomerang.service.children import READY
 from boomerang.service.settings import get_settings
-from workers import assemble, distill, measure, publish, reaper, settle
+from workers import assemble, distill, keying, measure, publish, reaper, settle
 from workers.context import context
 
 app: Any = jobs.celery_app(get_settings().redis_url)
+
+
+@app.task(name=jobs.KeyFamily.task)
+def key_task(family: str) -> str:
+    """Hash and key a provisional family."""
+    return keying.key(context(), family)
+
+
+@app.task(name=jobs.Rehash.task)
+def rehash_task(key: str) -> str:
+    """Hash touched files again."""
+    return keying.rehash(context(), key)
 
 
 @app.task(name=jobs.Distill.task)

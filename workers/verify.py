@@ -13,7 +13,13 @@ from pathlib import Path
 
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.content import content_commit, files_of, sha256_of
-from boomerang.errors import BoomerangError, Interrupted, StudentMismatch, TeacherNotFound
+from boomerang.errors import (
+    BoomerangError,
+    Interrupted,
+    SourceChanged,
+    StudentMismatch,
+    TeacherNotFound,
+)
 from boomerang.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.records import Fact, Family, Member, Origin, Student
@@ -44,6 +50,9 @@ def damage_of(context: Context, student: Student, held: Holding) -> str | None:
     try:
         checkpoint = Checkpoint.open(folder, f"{student.teacher} (student)")
         read = dict(_read(checkpoint, held))
+    except SourceChanged:
+        # Somebody touches its files just now; what they are then is for the next look.
+        raise
     except (BoomerangError, FileNotFoundError) as error:
         return str(error)
     if student.origin is Origin.FOLDER:
@@ -86,8 +95,8 @@ def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
 
 
 def _hashed(context: Context, source: FileSource) -> str:
-    status, digest = source.path.stat(), sha256_of(source)
-    context.catalog.remember_hash(source.path, digest, status)
+    digest = sha256_of(source)
+    context.catalog.remember_hash(source.path, digest, source)
     return digest
 
 

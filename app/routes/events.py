@@ -23,7 +23,7 @@ async def of_family(
     id_: str, request: Request, service: ServiceDep, after: After = None
 ) -> EventSourceResponse:
     """States, steps, losses and members of one family, from its first event on."""
-    await run_in_threadpool(service.catalog.family, id_)
+    await run_in_threadpool(service.catalog.check_family, id_)
     return EventSourceResponse(_events(service, id_, _start(request, after, 0)))
 
 

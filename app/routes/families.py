@@ -5,16 +5,24 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.deps import Service, ServiceDep
-from app.schemas import RebuildRequest, family_json
+from app.schemas import RebuildRequest, family_json, provisional_json
 from app.security import lacking, may
 from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import take
+from boomerang.service.intake import ask
+from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 
 
 def show(service: Service, id_: str, **more: Any) -> dict[str, Any]:
-    """The JSON of a family."""
+    """The JSON of a family, also by an id that it has had. Raises FamilyNotFound."""
+    waiting = service.catalog.waiting(id_)
+    if waiting is not None:
+        return provisional_json(waiting, service.redact, **more)
+    return _shown(service, service.catalog.family_id(id_), **more)
+
+
+def _shown(service: Service, id_: str, **more: Any) -> dict[str, Any]:
     catalog = service.catalog
     family = catalog.family(id_)
     student = catalog.student(family.student)
@@ -30,13 +38,9 @@ def create(
     """Plan a family and distil its student, once: the same request is the same family."""
     if body.publish is not None and not may(request, "publish"):
         return lacking("publish")
-    intake = take(service.settings, service.catalog, body)
-    created = service.catalog.create_family(
-        intake.family, intake.student, intake.members, intake.wants
-    )
-    service.producer.start(created)
-    response.headers["Location"] = f"/families/{created.family.id}"
-    return show(service, created.family.id, budget=intake.budget, cost=intake.cost)
+    id_, intake = ask(service.settings, service.catalog, service.producer, body)
+    response.headers["Location"] = f"/families/{id_}"
+    return show(service, id_, budget=intake.budget, cost=intake.cost)
 
 
 @router.get("/{id_}", response_model=None)
@@ -54,20 +58,26 @@ def read(
 
 @router.get("")
 def index(service: ServiceDep) -> dict[str, Any]:
-    """Every family, newest first."""
-    return {"families": [show(service, family.id) for family in service.catalog.families()]}
+    """Every family, newest first; before them those whose files are being hashed."""
+    waiting = [provisional_json(one, service.redact) for one in service.catalog.all_waiting()]
+    keyed = [_shown(service, family.id) for family in service.catalog.families()]
+    return {"families": waiting + keyed}
 
 
 @router.delete("/{id_}", status_code=204)
 def delete(id_: str, service: ServiceDep) -> None:
     """Forget a family and what was built of it; its student stays cached."""
-    service.producer.sweep(service.catalog.delete_family(id_))
+    catalog = service.catalog
+    if not catalog.forget_waiting(id_):
+        service.producer.sweep(catalog.delete_family(catalog.family_id(id_)))
 
 
 @router.post("/{id_}/cancel", status_code=202)
 def cancel(id_: str, service: ServiceDep) -> dict[str, Any]:
-    """Stop the distillation."""
-    service.catalog.cancel(id_)
+    """Stop the distillation, or the hashing before it."""
+    catalog = service.catalog
+    if not catalog.give_up(id_):
+        catalog.cancel(catalog.family_id(id_))
     return show(service, id_)
 
 
@@ -80,12 +90,22 @@ def rebuild(
     body: RebuildRequest | None = None,
 ) -> dict[str, Any] | Response:
     """Verify a family, and make what is missing; with `force`, a new generation beside it."""
+    catalog = service.catalog
+    event = catalog.last_event()
+    again = catalog.hash_again(id_)
+    if again is not None:
+        # There is nothing to verify yet, and nothing to make another beside.
+        if again:
+            service.producer.send(KeyFamily(family=id_))
+        response.headers["Location"] = f"/families/{id_}"
+        return show(service, id_, event=event)
+    id_ = catalog.family_id(id_)
     force = body is not None and body.force
     # A new generation is published wherever the one before it was to be.
-    publishes = force and any(want.kind == "publish" for want in service.catalog.wants(id_))
+    publishes = force and any(want.kind == "publish" for want in catalog.wants(id_))
     if publishes and not may(request, "publish"):
         return lacking("publish")
-    rebuilt = service.catalog.rebuild(id_, force=force)
+    rebuilt = catalog.rebuild(id_, force=force)
     service.volumes.forget(rebuilt.student.key)
     service.producer.start(rebuilt)
     response.headers["Location"] = f"/families/{rebuilt.family.id}"

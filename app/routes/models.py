@@ -26,8 +26,10 @@ VARY = {"Vary": "Accept"}
 def index(service: ServiceDep, family: str | None = None) -> dict[str, Any]:
     """Every size, built or not, with its measures."""
     names = service.volumes.names()
-    wanted = [family] if family is not None else list(names)
-    found = [m for one in wanted for m in service.catalog.members(one)]
+    if family is not None:
+        found = list(service.volumes.ladder(family))
+    else:
+        found = [m for one in names for m in service.catalog.members(one)]
     found.sort(key=lambda member: (member.parameters, member.family))
     return {"models": [member_json(m, names[m.family], service.redact) for m in found]}
 

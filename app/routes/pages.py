@@ -8,8 +8,8 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from app.deps import Service, ServiceDep
-from app.schemas import family_json, member_json
-from boomerang.service.records import Member
+from app.schemas import family_json, member_json, provisional_json
+from boomerang.service.records import Member, Provisional
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,7 +30,8 @@ def home(request: Request, service: ServiceDep) -> Response:
     names = service.volumes.names()
     families = [_family(service, id_, name) for id_, name in names.items()]
     families.reverse()
-    return _page(request, service, "home.html", event, families=families)
+    waiting = [_waiting(service, one) for one in service.catalog.all_waiting()]
+    return _page(request, service, "home.html", event, families=waiting + families)
 
 
 @router.get("/docs", response_class=HTMLResponse)
@@ -46,9 +47,12 @@ def docs(request: Request) -> Response:
 def family_page(id_: str, request: Request, service: Service) -> Response:
     """One family: its student, its ladder, what was asked of it."""
     event = service.catalog.last_event()
-    family = service.catalog.family(id_)
+    waiting = service.catalog.waiting(id_)
+    if waiting is not None:
+        return _page(request, service, "family.html", event, family=_waiting(service, waiting))
+    family = service.catalog.family(service.catalog.family_id(id_))
     name = service.volumes.names()[family.id]
-    return _page(request, service, "family.html", event, family=_family(service, id_, name))
+    return _page(request, service, "family.html", event, family=_family(service, family.id, name))
 
 
 def member_page(member: Member, request: Request, service: Service) -> Response:
@@ -71,6 +75,10 @@ def _family(service: Service, id_: str, name: str) -> dict[str, Any]:
     student = catalog.student(family.student)
     members, wants = catalog.members(id_), catalog.wants(id_)
     return family_json(family, student, members, wants, name, service.redact, label=name)
+
+
+def _waiting(service: Service, waiting: Provisional) -> dict[str, Any]:
+    return provisional_json(waiting, service.redact, label=waiting.name)
 
 
 def _page(

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app.deps import Service, ServiceDep
 from boomerang.errors import BoomerangError
 from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import take
+from boomerang.service.intake import ask
 
 log = logging.getLogger("boomerang.app")
 
@@ -51,14 +51,10 @@ def _rebuild(service: Service, teacher: str) -> list[str]:
             continue
         request = FamilyRequest.model_validate(family.request)
         try:
-            intake = take(service.settings, service.catalog, request)
+            id_, _ = ask(service.settings, service.catalog, service.producer, request)
         except BoomerangError as error:
             # Its student may be gone, or its new commit unusable; others may be fine.
             log.warning("family %s cannot be made anew: %s", family.id, error)
             continue
-        created = service.catalog.create_family(
-            intake.family, intake.student, intake.members, intake.wants
-        )
-        service.producer.start(created)
-        made[created.family.id] = None
+        made[id_] = None
     return list(made)

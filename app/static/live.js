@@ -8,7 +8,7 @@ async function draw() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.getElementById("live").replaceWith(page.getElementById("live"));
 }
-for (const kind of ["family", "student", "progress", "measuring", "order", "members", "member", "want"]) {
+for (const kind of ["family", "hashing", "student", "progress", "measuring", "order", "members", "member", "want"]) {
   events.addEventListener(kind, () => {
     if (!waiting) { waiting = true; setTimeout(draw, 1000); }
   });

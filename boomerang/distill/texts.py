@@ -6,7 +6,7 @@ No torch here: the front end digests texts to compute keys.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -163,16 +163,27 @@ class Texts:
     @cached_property
     def digest(self) -> str:
         """32 hex digits over every byte of every split; on the Hub the commit stands for them."""
+        return self.digest_by(lambda file: file.sha256)
+
+    def digest_by(self, sha256: Callable[[TextFile], str]) -> str:
+        """As `digest`; `sha256` gives that of a file, or what stands for it."""
         if self.parts:
-            every = " ".join(part.digest for part in self.parts)
+            every = " ".join(part.digest_by(sha256) for part in self.parts)
             return hashlib.sha256(f"joined {every}".encode()).hexdigest()[:32]
         if self.remote:
             return hashlib.sha256(self.location.encode()).hexdigest()[:32]
         total = hashlib.sha256(b"dealt" if self.dealt else b"split")
         for split in SPLITS[:1] if self.dealt else SPLITS:
             for file in self.files[split]:
-                total.update(f"\n{split} {Path(file.name).suffixes} {file.sha256}".encode())
+                total.update(f"\n{split} {Path(file.name).suffixes} {sha256(file)}".encode())
         return total.hexdigest()[:32]
+
+    def local(self) -> Iterator[LocalFile]:
+        """Its files on this machine."""
+        for part in self.parts:
+            yield from part.local()
+        every = dict.fromkeys(file for split in SPLITS for file in self.files[split])
+        yield from (file for file in every if isinstance(file, LocalFile))
 
 
 def locations(location: Path | str) -> list[str]:

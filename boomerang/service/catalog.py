@@ -4,26 +4,41 @@ What it gives are frozen records; what it takes is written in one transaction ea
 event. It is synchronous and safe to call from many threads and processes at once.
 """
 
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import ColumnElement, delete, func, or_, select, text
+from sqlalchemy.orm import Session
 
+from boomerang.checkpoint import FileSource
 from boomerang.service.database import Database
 from boomerang.service.families import FamilyStore
 from boomerang.service.leases import LeaseStore
 from boomerang.service.members import MemberStore
-from boomerang.service.models import EventRow, FamilyRow, HashRow, MemberRow, StudentRow, SweepRow
+from boomerang.service.models import (
+    EventRow,
+    FamilyRow,
+    HashRow,
+    MemberRow,
+    ProvisionalRow,
+    StudentRow,
+    SweepRow,
+)
+from boomerang.service.provisional import ProvisionalStore, ids_of
 from boomerang.service.publications import PublicationStore
 from boomerang.service.reaping import ReapingStore
-from boomerang.service.records import Event, StudentState
+from boomerang.service.records import Event, Keying, StudentState
 from boomerang.service.revisions import RevisionStore
 from boomerang.service.store import record
 from boomerang.service.students import StudentStore
 from boomerang.service.wants import WantStore
 
+_AT_ONCE = 1000
+"""Names in one question to the database."""
+
 
 class Catalog(
+    ProvisionalStore,
     FamilyStore,
     StudentStore,
     MemberStore,
@@ -49,12 +64,7 @@ class Catalog(
         with self.db.read() as session:
             statement = select(EventRow).where(EventRow.id > after)
             if family is not None:
-                student = select(FamilyRow.student).where(FamilyRow.id == family)
-                mine = or_(
-                    EventRow.family == family,
-                    EventRow.family.is_(None) & (EventRow.student == student.scalar_subquery()),
-                )
-                statement = statement.where(mine)
+                statement = statement.where(_of_family(session, family))
             rows = session.scalars(statement.order_by(EventRow.id).limit(limit))
             return tuple(record(Event, row) for row in rows)
 
@@ -63,29 +73,39 @@ class Catalog(
         with self.db.read() as session:
             if family is None:
                 return self.db.last_event(session)
-            student = select(FamilyRow.student).where(FamilyRow.id == family)
-            mine = or_(EventRow.family == family, EventRow.student == student.scalar_subquery())
+            mine = _of_family(session, family)
             return session.scalar(select(func.max(EventRow.id)).where(mine)) or 0
 
     def known_hash(self, path: Path) -> str | None:
         """The sha256 of a file, if it was taken of the file as it is now."""
-        status = path.stat()
-        with self.db.read() as session:
-            row = session.get(HashRow, str(path.absolute()))
-            now = (status.st_size, status.st_ino, status.st_mtime_ns)
-            same = row is not None and (row.size, row.inode, row.mtime_ns) == now
-            return row.sha256 if row is not None and same else None
+        source = FileSource.of(path)
+        return self.known_hashes([source]).get(source)
 
-    def remember_hash(self, path: Path, sha256: str, status: os.stat_result | None = None) -> None:
-        """Remember a file's sha256; `status` is the file's from before it was hashed."""
-        status = status or path.stat()
+    def known_hashes(self, sources: Iterable[FileSource]) -> dict[FileSource, str]:
+        """The sha256 of those files of which it was taken as they were when they were opened."""
+        by_path = {str(source.path.absolute()): source for source in sources}
+        found: dict[FileSource, str] = {}
+        paths = list(by_path)
+        with self.db.read() as session:
+            for at in range(0, len(paths), _AT_ONCE):
+                some = HashRow.path.in_(paths[at : at + _AT_ONCE])
+                for row in session.scalars(select(HashRow).where(some)):
+                    source = by_path[row.path]
+                    now = (source.size, source.inode, source.mtime_ns)
+                    if (row.size, row.inode, row.mtime_ns) == now:
+                        found[source] = row.sha256
+        return found
+
+    def remember_hash(self, path: Path, sha256: str, source: FileSource | None = None) -> None:
+        """Remember a file's sha256; `source` is the file as it was when it was hashed."""
+        source = source or FileSource.of(path)
         with self.db.write() as session:
             session.merge(
                 HashRow(
                     path=str(path.absolute()),
-                    size=status.st_size,
-                    inode=status.st_ino,
-                    mtime_ns=status.st_mtime_ns,
+                    size=source.size,
+                    inode=source.inode,
+                    mtime_ns=source.mtime_ns,
                     sha256=sha256,
                 )
             )
@@ -118,6 +138,9 @@ class Catalog(
                 column = getattr(MemberRow, fact)
                 having = select(count).select_from(MemberRow).where(column == "yes")
                 found[f"members_{fact}"] = session.scalar(having) or 0
+            hashing = ProvisionalRow.state == Keying.HASHING
+            waiting = select(count).select_from(ProvisionalRow).where(hashing)
+            found["families_hashing"] = session.scalar(waiting) or 0
             families = select(count).select_from(FamilyRow)
             found["families"] = session.scalar(families) or 0
             return found
@@ -130,3 +153,11 @@ class Catalog(
     def close(self) -> None:
         """Close every connection."""
         self.db.close()
+
+
+def _of_family(session: Session, family: str) -> ColumnElement[bool]:
+    """The events of a family, under each of its ids, and of its student."""
+    ids = ids_of(session, family)
+    student = select(FamilyRow.student).where(FamilyRow.id.in_(ids))
+    theirs = EventRow.family.is_(None) & EventRow.student.in_(student)
+    return or_(EventRow.family.in_(ids), theirs)

@@ -45,6 +45,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "families": ("away_since", "due", "cancel"),
         "requests": ("away_since", "due"),
     },
+    4: {},
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 

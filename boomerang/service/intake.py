@@ -1,22 +1,24 @@
 """From a request to the records of a family: teacher found, student named, ladder planned.
 
 Nothing is downloaded but headers. What this cannot turn into a family it refuses with the reason.
+Files that would take long to hash are hashed by a worker, which then takes the request once more.
 """
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from boomerang import hub, tasknames
 from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
+from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.composition import last_to_first
-from boomerang.content import refuse_without_derivatives
+from boomerang.content import content_commit, files_of, refuse_without_derivatives
 from boomerang.distill.hub_texts import SCHEME, Dataset
 from boomerang.distill.recipe import Recipe, student_key
+from boomerang.distill.text_files import LocalFile, TextFile
 from boomerang.distill.texts import Texts
 from boomerang.encoders import not_measured
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
@@ -25,63 +27,122 @@ from boomerang.pair import Pair
 from boomerang.service.asks import FamilyRequest, HubText
 from boomerang.service.bases import base_of, transferred
 from boomerang.service.catalog import Catalog
+from boomerang.service.digests import AT_ONCE, Digests
+from boomerang.service.jobs import KeyFamily, Producer
 from boomerang.service.orders import named_order
-from boomerang.service.records import NewFamily, NewMember, NewStudent, NewWant, Origin
+from boomerang.service.records import NewFamily, NewStudent, NewWant, Origin, Planned
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import folder_commit, ladder_members
+from boomerang.service.shelf import ladder_members
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was named: its commit, its headers, and its folder where it is local."""
+    """A model that was named: its headers, and its commit or the folder that has none yet."""
 
     name: str
-    commit: str
     checkpoint: Checkpoint
     folder: Path | None = None
+    commit: str = ""
     license: str | None = None
     gated: bool = False
     private: bool = False
     base_model: tuple[str, ...] = ()
 
+    def files(self) -> Iterator[FileSource]:
+        """The files that decide its commit: those of a folder."""
+        return iter(()) if self.folder is None else files_of(self.checkpoint)
+
+    def pinned(self, digests: Digests) -> "Model":
+        """The same with the commit that its files' digests make."""
+        if self.folder is None:
+            return self
+        return replace(self, commit=content_commit(self.checkpoint, digests))
+
+
+@dataclass(frozen=True)
+class Text:
+    """Texts, and the digest of all of them."""
+
+    texts: Texts
+    digest: str
+
+    @classmethod
+    def of(cls, texts: Texts, digests: Digests) -> "Text":
+        """From the digests of its files."""
+        sources = {source.path: source for source in digests.of}
+
+        def sha256(file: TextFile) -> str:
+            if isinstance(file, LocalFile):
+                return digests(sources[file.path])
+            return file.sha256
+
+        return cls(texts, texts.digest_by(sha256))
+
 
 @dataclass(frozen=True)
 class Intake:
-    """All that `Catalog.create_family` takes, and what the answer adds to the family."""
+    """The records of a request, and what the answer adds to the family.
 
-    family: NewFamily
-    student: NewStudent
-    members: tuple[NewMember, ...]
-    wants: tuple[NewWant, ...]
+    As long as there are files `unhashed`, commit, key and ids in it are provisional: they stand
+    for the same request, and must be used for nothing else.
+    """
+
+    planned: Planned
     budget: dict[str, Any] | None
     cost: dict[str, Any]
+    unhashed: tuple[FileSource, ...] = ()
 
 
-def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake:
-    """Turn a request into records. Raises whatever is wrong with it."""
+def ask(
+    settings: Settings, catalog: Catalog, producer: Producer, request: FamilyRequest
+) -> tuple[str, Intake]:
+    """Make the family of a request, or find it, and send what has to be done.
+
+    Returns its id, which is provisional where files have to be hashed first. Raises whatever is
+    wrong with the request.
+    """
     if request.tasks:
         # Names alone: a folder of tasks is code, which no request may bring.
         tasknames.check(request.tasks, None)
-    teacher = find(settings, catalog, request.teacher, request.revision)
+    intake = take(settings, catalog, request)
+    planned = intake.planned
+    if intake.unhashed:
+        total = sum(source.size for source in intake.unhashed)
+        waiting, send = catalog.expect(planned, total)
+        if send:
+            producer.send(KeyFamily(family=waiting.id))
+        return waiting.id, intake
+    created = catalog.create_family(planned.family, planned.student, planned.members, planned.wants)
+    producer.start(created)
+    return created.family.id, intake
+
+
+def take(
+    settings: Settings, catalog: Catalog, request: FamilyRequest, at_once: int = AT_ONCE
+) -> Intake:
+    """Turn a request into records; at most `at_once` bytes are hashed for it.
+
+    Raises whatever is wrong with the request.
+    """
+    teacher = find(settings, request.teacher, request.revision)
     refuse_without_derivatives(request.teacher, teacher.license)
     recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
     texts = _texts(settings, request.data)
-    if request.base is not None and request.student is not None:
-        raise BadRequest(
-            "A base was given beside a student.",
-            value=request.base,
-            fix="Name the student, or the base whose student is adapted.",
-        )
-    if request.kept is not None and request.base is not None:
-        raise BadRequest(
-            "Kept layers were given beside a base.",
-            value=request.kept,
-            fix="Leave them out: they are those of the base's student.",
-        )
-    if request.kept is not None and request.student is None:
+    _refuse_together(request)
+    given = find(settings, request.student, None) if request.student is not None else None
+    models = [model for model in (teacher, given) if model is not None]
+    files = [source for model in models for source in model.files()]
+    files += [FileSource.of(file.path) for file in (texts.local() if texts else ())]
+    digests = Digests.known(catalog, files, at_once)
+    teacher = teacher.pinned(digests)
+    text = Text.of(texts, digests) if texts else None
+    if request.kept is not None and given is None:
         recipe = recipe.override(kept=request.kept, name="custom")
-    if request.student is not None:
-        pair, student = _given(settings, catalog, request, teacher, texts)
+    if given is not None:
+        # Comparing weights takes as long as hashing them: it waits for that.
+        pair, student = _given(
+            request, teacher, given.pinned(digests), text, verify=not digests.unhashed
+        )
     elif request.base is not None:
         base = base_of(request, teacher.checkpoint, teacher.base_model)
         source = str(teacher.folder) if teacher.folder else None
@@ -89,7 +150,7 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
             settings, catalog, request, teacher.checkpoint, teacher.commit, source, base
         )
     else:
-        pair, student = _distilled(request, teacher, recipe, texts)
+        pair, student = _distilled(request, teacher, recipe, text)
     if request.tasks and pair.teacher.architecture.masked:
         raise not_measured(request.teacher)
     order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
@@ -109,29 +170,47 @@ def take(settings: Settings, catalog: Catalog, request: FamilyRequest) -> Intake
         published_repo=student.location if student.origin is Origin.HUB else None,
         tasks=dict.fromkeys(request.tasks or (), request.task_limit) or None,
     )
-    members = ladder_members(pair, order, teacher.commit, student.key)
-    wants = tuple(_wants(request, ladder, teacher))
+    planned = Planned(
+        family=family,
+        student=student,
+        members=ladder_members(pair, order, teacher.commit, student.key),
+        wants=tuple(_wants(request, ladder, teacher)),
+    )
     trained = request.student is None and request.base is None
     cost = _cost(ladder, recipe if trained else None)
     bought = None if request.budget is None else _bought(request.budget, ladder)
-    return Intake(family, student, members, wants, bought, cost)
+    return Intake(planned, bought, cost, digests.unhashed)
 
 
-def find(settings: Settings, catalog: Catalog, name: str, revision: str | None) -> Model:
+def _refuse_together(request: FamilyRequest) -> None:
+    if request.base is not None and request.student is not None:
+        raise BadRequest(
+            "A base was given beside a student.",
+            value=request.base,
+            fix="Name the student, or the base whose student is adapted.",
+        )
+    if request.kept is not None and request.base is not None:
+        raise BadRequest(
+            "Kept layers were given beside a base.",
+            value=request.kept,
+            fix="Leave them out: they are those of the base's student.",
+        )
+
+
+def find(settings: Settings, name: str, revision: str | None) -> Model:
     """A model by the name of a folder below BOOMERANG_MODELS, or by its Hub repo id."""
     try:
-        return _found(settings, catalog, name, revision)
+        return _found(settings, name, revision)
     except CorruptCheckpoint as error:
         # It names the file; a request may have named two models.
         detail = f"{name!r}: {error.detail}"
         raise CorruptCheckpoint(detail, value=error.value, fix=error.fix) from error
 
 
-def _found(settings: Settings, catalog: Catalog, name: str, revision: str | None) -> Model:
+def _found(settings: Settings, name: str, revision: str | None) -> Model:
     folder = local_path(settings, name)
     if folder is not None and os.path.isdir(folder):
-        checkpoint = Checkpoint.open(folder, name)
-        return Model(name, folder_commit(catalog, checkpoint), checkpoint, folder)
+        return Model(name, Checkpoint.open(folder, name), folder)
     if name.count("/") > 1:
         raise TeacherNotFound(
             f"There is no folder {name!r} below BOOMERANG_MODELS.",
@@ -141,7 +220,7 @@ def _found(settings: Settings, catalog: Catalog, name: str, revision: str | None
     found = hub.resolve(name, revision, endpoint=settings.hub_endpoint)
     checkpoint = hub.checkpoint(found, name)
     return Model(
-        name, found.commit, checkpoint, None, found.license, found.gated, found.private,
+        name, checkpoint, None, found.commit, found.license, found.gated, found.private,
         found.base_model,
     )  # fmt: skip
 
@@ -204,7 +283,7 @@ def _text(settings: Settings, data: str | HubText) -> Texts:
 
 
 def _distilled(
-    request: FamilyRequest, teacher: Model, recipe: Recipe, texts: Texts | None
+    request: FamilyRequest, teacher: Model, recipe: Recipe, text: Text | None
 ) -> tuple[Pair, NewStudent]:
     anatomy = dissect(teacher.checkpoint)
     layermap = recipe.layermap(anatomy.kinds)
@@ -215,23 +294,23 @@ def _distilled(
             fix="Use a recipe that keeps fewer layers.",
         )
     pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
-    if texts is None:
+    if text is None:
         raise BadRecipe(
             "There is no text to distil on.",
             value=request.data,
             fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
         )
-    recipe.refuse_without(texts.lacks, texts.name)
+    recipe.refuse_without(text.texts.lacks, text.texts.name)
     student = NewStudent(
-        key=student_key(teacher.commit, layermap, recipe, texts.digest),
+        key=student_key(teacher.commit, layermap, recipe, text.digest),
         teacher=request.teacher,
         teacher_commit=teacher.commit,
         kept=layermap.kept,
         layers=layermap.layers,
         recipe=recipe.model_dump(mode="json"),
         recipe_name=recipe.name,
-        data=texts.location,
-        data_digest=texts.digest,
+        data=text.texts.location,
+        data_digest=text.digest,
         seed=recipe.seed,
         teacher_source=str(teacher.folder) if teacher.folder else None,
     )
@@ -239,13 +318,11 @@ def _distilled(
 
 
 def _given(
-    settings: Settings, catalog: Catalog, request: FamilyRequest, teacher: Model,
-    texts: Texts | None,
-) -> tuple[Pair, NewStudent]:  # fmt: skip
-    given = find(settings, catalog, str(request.student), None)
-    verify = given.folder is not None
+    request: FamilyRequest, teacher: Model, given: Model, text: Text | None, *, verify: bool
+) -> tuple[Pair, NewStudent]:
+    verify = verify and given.folder is not None
     pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=request.kept, verify=verify)
-    made_of = f"given\n{teacher.commit}\n{given.commit}\n{texts.digest if texts else ''}"
+    made_of = f"given\n{teacher.commit}\n{given.commit}\n{text.digest if text else ''}"
     if request.kept is not None:
         made_of += f"\n{pair.layermap.kept}"
     student = NewStudent(
@@ -254,8 +331,8 @@ def _given(
         teacher_commit=teacher.commit,
         kept=pair.layermap.kept,
         layers=pair.layermap.layers,
-        data=texts.location if texts else None,
-        data_digest=texts.digest if texts else None,
+        data=text.texts.location if text else None,
+        data_digest=text.digest if text else None,
         origin=Origin.FOLDER if given.folder else Origin.HUB,
         location=str(given.folder) if given.folder else given.name,
         revision_commit=given.commit,

@@ -27,6 +27,20 @@ class Job(BaseModel):
     queue: ClassVar[str]
 
 
+class KeyFamily(Job):
+    """Hash the files of a provisional family, and make it the family that they name."""
+
+    task, queue = "boomerang.key", "assemble"
+    family: str
+
+
+class Rehash(Job):
+    """Hash the files of a student and its teacher again, where they were touched."""
+
+    task, queue = "boomerang.rehash", "assemble"
+    key: str
+
+
 class Distill(Job):
     """Make a student ready: fetch what it needs, distil it, or verify that it is whole."""
 
@@ -76,7 +90,9 @@ class Sweep(Job):
     task, queue = "boomerang.sweep", "assemble"
 
 
-JOBS: tuple[type[Job], ...] = (Distill, Measure, Settle, Assemble, Publish, Sweep)
+JOBS: tuple[type[Job], ...] = (
+    KeyFamily, Rehash, Distill, Measure, Settle, Assemble, Publish, Sweep,
+)  # fmt: skip
 
 
 def celery_app(redis_url: str) -> Any:
@@ -137,8 +153,8 @@ class Producer:
             return self.send(Distill(key=due.subject))
         if due.job == "sweep":
             return self.send(Sweep())
-        kind = Measure if due.job == "measure" else Settle
-        return self.send(kind(family=due.subject))
+        kinds = {"key": KeyFamily, "measure": Measure, "settle": Settle}
+        return self.send(kinds[due.job](family=due.subject))
 
     def sweep(self, digests: Sequence[str]) -> bool:
         """Send the removal of members' folders, if there are any to remove."""

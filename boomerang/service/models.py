@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -227,6 +227,29 @@ class RepoRow(Base):
     family: Mapped[str] = mapped_column(Text(16), index=True)
     private: Mapped[bool]
     card: Mapped[str]
+
+
+class ProvisionalRow(Attempts, Base):
+    """A family that is asked for and whose files are not hashed yet, or were not at first.
+
+    The row stays for as long as somebody may know the family by this id.
+    """
+
+    __tablename__ = "provisional"
+
+    id: Mapped[str] = mapped_column(Text(16), primary_key=True)
+    became: Mapped[str | None] = mapped_column(Text(16), index=True)
+    name: Mapped[str]
+    plan: Mapped[dict[str, Any]]
+    requests: Mapped[list[Any]] = mapped_column(JSON)
+    wants: Mapped[list[Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    running: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[float]
+    updated: Mapped[float]
 
 
 class LeaseRow(Base):

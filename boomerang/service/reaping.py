@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from boomerang.service.leases import holder_of
 from boomerang.service.members import change_measuring
-from boomerang.service.models import FamilyRow, StudentRow, SweepRow, WantRow
-from boomerang.service.records import Fact, Next, StudentState
+from boomerang.service.models import FamilyRow, ProvisionalRow, StudentRow, SweepRow, WantRow
+from boomerang.service.provisional import change_keying
+from boomerang.service.records import Fact, Keying, Next, StudentState
 from boomerang.service.setbacks import Sent, Tried
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
@@ -45,6 +46,7 @@ class ReapingStore(Store):
         """
         with self.db.write() as session:
             return (
+                *self._unkeyed(session, patience, max_attempts),
                 *self._unfinished(session, patience, max_attempts),
                 *self._unverified(session, patience),
                 *self._unsettled(session, patience, max_attempts),
@@ -55,8 +57,20 @@ class ReapingStore(Store):
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
         with self.db.write() as session:
-            for table in (StudentRow, FamilyRow, WantRow, SweepRow):
+            for table in (ProvisionalRow, StudentRow, FamilyRow, WantRow, SweepRow):
                 session.execute(update(table).values(sent=0.0, sends=0))
+
+    def _unkeyed(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+        hashing = ProvisionalRow.state == Keying.HASHING
+        for row in session.scalars(select(ProvisionalRow).where(hashing)):
+            if holder_of(self.db, session, f"provisional:{row.id}") is not None:
+                continue
+            lost, row.running = row.running, False
+            if lost and row.attempts + 1 >= most:
+                reason = f"its worker was lost {most} times"
+                change_keying(self.db, session, row, Keying.FAILED, reason, Actor.REAPER)
+            elif self._due(session, row, lost, patience):
+                yield Due("key", row.id)
 
     def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         open_states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from boomerang.patch_order import PatchOrder
 
-Next = Literal["distill", "measure", "settle", "sweep"]
-"""The job that must be sent: distil or verify, measure, settle what was asked for, sweep."""
+Next = Literal["key", "distill", "measure", "settle", "sweep"]
+"""The job that must be sent: hash and key, distil or verify, measure, settle what was asked for,
+sweep."""
 
 
 class StudentState(StrEnum):
@@ -26,6 +27,15 @@ class StudentState(StrEnum):
     def over(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self not in (StudentState.QUEUED, StudentState.DISTILLING)
+
+
+class Keying(StrEnum):
+    """How far a provisional family is: `hashing → keyed | failed | cancelled`."""
+
+    HASHING = "hashing"
+    KEYED = "keyed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Fact(StrEnum):
@@ -212,6 +222,37 @@ class Want(NewWant):
     family: str
     state: Fact
     reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A request turned into the records that the catalog keeps."""
+
+    family: NewFamily
+    student: NewStudent
+    members: tuple[NewMember, ...]
+    wants: tuple[NewWant, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisional:
+    """A family whose files are not hashed yet: `plan` is what it will be, as far as is known.
+
+    `became` is the id of the family that it is by now; `done` and `total` are bytes hashed.
+    """
+
+    id: str
+    became: str | None
+    name: str
+    plan: dict[str, Any]
+    requests: tuple[dict[str, Any], ...]
+    wants: tuple[dict[str, Any], ...]
+    state: Keying
+    reason: str | None
+    done: int
+    total: int
+    created: float
+    updated: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from boomerang.bytefile import ByteFile
 from boomerang.checkpoint import Checkpoint, FileSource
-from boomerang.content import content_commit, sha256_of
+from boomerang.content import content_commit, files_of
 from boomerang.distill.texts import Texts
 from boomerang.errors import NotReady, SourceChanged, TeacherNotFound
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
+from boomerang.service.digests import Digests
 from boomerang.service.orders import composition_of
 from boomerang.service.records import Family, Member, NewMember, Origin, Student, StudentState
 from boomerang.service.settings import Settings
 
 if TYPE_CHECKING:
     from boomerang.service.catalog import Catalog
+
+
+class Unhashed(NotReady):
+    """Files have to be hashed first, and they are too large for that while somebody waits."""
+
+    slug, title = "hashing", "Its files are being hashed"
 
 
 def teacher_folder(settings: Settings, student: Student) -> Path:
@@ -107,34 +114,42 @@ def kept_of(student: Student) -> tuple[int, ...] | None:
     return None if student.origin is Origin.DISTILLED else tuple(student.kept)
 
 
-def folder_commit(catalog: "Catalog", checkpoint: Checkpoint) -> str:
+def folder_commit(catalog: "Catalog", checkpoint: Checkpoint, at_once: int | None = None) -> str:
     """What stands for the commit of a folder: 40 hex digits over the content of those files.
 
     Each is hashed once for as long as size, inode and modification time stay what they are.
+    Where more than `at_once` bytes would have to be hashed here, NotReady is raised.
     """
+    sources = [*files_of(checkpoint)]
+    most = sum(source.size for source in sources) if at_once is None else at_once
+    digests = Digests.known(catalog, sources, most)
+    if digests.unhashed:
+        raise Unhashed(
+            f"Files of {checkpoint.name} were touched since they were hashed.",
+            value=checkpoint.name,
+            fix="They are hashed again: ask again in a moment.",
+        )
+    return content_commit(checkpoint, digests)
 
-    def digest(source: FileSource) -> str:
-        known = catalog.known_hash(source.path)
-        if known is None:
-            status = source.path.stat()
-            known = sha256_of(source)
-            catalog.remember_hash(source.path, known, status)
-        return known
 
-    return content_commit(checkpoint, digest)
+def check_unchanged(
+    catalog: "Catalog", student: Student, pair: Pair, at_once: int | None = None
+) -> None:
+    """Raise SourceChanged where a local folder is no longer what the family was planned from.
 
-
-def check_unchanged(catalog: "Catalog", student: Student, pair: Pair) -> None:
-    """Raise SourceChanged where a local folder is no longer what the family was planned from."""
+    Raises Unhashed as `folder_commit`.
+    """
     if student.teacher_source is not None:
-        check_folder(catalog, student.teacher_commit, pair.teacher.checkpoint)
+        check_folder(catalog, student.teacher_commit, pair.teacher.checkpoint, at_once)
     if student.origin is Origin.FOLDER and student.revision_commit:
-        check_folder(catalog, student.revision_commit, pair.student.checkpoint)
+        check_folder(catalog, student.revision_commit, pair.student.checkpoint, at_once)
 
 
-def check_folder(catalog: "Catalog", commit: str, checkpoint: Checkpoint) -> None:
+def check_folder(
+    catalog: "Catalog", commit: str, checkpoint: Checkpoint, at_once: int | None = None
+) -> None:
     """Raise SourceChanged where a local checkpoint's content is no longer that commit."""
-    if folder_commit(catalog, checkpoint) != commit:
+    if folder_commit(catalog, checkpoint, at_once) != commit:
         raise SourceChanged(
             f"The folder of {checkpoint.name} holds other files than the family was made from.",
             value=checkpoint.name,

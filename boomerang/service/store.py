@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session
 from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
 from boomerang.service.database import Database
 from boomerang.service.models import Base, FamilyRow, MemberRow, StudentRow
-from boomerang.service.records import Fact, Family, Member, Origin, Student, StudentState
+from boomerang.service.records import (
+    Fact,
+    Family,
+    Keying,
+    Member,
+    Origin,
+    Provisional,
+    Student,
+    StudentState,
+)
 
 Record = TypeVar("Record")
 
@@ -19,6 +28,8 @@ _ENUMS: dict[str, type] = {
     "published": Fact,
     "measuring": Fact,
 }
+
+_STATES: dict[type, type] = {Student: StudentState, Provisional: Keying}
 
 
 class Store:
@@ -36,7 +47,7 @@ def record(kind: type[Record], row: Base) -> Record:
         if field.name in _ENUMS:
             value = _ENUMS[field.name](value)
         elif field.name == "state":
-            value = (StudentState if kind is Student else Fact)(value)
+            value = _STATES.get(kind, Fact)(value)
         elif isinstance(value, list):
             value = tuple(value)
         values[field.name] = value

@@ -67,6 +67,16 @@ STUDENT: Moves = {
     ("cancelled", "queued"): _REQUEST,
 }
 
+KEYING: Moves = {
+    ("", "hashing"): _REQUEST,
+    ("hashing", "keyed"): _WORKER,
+    ("hashing", "failed"): _LOST,
+    ("hashing", "cancelled"): _REQUEST,
+    ("keyed", "hashing"): _REQUEST,  # asked for just before its digests were known
+    ("failed", "hashing"): _REQUEST,
+    ("cancelled", "hashing"): _REQUEST,
+}
+
 BUILT: Moves = {
     ("no", "running"): _WORKER,
     ("no", "yes"): _WORKER,  # its folder is there

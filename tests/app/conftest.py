@@ -23,6 +23,9 @@ from boomerang.service.records import Family, StudentState
 from boomerang.service.settings import Settings
 from tests.hub.fixture import LocalHub, running
 from tests.models import Duo, duo
+from tests.outbox import Outbox
+from workers import keying
+from workers.context import Context
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -80,7 +83,13 @@ class Front:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         } | environment
         address = environment.get("BOOMERANG_DATABASE_URL", "")
-        self.settings = Settings(home=self.home, models=self.models, database_url=address)
+        self.settings = Settings(
+            home=self.home,
+            models=self.models,
+            database_url=address,
+            recipe=self.environment["BOOMERANG_RECIPE"],
+            hub_endpoint=self.environment["HF_ENDPOINT"],
+        )
         self.catalog = Catalog(self.settings.database_url)
         key = environment.get("BOOMERANG_API_KEYS", "").split(",")[0].rsplit(":", 1)[-1]
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -151,8 +160,15 @@ class Front:
         """Ask for it and do what a worker would: the student is ready, the order is settled."""
         return self.settle(self.family(**body)["id"])
 
+    def key(self, id_: str) -> tuple[str, Outbox]:
+        """Hash and key a provisional family; what was said and what was sent."""
+        outbox = Outbox()
+        return keying.key(Context(self.settings, self.catalog, outbox), id_), outbox
+
     def settle(self, id_: str) -> Family:
-        family = self.catalog.family(id_)
+        if self.catalog.waiting(id_) is not None:
+            assert self.key(id_)[0] == "keyed"
+        family = self.catalog.family(self.catalog.family_id(id_))
         student = self.catalog.student(family.student)
         if student.state is not StudentState.READY:
             self.catalog.set_student_state(student.key, StudentState.READY)
@@ -161,8 +177,8 @@ class Front:
         order = named_order(pair.layermap, "last" if family.order == "auto" else family.order)
         assert order is not None
         members = shelf.ladder_members(pair, order, family.commit, family.student)
-        self.catalog.set_members(id_, members, patch_order=order, chosen="last")
-        return self.catalog.family(id_)
+        self.catalog.set_members(family.id, members, patch_order=order, chosen="last")
+        return self.catalog.family(family.id)
 
     @property
     def pair(self) -> Pair:

@@ -1,0 +1,58 @@
+"""The sha256 of local files, as the catalog remembers them; of large ones it is not taken here.
+
+What has not been hashed is stood for by what is known at once, its path, size, inode and
+modification time, until a worker has hashed it (decisions/provisional.md).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from boomerang.checkpoint import FileSource
+from boomerang.content import sha256_of
+
+if TYPE_CHECKING:
+    from boomerang.service.catalog import Catalog
+
+AT_ONCE = 64 << 20
+"""Bytes that are hashed while somebody waits: 50 ms of a processor that knows SHA-256, 160 of one
+that does not. Configs, tokenizers and small models are no reason for a job."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """What stands for the content of each of some files.
+
+    `unhashed` are those whose digest is not known; as long as there are any, all files are stood
+    for by their signatures, so that the same files give the same names until all are hashed.
+    """
+
+    of: dict[FileSource, str]
+    unhashed: tuple[FileSource, ...] = ()
+
+    @classmethod
+    def known(
+        cls, catalog: "Catalog", sources: Iterable[FileSource], at_once: int = AT_ONCE
+    ) -> "Digests":
+        """The digests of some files; those lacking are taken where they have few bytes in all.
+
+        Raises SourceChanged where a file changes meanwhile.
+        """
+        wanted = dict.fromkeys(sources)
+        found = catalog.known_hashes(wanted)
+        unhashed = tuple(source for source in wanted if source not in found)
+        if sum(source.size for source in unhashed) > at_once:
+            return cls({source: signature(source) for source in wanted}, unhashed)
+        for source in unhashed:
+            found[source] = sha256_of(source)
+            catalog.remember_hash(source.path, found[source], source)
+        return cls(found)
+
+    def __call__(self, source: FileSource) -> str:
+        """What stands for the content of one of the files."""
+        return self.of[source]
+
+
+def signature(source: FileSource) -> str:
+    """What stands for a file that has not been hashed."""
+    return f"unhashed {source.path} {source.size} {source.inode} {source.mtime_ns}"
