@@ -59,8 +59,7 @@ class Evicted:
         asked = front.family(teacher="org/teacher", student="small")
         self.planned = hub.layer.sent
         student = front.catalog.student(asked["student"]["key"])
-        front.catalog.set_student_state(student.key, StudentState.READY)
-        student = front.catalog.student(student.key)
+        assert student.state is StudentState.READY
         self.family: Family = front.catalog.family(asked["id"])
         self.members: tuple[Member, ...] = front.catalog.members(self.family.id)
         self.near = Pair.of(
