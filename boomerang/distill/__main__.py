@@ -33,7 +33,8 @@ from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, BoomerangError, Interrupted, TrainingFailed
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, Pair
-from boomerang.quality.models import compute_dtype, couple, device, load
+from boomerang.quality.accelerator import Accelerator, device
+from boomerang.quality.models import cast, couple, load
 
 FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""
@@ -87,7 +88,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
     frozen = recipe.freezes(anatomy.tied)
     planned = Pair.planned(teacher_files, layermap, frozen=frozen)
-    shape, free = (planned, recipe, length, frozen, compute_dtype(device())), _free(devices)
+    compute = Accelerator.of(device()).compute
+    shape, free = (planned, recipe, length, frozen, compute), _free(devices)
     placed = placement(need(*shape), free, devices, job.placement)
     shards = placed is Placement.SHARDS
     wanted = need(*shape, devices.world if shards else 1)
@@ -107,7 +109,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     student = students.initialise(teacher, config, layermap)
     if recipe.initialisation == "random":
         students.forget(student, recipe.seed)
-    teacher.model.to(compute_dtype(device()))
+    cast(teacher, compute)
     if frozen:
         students.freeze(student)
     identity = job.identity(recipe, layermap.kept, texts.digest)

@@ -28,7 +28,8 @@ from boomerang.distill.sharding import Root, clip, sharded, sum_gradients
 from boomerang.distill.student import trained
 from boomerang.distill.windows import Windows
 from boomerang.errors import TrainingFailed
-from boomerang.quality.models import Couple, compute_dtype
+from boomerang.quality.accelerator import Accelerator
+from boomerang.quality.models import Couple
 
 TIMED = 2.0
 """Seconds of trial steps, at least, from which `minutes` is turned into a number of steps."""
@@ -226,7 +227,8 @@ class Trainer:
                 frozen=self.frozen, rows=read.rows,
             )  # fmt: skip
 
-        with self._autocast():
+        # Weights stay in float32, or small updates are lost; only products are in bfloat16.
+        with Accelerator.of(self.where).autocast():
             found: Losses = self.root(work)
             return found
 
@@ -239,11 +241,6 @@ class Trainer:
             mean.add(self.losses(student, ids), part)
             self.root.gather_no_more()
         return mean.over(self.devices).means()
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        dtype = compute_dtype(self.where)
-        # Weights stay in float32, or small updates are lost; only products are in bfloat16.
-        return nullcontext() if dtype is torch.float32 else torch.autocast(self.where.type, dtype)
 
     def _time_steps(self) -> int:
         """How many steps fit into the recipe's minutes, by a few that change nothing.

@@ -16,7 +16,7 @@ from boomerang.distill.conversations import KINDS, Kind
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.layermap import LayerMap
 
-TRAINER_VERSION = "2"
+TRAINER_VERSION = "3"
 """Changed whenever the same recipe would make another student."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -19,7 +19,8 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from boomerang.distill.devices import Devices
 from boomerang.distill.estimate import Need
 from boomerang.distill.job import Placement
-from boomerang.quality.models import Couple, device
+from boomerang.quality.accelerator import device
+from boomerang.quality.models import Couple
 
 T = TypeVar("T")
 

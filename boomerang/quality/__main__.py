@@ -24,10 +24,11 @@ from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
+from boomerang.quality.accelerator import Accelerator, device
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Writer
 from boomerang.quality.measure import growing, ladder_members, naive_counterpart
-from boomerang.quality.models import Couple, compute_dtype, couple, device, load
+from boomerang.quality.models import Couple, couple, load
 from boomerang.quality.order import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.tasks import Asked, run_tasks
 
@@ -117,9 +118,10 @@ def run(job: Job, report: Reporter) -> None:
     tokeniser = Tokeniser(job.teacher, pair.teacher.head_tensor.shape[0])
     texts = None if job.tasks_only else _texts(job, pair, files, tokeniser, report)
     where = device()
+    compute = Accelerator.of(where).compute
     both = couple(
-        load(job.teacher, dtype=compute_dtype(where), where=where),
-        load(job.student, dtype=compute_dtype(where), where=where),
+        load(job.teacher, dtype=compute, where=where),
+        load(job.student, dtype=compute, where=where),
         pair.layermap,
     )
     if texts is None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoConfig, AutoModelForCausalLM, Cache
+from transformers.initialization import no_init_weights
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 
 from boomerang.anatomy import dissect
@@ -23,20 +24,6 @@ from boomerang.errors import StudentMismatch, UnsupportedArchitecture
 from boomerang.kinds import FULL, SLIDING
 from boomerang.layermap import LayerMap
 from boomerang.nested import LANGUAGE_MODEL
-
-
-def device() -> torch.device:
-    """Where models run: the accelerator that torch sees, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def compute_dtype(where: torch.device) -> torch.dtype:
-    """The dtype of products: bfloat16 where the device multiplies in it, else float32.
-
-    A CPU without bfloat16 units runs such products many times slower than float32.
-    """
-    fast = where.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
 
 
 @dataclass(frozen=True)
@@ -271,8 +258,9 @@ class Couple:
 def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None = None) -> Causal:
     """A model from a folder of safetensors, in evaluation mode, gradients off.
 
-    `dtype` None keeps the dtype it is stored in. Nothing is fetched and no code of the folder is
-    run. Raises what `dissect` raises for folders that are no usable checkpoint.
+    `dtype`, that of the parameters, is the stored one where it is None. Buffers are in float32
+    whatever that is. Nothing is fetched and no code of the folder is run. Raises what `dissect`
+    raises for folders that are no usable checkpoint.
     """
     stored = Checkpoint.open(folder)
     alone = dissect(stored).config
@@ -290,7 +278,34 @@ def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None 
         **nested,
     )
     model.requires_grad_(False)
+    _restore_buffers(model)
     return Causal(model.eval().to(where or torch.device("cpu")))
+
+
+def cast(model: Causal, dtype: torch.dtype) -> None:
+    """Bring the parameters to a dtype, in place; buffers keep theirs.
+
+    Frequencies of rotary positions rounded to bfloat16 are a radian off after a thousand tokens.
+    """
+    for parameter in model.model.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+def _restore_buffers(model: Any) -> None:
+    """Give a model the buffers that its class computes in float32.
+
+    Loaded in another dtype it has some of them rounded, as the factor of Gemma's embeddings.
+    """
+    with torch.device("meta"), no_init_weights():
+        twin = type(model)._from_config(model.config, dtype=torch.float32)
+    for name, module in twin.named_modules():
+        computed = module._non_persistent_buffers_set
+        for key in computed:
+            setattr(module, key, torch.empty_like(getattr(module, key), device="cpu"))
+        if computed:
+            twin._init_weights(module)
+        for key in computed:
+            setattr(model.get_submodule(name), key, getattr(module, key))
 
 
 def couple(teacher: Causal, student: Causal, layermap: LayerMap) -> Couple:

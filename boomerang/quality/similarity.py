@@ -18,7 +18,8 @@ from boomerang.distill.texts import Texts
 from boomerang.distill.windows import Stream
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
-from boomerang.quality.models import Causal, compute_dtype, device, load
+from boomerang.quality.accelerator import Accelerator, device
+from boomerang.quality.models import Causal, load
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""
@@ -35,7 +36,7 @@ def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
     own, where = recipe.layermap(anatomy.kinds), device()
     encoded = Tokeniser(folder, anatomy.head_tensor.shape[0]).encode(texts, "calibration")
     windows = Stream(encoded, recipe.sequence_length, "calibration").head(TOKENS)
-    of = distances(load(folder, dtype=compute_dtype(where), where=where), windows)
+    of = distances(load(folder, dtype=Accelerator.of(where).compute, where=where), windows)
     longest = max(len(block) for block in own.blocks)
     return map_by_similarity(of, len(own.kept), anatomy.kinds, longest)
 

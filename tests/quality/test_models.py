@@ -10,7 +10,8 @@ from boomerang.architectures import ARCHITECTURES, Attention
 from boomerang.composition import Composition, Side, first_to_last, last_to_first
 from boomerang.errors import StudentMismatch, UnsupportedArchitecture
 from boomerang.layermap import LayerMap
-from boomerang.quality.models import Causal, Couple, compute_dtype, couple, load
+from boomerang.quality.accelerator import Accelerator
+from boomerang.quality.models import Causal, Couple, couple, load
 from tests.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, model
 
 IDS = torch.randint(VOCABULARY, (3, 12), generator=torch.Generator().manual_seed(3))
@@ -99,7 +100,7 @@ def test_a_student_with_other_kinds_of_layers_is_refused(tmp_path: Path) -> None
 def test_a_folder_is_loaded_without_gradients_in_the_dtype_of_the_device(tmp_path: Path) -> None:
     hf = model("llama", 1, num_hidden_layers=2).to(torch.bfloat16)
     hf.save_pretrained(tmp_path)
-    dtype = compute_dtype(torch.device("cpu"))
+    dtype = Accelerator.of(torch.device("cpu")).compute
     assert dtype is torch.float32
     assert load(tmp_path, dtype=None).tokens.weight.dtype is torch.bfloat16
     loaded = load(tmp_path, dtype=dtype)

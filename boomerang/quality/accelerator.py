@@ -1,0 +1,84 @@
+"""What a device can do, and what follows from that: dtypes, sizes of chunks, kernels.
+
+All that is decided by device is decided here, from a description alone, so that what a GPU would
+do is tested on a machine without one.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+_CPU_LOGITS = 2**25
+_CPU_ROWS = 2**20
+"""Logits that stay in a processor's cache."""
+_SHARE = 128
+"""The part of a GPU's memory, one in so many, that the logits of one side may take in float32."""
+_MOST_LOGITS = 2**28
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """A device. `kind` is torch's name for it, `memory` its bytes, 0 where that is not asked.
+
+    `bfloat16` says whether it multiplies in bfloat16 itself, `flash` whether the attention kernels
+    for sequences of any lengths (`torch.nn.attention.varlen`) run on it.
+    """
+
+    kind: str
+    memory: int = 0
+    bfloat16: bool = False
+    flash: bool = False
+
+    @classmethod
+    @lru_cache
+    def of(cls, where: torch.device) -> "Accelerator":
+        """The device that torch has there.
+
+        A T4 and a V100 can emulate bfloat16, many times slower than they multiply in float32. A
+        CPU is taken for one without bfloat16 units, which is as slow at it.
+        """
+        if where.type != "cuda":
+            return cls(where.type)
+        about = torch.cuda.get_device_properties(where)
+        with torch.cuda.device(where):
+            bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        # The kernels that torch comes with are for the architecture Ampere and later ones.
+        flash = torch.version.hip is None and about.major >= 8
+        return cls("cuda", int(about.total_memory), bfloat16, flash)
+
+    @property
+    def compute(self) -> torch.dtype:
+        """The dtype of products, and of weights that are not trained."""
+        return torch.bfloat16 if self.bfloat16 else torch.float32
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """A pass within it has its products in `compute`, also where weights are in float32."""
+        if self.compute is torch.float32:
+            return nullcontext()
+        return torch.autocast(self.kind, self.compute)
+
+    @property
+    def logits(self) -> int:
+        """Logits that may exist at once for one side.
+
+        On a GPU a share of its memory, a power of two: enough for products that fill it.
+        """
+        if self.kind != "cuda":
+            return _CPU_LOGITS
+        fitting = max(1, self.memory // _SHARE // torch.float32.itemsize)
+        return min(_MOST_LOGITS, max(_CPU_LOGITS, 1 << (fitting.bit_length() - 1)))
+
+    @property
+    def rows(self) -> int:
+        """Logits that are turned into probabilities together.
+
+        On a CPU few enough to stay in its cache; on a GPU all, because every launch costs.
+        """
+        return self.logits if self.kind == "cuda" else _CPU_ROWS
+
+
+def device() -> torch.device:
+    """Where models run: the accelerator that torch sees, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
