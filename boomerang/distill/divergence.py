@@ -17,12 +17,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Causal
-
-LOGITS = 2**25
-"""Logits that may exist at once for one side, at least those of one token."""
-ROWS = 2**20
-"""Logits that are turned into probabilities together: few enough to stay in a cache."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +115,10 @@ class _Work:
     def run(self, for_hidden: bool, for_weight: bool) -> None:
         """Every chunk; the gradients are those of the weighted mean."""
         tokens, vocabulary = len(self.labels), len(self.weight)
-        size = min(tokens, max(1, LOGITS // vocabulary))
+        on = Accelerator.of(self.student.device)
+        size = min(tokens, max(1, on.logits // vocabulary))
         mine, theirs = (self.ce.new_empty(size, vocabulary) for _ in "st")
-        scratch = self.ce.new_empty(min(size, max(1, ROWS // vocabulary)), vocabulary)
+        scratch = self.ce.new_empty(min(size, max(1, on.rows // vocabulary)), vocabulary)
         if for_hidden:
             self.of_hidden = torch.empty_like(self.student)
         if for_weight:
@@ -192,7 +189,8 @@ def _recomputed(
 
     with torch.no_grad():
         vocabulary = learner.head(student[:1]).shape[-1]
-    size, tokens = max(1, LOGITS // vocabulary), len(labels)
+    size = max(1, Accelerator.of(student.device).logits // vocabulary)
+    tokens = len(labels)
     wholes = (student, teacher, labels)
     pieces = zip(*(torch.split(whole, size) for whole in wholes), strict=True)
     parts = [checkpoint(sums, *piece, use_reentrant=False) for piece in pieces]

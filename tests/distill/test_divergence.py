@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,14 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from boomerang.distill import divergence
 from boomerang.distill.cosine import cosine_distance
 from boomerang.distill.divergence import output_losses
+from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Causal
+from tests.devices import H100, described, pretend
 from tests.models import VOCABULARY, model
 
 TOKENS, WIDTH = 29, 16
@@ -39,8 +42,8 @@ LABELS = torch.randint(VOCABULARY, (TOKENS,), generator=torch.Generator().manual
 def sizes(chunk: int, rows: int) -> Iterator[None]:
     """Chunks of so many tokens, turned into probabilities so many at a time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(divergence, "LOGITS", VOCABULARY * chunk)
-        patch.setattr(divergence, "ROWS", VOCABULARY * rows)
+        patch.setattr(Accelerator, "logits", VOCABULARY * chunk)
+        patch.setattr(Accelerator, "rows", VOCABULARY * rows)
         yield
 
 
@@ -177,3 +180,30 @@ def test_the_cosine_distance_is_torchs_own(dtype: torch.dtype) -> None:
     torch.testing.assert_close(found, expected, **near)
     (mine,), (other,) = torch.autograd.grad(found, a), torch.autograd.grad(expected, b)
     torch.testing.assert_close(mine, other, **near)
+
+
+class Launches(TorchDispatchMode):
+    """How many operations are asked of a device; views of what is there already cost nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.namespace == "aten" and not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_micro_batch_is_a_few_hundred_launches_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four sequences of 2048 tokens and a vocabulary of 151,936, in bfloat16."""
+    with monkeypatch.context() as patch:
+        card = described(H100, patch)
+    pretend(card, monkeypatch)
+    with FakeTensorMode(), Launches() as launched:
+        weight = torch.empty(151936, 2560, dtype=torch.bfloat16, requires_grad=True)
+        final = torch.empty(8192, 2560, dtype=torch.bfloat16, requires_grad=True)
+        head: Any = SimpleNamespace(projection=(weight, 1.0))
+        labels = torch.empty(8192, dtype=torch.long)
+        found = output_losses(final, head, final.detach(), head, labels, 1.0, 0.1)
+        found.total.backward()
+    assert launched.count < 400

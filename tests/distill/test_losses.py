@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from boomerang.composition import Composition
-from boomerang.distill import divergence as chunks
 from boomerang.distill import losses as ours
 from boomerang.distill.losses import Weights, distillation_losses
 from boomerang.layermap import LayerMap
+from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Causal, Couple, couple
 from tests.models import KEPT, LAYERS, VOCABULARY, duo
 
@@ -82,7 +82,7 @@ def test_chunks_change_neither_values_nor_gradients(
 ) -> None:
     whole = computed(both, PLAIN)
     expected = gradients(both, whole.total)
-    monkeypatch.setattr(chunks, "LOGITS", VOCABULARY * 7)
+    monkeypatch.setattr(Accelerator, "logits", VOCABULARY * 7)
     parts = computed(both, PLAIN)
     torch.testing.assert_close(parts.total, whole.total)
     for mine, plain in zip(gradients(both, parts.total), expected, strict=True):
@@ -102,11 +102,11 @@ def some(both: Couple, rows: torch.Tensor | None, member: Composition = PLAIN) -
     )
 
 
-@pytest.mark.parametrize("logits", [VOCABULARY * 3, chunks.LOGITS])
+@pytest.mark.parametrize("logits", [VOCABULARY * 3, 2**25])
 def test_where_few_tokens_count_the_losses_are_the_formula_over_those(
     both: Couple, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "LOGITS", logits)
+    monkeypatch.setattr(Accelerator, "logits", logits)
     assert_written_out(both, some(both, SOME), SOME)
 
 
