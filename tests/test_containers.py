@@ -313,10 +313,10 @@ def test_secrets_are_required_and_go_where_they_are_needed():
         uses = re.findall(rf"\$\{{{secret}([^}}]*)\}}", text)
         assert uses, secret
         assert all(use.startswith(":?") and len(use) > 2 for use in uses), secret
-    holders = {name for name, s in SERVICES.items() if "HF_TOKEN" in s.get("environment", {})}
-    assert holders == {"gpu-worker", "assembly-worker"}
-    holders = {n for n, s in SERVICES.items() if "BOOMERANG_API_KEYS" in s.get("environment", {})}
-    assert holders == {"app"}
+    for secret, needed in (("HF_TOKEN", OURS), ("BOOMERANG_API_KEYS", {"app"}),
+                           ("BOOMERANG_WEBHOOK_SECRET", {"app"})):  # fmt: skip
+        holders = {name for name, s in SERVICES.items() if secret in s.get("environment", {})}
+        assert holders == needed, secret
     assert "HF_TOKEN: " not in text, "a token's value must come from .env"
 
 
@@ -336,6 +336,49 @@ def test_env_example_names_exactly_what_compose_reads():
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == read
     required = set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE))
     assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
+
+
+def names_of(field: str) -> set[str]:
+    from boomerang.service.settings import Settings
+
+    choices = getattr(Settings.model_fields[field].validation_alias, "choices", ())
+    return {f"BOOMERANG_{field.upper()}", *choices}
+
+
+@pytest.mark.parametrize("image", sorted(OURS))
+def test_every_process_is_told_the_settings_that_it_reads(image):
+    from boomerang.service.settings import FRONT_END_ALONE, WORKERS_ALONE, Settings
+
+    told = set(SERVICES[image]["environment"])
+    told |= set(re.findall(r"(BOOMERANG_\w+)=", final_stage(image)["ENV"]))
+    others = WORKERS_ALONE if image == "app" else FRONT_END_ALONE
+    for field in Settings.model_fields.keys() - others:
+        assert names_of(field) & told, field
+    for field in others:
+        assert not names_of(field) & told, field
+
+
+def test_what_only_some_processes_read_is_read_by_no_other():
+    from boomerang.service.settings import FRONT_END_ALONE, WORKERS_ALONE, Settings
+
+    assert Settings.model_fields.keys() >= FRONT_END_ALONE | WORKERS_ALONE
+    for folder, never in (("app", WORKERS_ALONE), ("workers", FRONT_END_ALONE)):
+        code = "".join(path.read_text() for path in (ROOT / folder).rglob("*.py"))
+        assert not never & set(re.findall(r"\bsettings\.(\w+)", code)), folder
+
+
+def test_an_empty_line_of_the_example_is_the_default(monkeypatch, tmp_path):
+    """What is uncommented and left empty must not stop the service from starting."""
+    from boomerang.service.settings import Settings
+
+    example = (ROOT / "docker" / "env.example").read_text()
+    for name in re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BOOMERANG_HOME", str(tmp_path))
+    default = Settings()
+    for name in re.findall(r"^#(BOOMERANG_\w+)=$", example, re.MULTILINE):
+        monkeypatch.setenv(name, "")
+    assert Settings() == default
 
 
 def test_settings_understand_every_variable_that_compose_sets():

@@ -11,6 +11,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from boomerang.errors import BadRequest
 from boomerang.service.setbacks import Limits
 
+FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
+WORKERS_ALONE = frozenset(
+    {
+        "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
+        "stop_seconds", "trainer", "trainer_devices", "measurer", "log_level",
+    }
+)  # fmt: skip
+"""Settings that only these processes read; every process needs the others, and HF_TOKEN."""
+
 
 class Settings(BaseSettings):
     """Settings of the service: environment variables with the prefix `BOOMERANG_`.
@@ -19,7 +28,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="BOOMERANG_", frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="BOOMERANG_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
     )
 
     home: Path = Field(
