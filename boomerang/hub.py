@@ -27,6 +27,7 @@ from boomerang.hub_client import TIMEOUT, api, bad_name, hub_endpoint, hub_error
 from boomerang.hub_files import ALLOWED, INDEX, OTHER_WEIGHTS, WEIGHTS, travels
 from boomerang.hub_publish import Published, publish
 from boomerang.hub_source import HubSource
+from boomerang.writing import on_disk
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo
@@ -206,11 +207,14 @@ def fetch(
     for name, size in wanted.items():
         _download(resolved, name, part, partial(_told, progress, done, total))
         _verify(resolved, name, part / name)
+        on_disk(part / name)
         done += size
         _told(progress, done, total, 0)
     # What the client keeps beside the files (etags, locks, what was half there).
     shutil.rmtree(part / ".cache", ignore_errors=True)
+    on_disk(*(path for path in part.rglob("*") if path.is_dir()), part)
     os.rename(part, folder)
+    on_disk(folder.parent)
     return folder
 
 

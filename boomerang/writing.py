@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -46,6 +47,16 @@ _CANNOT = (
 )  # fmt: skip
 """What copy_file_range says across file systems, where it is unknown, or where a sandbox forbids
 it: the same list that `cp` takes as a reason to read and write instead."""
+
+
+def on_disk(*paths: Path) -> None:
+    """Wait until files, or the names in folders, would outlast a loss of power. Raises OSError."""
+    for path in paths:
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 class Digest(Protocol):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,24 @@ def test_fetch(hub: LocalHub, teacher: Path, tmp_path: Path) -> None:
     asked = len(hub.asked)
     our.fetch("org/teacher", commit, target, endpoint=hub.endpoint)
     assert len(hub.asked) == asked, "a folder that is there is whole"
+
+
+def test_what_is_fetched_is_on_the_disk_before_it_is_there(
+    hub: LocalHub, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = hub.add_repo("org/teacher", teacher)
+    target = tmp_path / "got"
+    synced: dict[int, bool] = {}
+
+    def fsync(number: int, real: Callable[[int], None] = os.fsync) -> None:
+        synced.setdefault(os.fstat(number).st_ino, target.exists())
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    our.fetch("org/teacher", commit, target, endpoint=hub.endpoint)
+    for path in (*target.rglob("*"), target):
+        assert synced[path.stat().st_ino] is False, path
+    assert synced[tmp_path.stat().st_ino] is True
 
 
 def test_fetch_refuses_what_was_changed_on_the_way(

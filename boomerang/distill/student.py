@@ -1,7 +1,6 @@
 """The student's beginning and its end: made from the kept layers, written as a checkpoint."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from boomerang.pair import RECORD, STUDENT_CONFIG, Pair
 from boomerang.quality.models import Causal
 from boomerang.quality.verify import verify, verify_kinds
 from boomerang.target_config import target_config
+from boomerang.writing import on_disk
 
 TOKENIZER_FILES = (
     "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
@@ -209,12 +209,7 @@ def _keep(folder: Path) -> None:
     for path in _files(folder):
         # The serializer makes files that only their owner reads; a shared volume has others.
         path.chmod(0o644)
-    for path in (*_files(folder), folder):
-        number = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+    on_disk(*_files(folder), folder)
 
 
 def _files(folder: Path) -> Iterable[Path]:
