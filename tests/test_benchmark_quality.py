@@ -8,7 +8,7 @@ import torch
 from benchmarks.distillation.shapes import Shape
 from benchmarks.quality import cost, family, memory, picture, report
 from benchmarks.quality.family import AUTO, FIRST, KLPATCH, LAST, NAIVE_BEST, Found, Source
-from benchmarks.quality.paired import Estimate
+from benchmarks.quality.paired import Estimate, over_runs
 from boomerang.composition import Choice, first_to_last, last_to_first
 from boomerang.distill.recipe import Recipe
 from boomerang.layermap import LayerMap
@@ -66,6 +66,12 @@ def test_a_difference_is_as_sure_as_its_windows_agree() -> None:
     assert Estimate.difference(hard, easy) == Estimate(0.5, 0.0)
 
 
+def test_how_sure_a_mean_over_runs_is() -> None:
+    # Two runs that are 0.0024 apart: half of that, however sure each is of its own windows.
+    assert over_runs([-0.0084, -0.0060]) == pytest.approx(0.0012)
+    assert over_runs([0.3]) == 0
+
+
 def test_tables_and_picture(tmp_path: Path) -> None:
     def seed(shift: float) -> Found:
         def series(kl: float) -> dict[int, Quality]:
@@ -83,10 +89,11 @@ def test_tables_and_picture(tmp_path: Path) -> None:
     text = report.sizes(found, source)
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line[:1] == "|"}
     assert "2 seeds" in text
-    assert "-0.2000 ± 0.0000 (-0.2000, -0.2000)" in rows[f"− {LAST}"]
+    assert "-0.2000 ± 0.0000 ± 0.0000 (-0.2000, -0.2000)" in rows[f"− {LAST}"]
     assert rows[f"− {FIRST}"].count("-0.3000") == 6
     # Measured at one size alone: the others are empty.
-    assert rows[f"− {family.APART}"].count("±") == 1
+    assert rows[f"− {family.APART}"].count("±") == 2
+    assert "at 5 layers it does not win (9.00 against 9.00)." in text
     picture.picture(found, tmp_path / "quality.png", "Sizes")
     assert (tmp_path / "quality.png").stat().st_size > 10_000
 

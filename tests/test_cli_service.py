@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from boomerang import cli_show
+from boomerang.cli_remote import show_progress
 from tests.cli_stub import Stub, boomerang, error, family, listening, told
 
 
@@ -114,3 +116,18 @@ def test_rebuild_all_asks_for_each(stub: Stub) -> None:
     assert boomerang("rebuild", "--all", "--url", stub.url).returncode == 0
     posted = [path for method, path, *_ in stub.asked if method == "POST"]
     assert posted == ["/families/f1/rebuild", "/families/f2/rebuild"]
+
+
+def test_progress_is_told_without_a_terminal_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_show, "LINE_EVERY", 0.0)
+    distilling = family("distilling")
+    distilling["student"] |= {"step": 3, "steps": 300, "loss": 1.5, "eta_s": 90.0}
+    measuring = family("ready", "running") | {"measuring_reason": "measuring, so far 1,024 tokens"}
+    with cli_show.Bar("queued") as bar:
+        show_progress(bar, distilling)
+        show_progress(bar, measuring)
+    said = capsys.readouterr().err.splitlines()
+    assert "distilling  step 3/300  loss 1.500  1 min 30 s left" in said
+    assert "measuring, so far 1,024 tokens  0/1" in said

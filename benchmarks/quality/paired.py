@@ -33,6 +33,11 @@ class Estimate:
         return f"{self.mean:+.4f} ± {self.error:.4f}"
 
 
+def over_runs(runs: Sequence[float]) -> float:
+    """The standard error of a mean over runs with seeds of their own; 0 for one, which has none."""
+    return stdev(runs) / sqrt(len(runs)) if len(runs) > 1 else 0.0
+
+
 def over_seeds(runs: Sequence[Sequence[float]]) -> list[float]:
     """The mean of each window over the seeds."""
     return [mean(values) for values in zip(*runs, strict=True)]

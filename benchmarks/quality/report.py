@@ -18,7 +18,7 @@ from benchmarks.quality.family import (
     Found,
     Source,
 )
-from benchmarks.quality.paired import Estimate, over_seeds
+from benchmarks.quality.paired import Estimate, over_runs, over_seeds
 
 SHOWN = (AUTO, KLPATCH, LAST, FIRST, NAIVE_BEST, NAIVE, SHORTGPT, APART)
 AGAINST = (LAST, FIRST, KLPATCH, NAIVE_BEST, NAIVE, SHORTGPT, APART)
@@ -32,9 +32,12 @@ Teacher: `{teacher}`. A student of the recipe `{recipe}` with {steps} steps is d
 measured on {heldout:,} held-out tokens that nothing else used. KL is KL(teacher ‖ model) in nats
 a token.
 
-- ± is the standard error over held-out windows of {length} tokens; where two models are compared
-  it is that of the difference, window by window. Values are means over the seeds; those of each
-  seed, in brackets, show how much a run varies.
+- The first ± is the standard error over held-out windows of {length} tokens: how sure a figure of
+  these very models is. Where two models are compared it is that of the difference, window by
+  window. It says nothing of another run: that is the second ±, the standard error over the seeds
+  (of two seeds a rough one), and the values of each seed in brackets. Values are means over them.
+- The recipe was chosen when held-out figures of this text were looked at ([log](experiments.md));
+  orders were not. Since then recipes are chosen on calibration text (`make bench-recipes`).
 - Naive pruning keeps the teacher's own layers: of the same blocks as order `last`, or of those
   that are best on the calibration text of all choices of blocks. ShortGPT-style pruning drops the
   layers of least block influence (arXiv 2403.03853).
@@ -67,18 +70,19 @@ def sizes(found: Sequence[Found], source: Source) -> str:
     ]
     text += "## KL to the teacher\n\n" + "\n".join([*head, *_kls(found, depths)])
     text += "\n\n## Perplexity\n\n" + "\n".join([*head[:2], *_perplexities(found, depths)])
+    text += _against_own(found, depths)
     text += _differences(found, depths[:-1]) + _orders(found)
     return text + "\n![Quality against stored parameters](images/quality.png)\n"
 
 
 def _kls(found: Sequence[Found], depths: Sequence[int]) -> list[str]:
-    return [
-        _row(
-            name,
-            [str(kl(found, name, depth)) if has(found, name, depth) else "" for depth in depths],
-        )
-        for name in SHOWN
-    ]
+    def cell(name: str, depth: int) -> str:
+        if not has(found, name, depth):
+            return ""
+        runs = [one.series[name][depth].kl for one in found]
+        return str(kl(found, name, depth)) + (f" ± {over_runs(runs):.3f}" if runs[1:] else "")
+
+    return [_row(name, [cell(name, depth) for depth in depths]) for name in SHOWN]
 
 
 def _perplexities(found: Sequence[Found], depths: Sequence[int]) -> list[str]:
@@ -90,6 +94,21 @@ def _perplexities(found: Sequence[Found], depths: Sequence[int]) -> list[str]:
     return [_row(name, [cell(name, depth) for depth in depths]) for name in SHOWN]
 
 
+def _against_own(found: Sequence[Found], depths: Sequence[int]) -> str:
+    """Who wins in perplexity: the family's member, or the student distilled for that size."""
+    said = []
+    for depth in depths:
+        if has(found, APART, depth):
+            own, auto = (
+                mean(one.series[name][depth].perplexity for one in found) for name in (APART, AUTO)
+            )
+            which = "wins" if own < auto else "does not win"
+            said.append(f"at {depth} layers it {which} ({own:.2f} against {auto:.2f})")
+    if not said:
+        return ""
+    return f"\n\nIn perplexity a student distilled for the size: {'; '.join(said)}."
+
+
 def _differences(found: Sequence[Found], depths: Sequence[int]) -> str:
     """KL of `auto` minus that of each other: below zero, `auto` is better."""
 
@@ -97,9 +116,11 @@ def _differences(found: Sequence[Found], depths: Sequence[int]) -> str:
         if not has(found, name, depth):
             return ""
         text = difference(found, name, depth).signed
+        seeds = [difference([one], name, depth).mean for one in found]
+        if len(found) > 1:
+            text += f" ± {over_runs(seeds):.4f}"
         if len(found) == 1 or name not in (LAST, FIRST, KLPATCH, APART):
             return text
-        seeds = [difference([one], name, depth).mean for one in found]
         return f"{text} ({', '.join(f'{seed:+.4f}' for seed in seeds)})"
 
     rows = [_row(f"− {name}", [cell(name, depth) for depth in depths]) for name in AGAINST]
