@@ -1,7 +1,6 @@
 """Building a member as a folder: written beside its place, checked, then put there."""
 
 import hashlib
-import logging
 import re
 import shutil
 from collections.abc import Mapping
@@ -10,15 +9,13 @@ from pathlib import Path
 from boomerang.bytefile import ByteFile
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.content import sha256_of
-from boomerang.errors import BoomerangError
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact
 from workers.context import Context
 from workers.holding import holding
-from workers.members import member_files
+from workers.members import made_of, member_files
 from workers.settle import close_want, subject
-
-log = logging.getLogger("boomerang.workers")
+from workers.trouble import failed
 
 CARD = "README.md"
 WEIGHTS = ".safetensors"
@@ -33,34 +30,51 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
             return "already running"
         say = context.catalog.set_fact
         try:
+            # A job may arrive twice, and what was said to be built must not look unfinished.
+            member = context.catalog.member(family_id, k)
+            there = member.built is Fact.YES
+            if not there:
+                say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
             files = member_files(context, family, member)
             folder = context.settings.member_folder(member.digest)
-            if _whole(folder, files):
-                # A job may arrive twice, and what was said to be built must not look unfinished.
+            source = made_of(context, family)
+            if source == member.made_of and _whole(context, folder, files):
                 result = _keep(folder, files)
             else:
-                say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
+                if there:
+                    say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
                 result = _build(context, folder, files)
             _remember(context, folder)
-            say(family_id, k, "built", Fact.YES, lease=held.lease)
+            say(family_id, k, "built", Fact.YES, lease=held.lease, made_of=source)
         except LostLease:
             return "lost"
         except Exception as error:
-            if not isinstance(error, BoomerangError | OSError):
-                log.exception("member %s of %s", member.size, family_id)
-            say(family_id, k, "built", Fact.FAILED, str(error), lease=held.lease)
-            result = "failed"
+            result = failed(context, member, "built", error, held)
     close_want(context, family_id, want)
     return result
 
 
-def _whole(folder: Path, files: Mapping[str, ByteFile]) -> bool:
-    """Whether a folder has exactly these files, by name and size; the card may have changed."""
+def _whole(context: Context, folder: Path, files: Mapping[str, ByteFile]) -> bool:
+    """Whether a folder that was built from the same models still has exactly these files.
+
+    Weights are what was hashed while they were written; the card may have changed.
+    """
     if not folder.is_dir():
         return False
-    found = {str(p.relative_to(folder)): p.stat().st_size for p in folder.rglob("*") if p.is_file()}
-    wanted = {name: file.size for name, file in files.items()}
-    return found | {CARD: 0} == wanted | {CARD: 0}
+    found = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+    if {*found, CARD} != {*files, CARD}:
+        return False
+    return all(_same(context, found[name], file) for name, file in files.items() if name != CARD)
+
+
+def _same(context: Context, path: Path, file: ByteFile) -> bool:
+    if path.stat().st_size != file.size:
+        return False
+    if not path.name.endswith(WEIGHTS):
+        return path.read_bytes() == file.read()
+    written = context.catalog.hash_of(path)
+    now = context.catalog.known_hash(path) or sha256_of(FileSource.of(path))
+    return written == now
 
 
 def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:

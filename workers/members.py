@@ -41,6 +41,18 @@ def card_now(context: Context, family: Family, member: Member, repo: str) -> str
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def made_of(context: Context, family: Family) -> str:
+    """What stands for the bytes of a family's student: one that is made again may have others.
+
+    Raises as `member_files`.
+    """
+    student = context.catalog.student(family.student)
+    checkpoint = shelf.student_checkpoint(context.settings, student)
+    if shelf.is_remote(checkpoint):
+        return str(student.revision_commit)
+    return shelf.folder_commit(context.catalog, checkpoint)
+
+
 def family_name(context: Context, family: Family) -> str:
     """What the family is called in the names of repositories."""
     return context.catalog.names().get(family.id, family.name)

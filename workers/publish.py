@@ -1,10 +1,9 @@
 """Pushing a member to the Hub, straight from byte ranges: it need not be built for that."""
 
-import logging
 import shutil
 
 from boomerang.content import refuse_without_derivatives
-from boomerang.errors import BoomerangError, Unusable
+from boomerang.errors import Unusable
 from boomerang.service.leases import LostLease
 from boomerang.service.publications import Publication
 from boomerang.service.records import Fact
@@ -12,10 +11,9 @@ from workers.context import Context
 from workers.holding import holding
 from workers.members import member_files
 from workers.settle import close_want, is_published, subject
+from workers.trouble import failed
 
 CARD = "README.md"
-
-log = logging.getLogger("boomerang.workers")
 
 
 def publish(
@@ -46,12 +44,12 @@ def publish(
             # A job may arrive twice; without a request it is asked for anew.
             return "already published"
         say = context.catalog.set_fact
-        if not there:
-            say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
         scratch = context.settings.scratch_folder(f"publish-{member.digest}")
         # Whoever holds the lease is the only publisher: what lies here is from one that died.
         shutil.rmtree(scratch, ignore_errors=True)
         try:
+            if not there:
+                say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
             context.catalog.claim_repo(repo, family_id)
             refuse_without_derivatives(family.teacher, family.license)
             if member.flags and not force:
@@ -82,12 +80,8 @@ def publish(
         except LostLease:
             return "lost"
         except Exception as error:
-            if not isinstance(error, BoomerangError | OSError):
-                log.exception("member %s of %s", member.size, family_id)
             # What was there before is there still, with the card that it had.
-            state = Fact.YES if there else Fact.FAILED
-            say(family_id, k, "published", state, str(error), lease=held.lease)
-            result = "failed"
+            result = failed(context, member, "published", error, held)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     close_want(context, family_id, want)

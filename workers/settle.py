@@ -1,12 +1,16 @@
 """From what was asked of a family to the jobs that do it, and back to whether it is done."""
 
 import logging
+from contextlib import suppress
 
 from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
 from boomerang.ladder import Budget
+from boomerang.service.building import FACT_OF
 from boomerang.service.jobs import Assemble, Job, Publish
 from boomerang.service.records import Fact, Family, Member, Want
+from boomerang.service.transitions import IllegalTransition
 from workers.context import Context
+from workers.holding import holding
 from workers.members import card_now, family_name
 
 log = logging.getLogger("boomerang.workers")
@@ -14,30 +18,51 @@ log = logging.getLogger("boomerang.workers")
 
 def settle(context: Context, family_id: str) -> str:
     """Send the jobs of every open request of a family; return how many were sent."""
-    family = context.catalog.family(family_id)
-    if family.chosen is None:
-        return "not settled"
-    members = context.catalog.members(family_id)
-    sent = 0
-    for want in context.catalog.wants(family_id):
-        if want.state in (Fact.YES, Fact.FAILED):
-            continue
-        try:
-            asked = resolve(members, want.what)
-        except BoomerangError as error:
-            context.catalog.set_want(want.id, Fact.FAILED, str(error))
-            continue
-        missing = [member for member in asked if not done(context, family, member, want)]
-        if not missing:
-            context.catalog.set_want(want.id, Fact.YES)
-            continue
+    with holding(context, f"settle:{family_id}") as held:
+        if held is None:
+            # It may have read the requests before the one that this is about was there.
+            context.catalog.settle_soon(family_id)
+            return "already running"
+        family = context.catalog.family(family_id)
+        if family.chosen is None:
+            return "not settled"
+        sent = 0
+        for want in context.catalog.wants(family_id):
+            if want.state in (Fact.NO, Fact.RUNNING):
+                sent += _settle(context, family, want)
+        sent += refresh(context, family)
+        return f"{sent} sent"
+
+
+def _settle(context: Context, family: Family, want: Want) -> int:
+    """Send the jobs of an open request; return how many."""
+    try:
+        asked = resolve(context.catalog.members(family.id), want.what)
         if want.state is Fact.NO:
-            context.catalog.set_want(want.id, Fact.RUNNING)
-        for member in missing:
-            if context.catalog.lease_holder(subject(want.kind, member)) is None:
-                sent += context.producer.send(_job(context, family, member, want))
-    sent += refresh(context, family)
-    return f"{sent} sent"
+            context.catalog.open_want(want, asked)
+    except IllegalTransition:
+        return 0  # somebody else did, or it was given up
+    except BoomerangError as error:
+        context.catalog.set_want(want.id, Fact.FAILED, str(error))
+        return 0
+    close_want(context, family.id, want.id)
+    sent = 0
+    for member in _pending(context, family, want):
+        held = context.catalog.lease_holder(subject(want.kind, member)) is not None
+        if not held and not context.catalog.member_waits(member, FACT_OF[want.kind]):
+            sent += context.producer.send(_job(context, family, member, want))
+    return sent
+
+
+def _pending(context: Context, family: Family, want: Want) -> list[Member]:
+    """The members of a request that are neither what it asks for nor failed at that."""
+    asked = resolve(context.catalog.members(family.id), want.what)
+    return [
+        member
+        for member in asked
+        if not done(context, family, member, want)
+        and getattr(member, FACT_OF[want.kind]) is not Fact.FAILED
+    ]
 
 
 def refresh(context: Context, family: Family) -> int:
@@ -133,20 +158,22 @@ def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
 
 
 def close_want(context: Context, family_id: str, want_id: int | None) -> None:
-    """Close a request whose members are all done, or one of which has failed."""
+    """Close a request once each of its members is done, or has failed since it was asked for."""
     if want_id is None:
         return
     want = next((w for w in context.catalog.wants(family_id) if w.id == want_id), None)
     if want is None or want.state is not Fact.RUNNING:
         return
-    family = context.catalog.family(family_id)
+    family, fact = context.catalog.family(family_id), FACT_OF[want.kind]
+    if _pending(context, family, want):
+        return
     asked = resolve(context.catalog.members(family_id), want.what)
-    fact = "built" if want.kind == "build" else "published"
     failed = [m for m in asked if getattr(m, fact) is Fact.FAILED]
+    state, reason = Fact.YES, None
     if failed:
-        reason = f"{failed[0].size}: {getattr(failed[0], f'{fact}_reason')}"
-        context.catalog.set_want(want.id, Fact.FAILED, reason)
-    elif all(done(context, family, member, want) for member in asked):
-        context.catalog.set_want(want.id, Fact.YES)
+        state, reason = Fact.FAILED, f"{failed[0].size}: {getattr(failed[0], f'{fact}_reason')}"
+    # Refused where another job of the request has closed it meanwhile.
+    with suppress(IllegalTransition):
+        context.catalog.set_want(want.id, state, reason)
     if want.kind == "publish":
         refresh(context, family)

@@ -1,6 +1,7 @@
 """Which errors pass by themselves, and waiting until they do."""
 
 import errno
+import logging
 
 from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -16,8 +17,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from boomerang.errors import BoomerangError
+from boomerang.errors import BoomerangError, NotFound
+from boomerang.service.leases import LostLease
+from boomerang.service.records import Fact, FactName, Member
+from boomerang.service.setbacks import Setback
+from workers.context import Context
 from workers.holding import Holding
+
+log = logging.getLogger("boomerang.workers")
 
 _LONGEST_SECONDS = 5.0
 _AWAY = (
@@ -66,3 +73,29 @@ def patiently(held: Holding) -> Retrying:
         sleep=sleep_using_event(held.ended),
         reraise=True,
     )
+
+
+def failed(
+    context: Context, member: Member, fact: FactName, error: Exception, held: Holding
+) -> str:
+    """A member could not be built or published: keep why, and whether it is tried again.
+
+    What is said to be there stays so: it was only looked at.
+    """
+    catalog, which = context.catalog, (member.family, member.k, fact)
+    if not isinstance(error, BoomerangError | OSError) and not passes(error):
+        log.exception("member %s of %s", member.size, member.family, exc_info=error)
+    try:
+        if getattr(catalog.member(member.family, member.k), fact) is Fact.YES:
+            catalog.set_fact(*which, Fact.YES, said(error), lease=held.lease)
+        elif passes(error) and patiently(held)(
+            catalog.member_again,
+            *(*which, Setback.OUTSIDE, said(error), context.settings.limits),
+            lease=held.lease,
+        ):
+            return "again"
+        else:
+            catalog.set_fact(*which, Fact.FAILED, said(error), lease=held.lease)
+    except (LostLease, NotFound):
+        return "lost"
+    return "failed"

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from boomerang.checkpoint import FileSource
+from boomerang.service.building import BuildingStore
 from boomerang.service.database import Database
 from boomerang.service.families import FamilyStore
 from boomerang.service.leases import LeaseStore
@@ -42,6 +43,7 @@ class Catalog(
     FamilyStore,
     StudentStore,
     MemberStore,
+    BuildingStore,
     RevisionStore,
     WantStore,
     PublicationStore,

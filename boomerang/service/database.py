@@ -46,6 +46,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "requests": ("away_since", "due"),
     },
     4: {},
+    5: {"members": ("made_of",)},
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 

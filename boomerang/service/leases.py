@@ -78,6 +78,15 @@ def holder_of(db: Database, session: Session, subject: str) -> str | None:
     return row.holder if row is not None and row.expires > db.now(session) else None
 
 
+def died(db: Database, session: Session, subject: str) -> bool:
+    """Whether a lease ran out in its holder's hands, told once: nobody has it afterwards."""
+    row = session.get(LeaseRow, subject)
+    if row is None or row.holder is None or row.expires > db.now(session):
+        return False
+    row.holder = None
+    return True
+
+
 def guard(session: Session, lease: Lease | None) -> None:
     """Refuse a write of a holder that was replaced. Raises LostLease."""
     if lease is None:

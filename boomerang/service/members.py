@@ -1,7 +1,7 @@
 """The part of the catalog about members: ladders, and three independent facts about each."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard
 from boomerang.service.models import FamilyRow, MemberRow
-from boomerang.service.records import Fact, Family, Member, NewMember
+from boomerang.service.records import Fact, FactName, Family, Member, NewMember
 from boomerang.service.setbacks import Limits, Setback, achieved, again, later
 from boomerang.service.store import (
     Store,
@@ -19,12 +19,11 @@ from boomerang.service.store import (
     member_row,
 )
 from boomerang.service.transitions import FACTS, MEASURING, Actor, Measuring, check
+from boomerang.service.tries import WORK, forget_tries, work_of
 from boomerang.service.wants import reopen
 
-FactName = Literal["built", "measured", "published"]
-
 _MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
-_VALUES = _MEASURES | {"repo", "commit"}
+_VALUES = _MEASURES | {"repo", "commit", "made_of"}
 _INHERITED = ("built", "built_reason", "measured", "measured_reason", "tasks", *sorted(_VALUES))
 _PUBLISHED = ("published", "published_reason")
 
@@ -103,7 +102,7 @@ class MemberStore(Store):
         """Change one fact about a member, with the values that come with it, and its event.
 
         Values: perplexity, kl, naive_perplexity, naive_kl, generation, flags (measured), repo,
-        commit (published).
+        commit (published), made_of (built).
         Raises FamilyNotFound, SizeNotFound, LostLease, IllegalTransition.
         """
         with self.db.write() as session:
@@ -113,6 +112,8 @@ class MemberStore(Store):
             if fact == "measured" and state is Fact.YES and row.measured != Fact.YES:
                 achieved(family_row(session, family))
             change_fact(self.db, session, row, fact, state, reason, Actor.WORKER, kept)
+            if fact in WORK and state is Fact.YES:
+                forget_tries(session, work_of(fact, row.digest))
             return member_record(row)
 
     def set_task(
@@ -285,6 +286,21 @@ def unsettle(
         row.patch_order, row.chosen = None, None
     if measuring_of(row) is not Measuring.WAITING:
         change_measuring(db, session, row, Measuring.WAITING, reason, by)
+
+
+def outdate(db: Database, session: Session, family: str, reason: str) -> None:
+    """What was built and measured of a family's student was of other bytes than it has now.
+
+    The requests that had members built are open again; the figures stay in the events.
+    """
+    for row in session.scalars(select(MemberRow).where(MemberRow.family == family)).all():
+        if row.built == Fact.YES:
+            change_fact(db, session, row, "built", Fact.NO, reason, Actor.WORKER)
+        if row.measured == Fact.YES:
+            gone = dict.fromkeys(_MEASURES)
+            change_fact(db, session, row, "measured", Fact.NO, reason, Actor.WORKER, gone)
+        row.tasks = None
+    reopen(db, session, family, "build", reason)
 
 
 def measuring_of(row: FamilyRow) -> Measuring:

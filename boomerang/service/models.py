@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -145,7 +145,10 @@ class FamilyRow(Attempts, Base):
 
 
 class MemberRow(Base):
-    """One rung of a family's ladder."""
+    """One rung of a family's ladder.
+
+    `made_of` stands for the bytes of the student that its folder was built from.
+    """
 
     __tablename__ = "members"
 
@@ -174,6 +177,7 @@ class MemberRow(Base):
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     repo: Mapped[str | None]
     commit: Mapped[str | None]
+    made_of: Mapped[str | None]
     updated: Mapped[float]
 
 
@@ -194,6 +198,14 @@ class WantRow(Attempts, Base):
     __table_args__ = (
         Index("one_request", "family", "kind", "what", "options_digest", unique=True),
     )
+
+
+class TryRow(Attempts, Base):
+    """How often the work under a lease was tried in vain, for work that has no row of its own."""
+
+    __tablename__ = "tries"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
 
 
 class RevisionRow(Base):

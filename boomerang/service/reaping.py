@@ -12,15 +12,25 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from boomerang.service.leases import holder_of
-from boomerang.service.members import change_measuring
-from boomerang.service.models import FamilyRow, ProvisionalRow, StudentRow, SweepRow, WantRow
+from boomerang.service.leases import died, holder_of
+from boomerang.service.members import change_fact, change_measuring
+from boomerang.service.models import (
+    FamilyRow,
+    MemberRow,
+    ProvisionalRow,
+    StudentRow,
+    SweepRow,
+    TryRow,
+    WantRow,
+)
 from boomerang.service.provisional import change_keying
 from boomerang.service.records import Fact, Keying, Next, StudentState
-from boomerang.service.setbacks import Sent, Tried
+from boomerang.service.setbacks import Limits, Sent, Setback, Tried, again, gave_up, later
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
 from boomerang.service.transitions import Actor, Measuring
+from boomerang.service.tries import WORK, tries_of, work_of
+from boomerang.service.wants import change_want
 
 _LONGEST_WAIT = 3600.0
 
@@ -48,9 +58,9 @@ class ReapingStore(Store):
             return (
                 *self._unkeyed(session, patience, max_attempts),
                 *self._unfinished(session, patience, max_attempts),
-                *self._unverified(session, patience),
+                *self._unverified(session, patience, max_attempts),
                 *self._unsettled(session, patience, max_attempts),
-                *self._open_wants(session, patience),
+                *self._open_wants(session, patience, max_attempts),
                 *self._unswept(session, patience),
             )
 
@@ -81,12 +91,13 @@ class ReapingStore(Store):
                 reason = "cancelled on request"
                 self._become(session, row, StudentState.CANCELLED, reason)
                 continue
-            lost = row.state == StudentState.DISTILLING
+            lost = died(self.db, session, f"student:{row.key}")
+            lost = lost or row.state == StudentState.DISTILLING
             if lost and row.attempts + 1 >= most:
                 reason = f"its worker was lost {most} times"
                 self._become(session, row, StudentState.FAILED, reason)
             elif self._due(session, row, lost, patience):
-                if lost:
+                if row.state == StudentState.DISTILLING:
                     reason = "its worker was lost"
                     self._become(session, row, StudentState.QUEUED, reason)
                 yield Due("distill", row.key)
@@ -94,13 +105,19 @@ class ReapingStore(Store):
     def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
         change_state(self.db, session, row, state, reason, Actor.REAPER)
 
-    def _unverified(self, session: Session, patience: float) -> Iterator[Due]:
+    def _unverified(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         asked = select(StudentRow).where(
             StudentRow.state == StudentState.READY, StudentRow.verify.is_not(None)
         )
         for row in session.scalars(asked):
-            held = holder_of(self.db, session, f"student:{row.key}") is not None
-            if not held and self._due(session, row, False, patience):
+            if holder_of(self.db, session, f"student:{row.key}") is not None:
+                continue
+            lost = died(self.db, session, f"student:{row.key}")
+            if lost and row.attempts + 1 >= most:
+                row.verify = None
+                told = {"reason": f"its worker was lost {most} times", "again_in": None}
+                self.db.note(session, "unverified", told, student=row.key)
+            elif self._due(session, row, lost, patience):
                 yield Due("distill", row.key)
 
     def _unswept(self, session: Session, patience: float) -> Iterator[Due]:
@@ -117,18 +134,20 @@ class ReapingStore(Store):
         for row in session.scalars(statement):
             if holder_of(self.db, session, f"family:{row.id}") is not None:
                 continue
-            lost = row.measuring == Fact.RUNNING
+            lost = died(self.db, session, f"family:{row.id}")
+            lost = lost or row.measuring == Fact.RUNNING
             if row.cancel or (lost and row.attempts + 1 >= most):
                 reason = f"its worker was lost {most} times"
                 reason = "cancelled on request" if row.cancel else reason
                 change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REAPER)
             elif self._due(session, row, lost, patience):
-                if lost:
+                if row.measuring == Fact.RUNNING:
                     reason = "its worker was lost"
                     change_measuring(self.db, session, row, Measuring.WAITING, reason, Actor.REAPER)
                 yield Due("measure", row.id)
 
-    def _open_wants(self, session: Session, patience: float) -> Iterator[Due]:
+    def _open_wants(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+        moved = self._lost_members(session, most) | self._to_try_again(session)
         statement = select(WantRow, FamilyRow).join(FamilyRow, FamilyRow.id == WantRow.family)
         statement = statement.where(
             WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
@@ -137,9 +156,59 @@ class ReapingStore(Store):
         )
         families: set[str] = set()
         for want, family in session.execute(statement):
+            if family.id in moved:
+                want.sent, want.sends = 0.0, 0
+            if self._died_settling(session, want, family.id, most):
+                continue
             if family.settled and self._due(session, want, False, patience):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
+
+    def _lost_members(self, session: Session, most: int) -> set[str]:
+        """Have members whose worker was lost tried again later; return their families."""
+        families: set[str] = set()
+        for fact in WORK:
+            under_way = select(MemberRow).where(getattr(MemberRow, fact) == Fact.RUNNING.value)
+            waits: dict[str, float | None] = {}
+            for row in session.scalars(under_way).all():
+                subject = work_of(fact, row.digest)
+                if holder_of(self.db, session, subject) is not None:
+                    continue
+                if subject not in waits:
+                    died(self.db, session, subject)
+                    waits[subject] = self._count(session, subject, most)
+                wait, reason = waits[subject], "its worker was lost"
+                state = Fact.FAILED if wait is None else Fact.NO
+                said = gave_up(reason, Limits(most, 0.0)) if wait is None else later(reason, wait)
+                change_fact(self.db, session, row, fact, state, said, Actor.REAPER)
+                families.add(row.family)
+        return families
+
+    def _count(self, session: Session, subject: str, most: int) -> float | None:
+        tried = tries_of(session, subject)
+        return again(tried, Setback.DIED, self.db.now(session), Limits(most, 0.0))
+
+    def _to_try_again(self, session: Session) -> set[str]:
+        """The families that have a member whose time to be tried again has come."""
+        due = select(TryRow).where(TryRow.due <= self.db.now(session))
+        digests = []
+        for row in session.scalars(due).all():
+            row.due = None
+            digests.append(row.subject.partition(":")[2])
+        found = select(MemberRow.family).where(MemberRow.digest.in_(digests))
+        return set(session.scalars(found))
+
+    def _died_settling(self, session: Session, want: WantRow, family: str, most: int) -> bool:
+        """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""
+        subject = f"settle:{family}"
+        if died(self.db, session, subject):
+            self._count(session, subject, most)
+        row = session.get(TryRow, subject)
+        if row is None or row.attempts < most:
+            return row is not None and row.due is not None
+        reason = gave_up("its worker was lost", Limits(most, 0.0))
+        change_want(self.db, session, want, Fact.FAILED, reason, Actor.REAPER)
+        return True
 
     def _due(self, session: Session, row: Tried, lost: bool, patience: float) -> bool:
         now = self.db.now(session)

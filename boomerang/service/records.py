@@ -47,6 +47,9 @@ class Fact(StrEnum):
     FAILED = "failed"
 
 
+FactName = Literal["built", "measured", "published"]
+
+
 class Origin(StrEnum):
     """Where a student comes from."""
 
@@ -202,6 +205,7 @@ class Member(NewMember):
     tasks: dict[str, Any] | None
     repo: str | None
     commit: str | None
+    made_of: str | None
     updated: float
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard, holder_of
-from boomerang.service.members import unsettle
+from boomerang.service.members import outdate, unsettle
 from boomerang.service.models import FamilyRow, StudentRow
 from boomerang.service.records import Fact, NewStudent, Student, StudentState, salted_key
 from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
@@ -182,6 +182,7 @@ class StudentStore(Store):
         with self.db.write() as session:
             guard(session, lease)
             row = student_row(session, key)
+            others = made and row.files != dict(files)
             row.files, row.verify = dict(files), None
             achieved(row)
             if made:
@@ -190,6 +191,8 @@ class StudentStore(Store):
                 self.db.note(session, "verified", {}, student=key)
             reason = "its student is new" if made else "its student was verified"
             for family in session.scalars(select(FamilyRow).where(FamilyRow.student == key)):
+                if others:
+                    outdate(self.db, session, family.id, reason)
                 lacks = family.settled and family.measuring != Fact.YES
                 if not family.cancel and (made or lacks):
                     unsettle(self.db, session, family, reason, Actor.WORKER, anew=made)

@@ -1,14 +1,15 @@
 """The part of the catalog about requests: which members to build or to publish, and when."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from boomerang.service.database import Database
 from boomerang.service.models import WantRow
 from boomerang.service.records import Fact, NewWant, Want, digest_of
-from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again, later
+from boomerang.service.setbacks import afresh
 from boomerang.service.store import Store, record
 from boomerang.service.transitions import WANT, Actor, check
+from boomerang.service.tries import forget_tries
 
 
 class WantStore(Store):
@@ -28,25 +29,13 @@ class WantStore(Store):
         with self.db.write() as session:
             row = session.get(WantRow, want)
             if row is not None and (row.state, row.reason) != (state.value, reason):
-                _change(self.db, session, row, state, reason, Actor.WORKER)
+                change_want(self.db, session, row, state, reason, Actor.WORKER)
 
-    def want_again(self, want: int, kind: Setback, reason: str, limits: Limits) -> bool:
-        """After a setback: have a request done later; False where it has had enough of them."""
+    def settle_soon(self, family: str) -> None:
+        """The next reaper looks after the open requests of a family."""
         with self.db.write() as session:
-            row = session.get(WantRow, want)
-            wait = None if row is None else again(row, kind, self.db.now(session), limits)
-            if row is None or wait is None:
-                return False
-            row.reason = later(reason, wait)
-            _note(self.db, session, row)
-            return True
-
-    def want_moves(self, want: int) -> None:
-        """One of a request's members is done: the next setback is the first one."""
-        with self.db.write() as session:
-            row = session.get(WantRow, want)
-            if row is not None:
-                achieved(row)
+            mine = update(WantRow).where(WantRow.family == family)
+            session.execute(mine.values(sent=0.0, sends=0))
 
 
 def reopen(db: Database, session: Session, family: str, kind: str, reason: str) -> None:
@@ -56,7 +45,7 @@ def reopen(db: Database, session: Session, family: str, kind: str, reason: str) 
     )
     for row in session.scalars(done):
         afresh(row, 0.0)
-        _change(db, session, row, Fact.NO, reason, Actor.WORKER)
+        change_want(db, session, row, Fact.NO, reason, Actor.WORKER)
 
 
 def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
@@ -87,11 +76,12 @@ def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
     elif row.state != Fact.FAILED:
         return False
     afresh(row, db.now(session))
-    _change(db, session, row, Fact.NO, None, Actor.REQUEST)
+    forget_tries(session, f"settle:{family}")
+    change_want(db, session, row, Fact.NO, None, Actor.REQUEST)
     return True
 
 
-def _change(
+def change_want(
     db: Database, session: Session, row: WantRow, state: Fact, reason: str | None, by: Actor
 ) -> None:
     """Change a request within a transaction, and write the event. Raises IllegalTransition."""
