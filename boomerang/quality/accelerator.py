@@ -4,11 +4,14 @@ All that is decided by device is decided here, from a description alone, so that
 do is tested on a machine without one.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
+from torch import Tensor
 
 _CPU_LOGITS = 2**25
 _CPU_ROWS = 2**20
@@ -82,3 +85,31 @@ class Accelerator:
 def device() -> torch.device:
     """Where models run: the accelerator that torch sees, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _autocast_grouped_products() -> object:
+    """Make products by group, those of a mixture's experts, heed autocast as all others do.
+
+    torch has no rule for them (pytorch/pytorch#174763), so that transformers' experts would be in
+    the dtype of their weights, float32 in training.
+    """
+    rules: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    for kind in ("cpu", "cuda"):
+        key = f"Autocast{kind.upper()}"
+        rules.impl("_grouped_mm", _autocast_rule(kind, key), key)
+    return rules
+
+
+def _autocast_rule(kind: str, key: str) -> Callable[..., Tensor]:
+    this = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
+
+    def rule(a: Tensor, b: Tensor, *rest: Any, **named: Any) -> Tensor:
+        to = torch.get_autocast_dtype(kind)
+        with torch._C._ExcludeDispatchKeyGuard(this):
+            product: Tensor = torch.ops.aten._grouped_mm(a.to(to), b.to(to), *rest, **named)
+        return product
+
+    return rule
+
+
+_GROUPED_PRODUCTS = _autocast_grouped_products()
