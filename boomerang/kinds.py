@@ -21,6 +21,9 @@ _PERIODS = {"gemma2": 2, "gpt_oss": 2, "gemma3_text": 6, "olmo3": 4, "cohere2": 
 _PATTERNED = ("gemma3_text", "cohere2", "exaone4")
 """Architectures whose config may give that period as `sliding_window_pattern`."""
 
+UNSAID = "unsaid"
+"""Stands for what a config leaves to its class."""
+
 _LISTS = ("layer_types", "no_rope_layers")
 _SPARSE_STEPS = ("qwen2_moe", "qwen3_moe")
 _COMPUTING = ("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval")
@@ -62,6 +65,21 @@ def trained_kinds(
     """
     cut = {key: config[key][:depth] for key in _LISTS if isinstance(config.get(key), list)}
     return layer_kinds({**config, **cut}, architecture, depth)
+
+
+def window(config: Mapping[str, Any], architecture: Architecture, kinds: Sequence[Kind]) -> object:
+    """How far layers of these kinds see where they attend within a window; None where none does.
+
+    UNSAID where the config leaves it to its class.
+    """
+    if architecture.attention is Attention.LISTED:
+        slides = any(kind.attention == SLIDING for kind in kinds)
+    else:
+        switched = config.get("model_type") == "qwen3_moe"
+        slides = architecture.attention is Attention.WINDOW and bool(
+            config.get("use_sliding_window", not switched)
+        )
+    return config.get("sliding_window", UNSAID) if slides else None
 
 
 def expert_layers(

@@ -10,7 +10,7 @@ from boomerang.checkpoint import Checkpoint, Tensor
 from boomerang.composition import Side
 from boomerang.encoders import as_student, not_distilled
 from boomerang.errors import StudentMismatch
-from boomerang.kinds import first_difference, rope, trained_kinds
+from boomerang.kinds import UNSAID, first_difference, rope, trained_kinds, window
 from boomerang.layermap import LayerMap
 
 STUDENT_CONFIG = "student_config.json"
@@ -21,8 +21,16 @@ _SAME = (
     "hidden_act", "activation_function", "use_parallel_residual", "rotary_pct",
     "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "rope_theta",
     "embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling",
+    "num_experts_per_tok", "norm_topk_prob", "query_pre_attn_scalar", "hidden_activation",
+    "norm_epsilon", "logit_scale", "scale_attn_weights", "swiglu_alpha", "swiglu_limit",
 )  # fmt: skip
-"""Config values that no tensor's shape shows, and that a member's layers must agree on."""
+"""Config values that no tensor's shape shows, and that a member's layers must agree on.
+
+A value that is left out or null is the class's own, and is not compared.
+"""
+
+_LIMITS = ("attn_logit_softcapping", "final_logit_softcapping", "clip_qkv")
+"""The same, where null is a value: no limit."""
 
 _KNOWN: Mapping[tuple[str, int, int], tuple[str, tuple[int, ...]]] = {
     ("gpt2", 6, 12): ("DistilGPT2", (0, 2, 4, 7, 9, 11)),
@@ -139,6 +147,10 @@ def _fitting(
         a, b = of_student.config.get(key), of_teacher.config.get(key)
         if a is not None and b is not None and a != b:
             raise _mismatch(student, teacher, key, a, b)
+    for key in _LIMITS:
+        limits = [side.config[key] for side in (of_student, of_teacher) if key in side.config]
+        if len(limits) == 2 and limits[0] != limits[1]:
+            raise _mismatch(student, teacher, key, *limits)
     different = first_difference(of_student.config, of_teacher.config)
     if different is not None:
         a, b = rope(of_student.config)[different], rope(of_teacher.config)[different]
@@ -161,6 +173,9 @@ def _fitting(
             student, teacher, f"kind of layer {odd} (kept from {layermap.kept[odd]})",
             str(trained[odd]), str(kinds[odd]),
         )  # fmt: skip
+    windows = [window(side.config, side.architecture, kinds) for side in (of_student, of_teacher)]
+    if UNSAID not in windows and windows[0] != windows[1]:
+        raise _mismatch(student, teacher, "sliding_window", *windows)
     for role, tensor in of_student.tensors.items():
         at = Role(role.part, layermap.kept[role.layer], role.suffix) if role.layer >= 0 else role
         if role == of_student.architecture.head and of_teacher.tied:

@@ -424,6 +424,55 @@ def test_no_student_of_this_teacher(tmp_path: Path, harm: str) -> None:
     assert caught.value.fix
 
 
+OTHER_FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "experts of a token": ("mixtral", {"num_experts_per_tok": 1}),
+    "weights of experts": ("qwen3_moe", {"norm_topk_prob": True}),
+    "clamp of experts": ("gpt_oss", {"swiglu_limit": 2.0}),
+    "slope of experts": ("gpt_oss", {"swiglu_alpha": 1.0}),
+    "window": ("mistral", {"sliding_window": 8}),
+    "no window": ("mistral", {"sliding_window": None}),
+    "a window of experts": ("mixtral", {"sliding_window": None}),
+    "window of some layers": ("gemma2", {"sliding_window": 8}),
+    "scale of scores": ("gemma3_text", {"query_pre_attn_scalar": 16}),
+    "scale of scores at all": ("gpt2", {"scale_attn_weights": False}),
+    "cap of scores": ("gemma2", {"attn_logit_softcapping": 5.0}),
+    "no cap of logits": ("gemma2", {"final_logit_softcapping": None}),
+    "clamp of projections": ("olmo", {"clip_qkv": 2.0}),
+    "no clamp of projections": ("olmo", {"clip_qkv": None}),
+    "activation by its other name": ("gemma2", {"hidden_activation": "silu"}),
+    "epsilon by its other name": ("starcoder2", {"norm_epsilon": 1e-3}),
+    "scale of logits": ("cohere", {"logit_scale": 0.25}),
+}
+"""What no tensor's shape shows, one key of a student each."""
+
+
+@pytest.mark.parametrize("what", list(OTHER_FUNCTIONS))
+def test_a_student_whose_layers_do_something_else(what: str, tmp_path: Path) -> None:
+    kind, changes = OTHER_FUNCTIONS[what]
+    made = duo(tmp_path, kind)
+    assert made.pair.layermap.kept == made.kept
+    edit_json(made.student_folder / "config.json", **changes)
+    with pytest.raises(StudentMismatch, match=next(iter(changes))):
+        _ = made.pair
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("qwen2", {"sliding_window": 4096, "use_sliding_window": False}),
+        ("qwen3_moe", {"sliding_window": 4096, "use_sliding_window": False}),
+        ("llama", {"sliding_window": 16}),
+        ("gemma2", {"hidden_activation": None}),
+    ],
+)
+def test_a_value_that_changes_nothing_refuses_no_student(
+    kind: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    made = duo(tmp_path, kind)
+    edit_json(made.student_folder / "config.json", **changes)
+    assert made.pair.layermap.kept == made.kept
+
+
 def test_a_student_that_lacks_biases(tmp_path: Path) -> None:
     made = duo(tmp_path, "llama", attention_bias=True)
     other_student("llama")(made.student_folder)
