@@ -4,17 +4,22 @@ import re
 
 WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors"
 INDEX = "model.safetensors.index.json"
+TOKENIZER: tuple[str, ...] = (
+    r"tokenizer(\.\d+)*\.json",
+    r"(tokenizer_config|special_tokens_map|added_tokens|vocab|tekken)\.json",
+    r"vocab\.(txt|bpe)",
+    r"merges\.txt",
+    r"(tokenizer|spiece|sentencepiece|sentencepiece\.bpe)\.model(\.v\d+(m\d+)?)?",
+    r"[\w.-]+\.tiktoken",
+    r"chat_template\.(jinja|json)",
+    r"additional_chat_templates/[\w-]+\.jinja",
+)
+"""What a tokenizer of any kind may consist of, as patterns of whole paths."""
 ALLOWED: tuple[str, ...] = (
     WEIGHTS,
     re.escape(INDEX),
     r"(config|generation_config)\.json",
-    r"(tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|tekken)\.json",
-    r"vocab\.(txt|bpe)",
-    r"merges\.txt",
-    r"(tokenizer|spiece|sentencepiece|sentencepiece\.bpe)\.model(\.v\d+)?",
-    r"[\w.-]+\.tiktoken",
-    r"chat_template\.(jinja|json)",
-    r"additional_chat_templates/[\w-]+\.jinja",
+    *TOKENIZER,
     r"(video_|image_)?(preprocessor|processor)_config\.json",
     r"(?i:licen[cs]e|notice|copying|use_policy)[\w-]*(\.(?i:txt|md|rst))?",
     r"(student_config|boomerang)\.json",
@@ -22,9 +27,19 @@ ALLOWED: tuple[str, ...] = (
 """What travels of a repository, as patterns of whole paths."""
 OTHER_WEIGHTS = (".bin", ".pth", ".pt", ".gguf", ".h5", ".msgpack", ".ckpt", ".onnx")
 
-_TRAVELS = re.compile("|".join(f"(?:{pattern})" for pattern in ALLOWED))
+
+def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+_TRAVELS, _TOKENIZES = _any(ALLOWED), _any(TOKENIZER)
 
 
 def travels(name: str) -> bool:
     """Whether a file of a model's repository is one that Boomerang reads, copies and publishes."""
     return _TRAVELS.fullmatch(name) is not None
+
+
+def tokenizes(name: str) -> bool:
+    """Whether a file belongs to a model's tokenizer, so that it stands beside its students too."""
+    return _TOKENIZES.fullmatch(name) is not None

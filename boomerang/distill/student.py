@@ -16,18 +16,13 @@ from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Choice, Composition
 from boomerang.errors import TrainingFailed
+from boomerang.hub_files import tokenizes
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, STUDENT_CONFIG, Pair
 from boomerang.quality.models import Causal
 from boomerang.quality.verify import verify, verify_kinds
 from boomerang.target_config import target_config
 from boomerang.writing import on_disk
-
-TOKENIZER_FILES = (
-    "tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
-    "merges.txt", "*.model", "*.tiktoken", "chat_template*", "additional_chat_templates/*.jinja",
-)  # fmt: skip
-"""What a tokenizer of any kind may consist of."""
 
 STORED = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """Storage dtypes by their safetensors names."""
@@ -173,12 +168,11 @@ def _cast(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def _copy_tokenizer(source: Path, target: Path) -> None:
-    for pattern in TOKENIZER_FILES:
-        for file in source.glob(pattern):
-            if file.is_file() and file.suffix != ".py":
-                copy = target / file.relative_to(source)
-                copy.parent.mkdir(exist_ok=True)
-                shutil.copyfile(file, copy)
+    for file in _files(source):
+        name = file.relative_to(source)
+        if tokenizes(name.as_posix()):
+            (target / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(file, target / name)
 
 
 def _check(folder: Path, teacher: Checkpoint) -> Pair:

@@ -12,6 +12,7 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.composition import Composition
 from boomerang.distill import student as students
 from boomerang.errors import TrainingFailed
+from boomerang.hub_files import travels
 from boomerang.layermap import LayerMap
 from boomerang.pair import Pair
 from boomerang.quality.models import Causal, couple, load
@@ -128,3 +129,26 @@ def test_layers_that_begin_at_random_leave_everything_else_the_teachers(tmp_path
         assert (drawn[-1] == kept).float().mean() < 0.1
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
+
+
+TOKENIZERS = [
+    "tokenizer.json", "tokenizer.4.0.0.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "vocab.txt", "vocab.bpe", "merges.txt", "tekken.json",
+    "tokenizer.model", "tokenizer.model.v3", "tokenizer.model.v7m1", "spiece.model",
+    "sentencepiece.bpe.model", "qwen.tiktoken", "chat_template.jinja", "chat_template.json",
+    "additional_chat_templates/tool_use.jinja",
+]  # fmt: skip
+"""Of every kind of tokenizer, the versioned ones among them."""
+
+
+def test_a_tokenizer_of_any_kind_travels_and_stands_beside_the_student(tmp_path: Path) -> None:
+    _, student, folder = begun(tmp_path, "llama")
+    strange = ["tokenization_own.py", "chat_template.py", "preprocessor_config.json", "other.model"]
+    for name in (*TOKENIZERS, *strange):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert [name for name in TOKENIZERS if not travels(name)] == []
+    students.write(student, folder, tmp_path / "out", MAP, {"frozen_embeddings": True})
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")}
+    assert written >= {*TOKENIZERS}
+    assert not written & {*strange}
