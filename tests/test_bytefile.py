@@ -1,6 +1,7 @@
 """ByteFile: any range equals the same range of the whole, and a write is all or nothing."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import resource
@@ -124,20 +125,22 @@ def test_a_long_file_is_written(long: FileSource, tmp_path: Path, sync: bool) ->
     assert digest.hexdigest() == hashlib.sha256(wanted).hexdigest() == file.sha256()
 
 
-@pytest.mark.parametrize("call", ["copy_file_range", "preadv", "write"])
+@pytest.mark.parametrize("call", ["copy_file_range", "splice", "preadv", "write"])
 def test_the_kernel_may_do_less_than_it_is_asked(
     long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     real = getattr(os, call)
 
     def little(first: int, second: Any, *rest: int, **options: int) -> int:
-        if call == "copy_file_range":
-            return int(real(first, second, min(rest[0], 1_000_001), **options))
+        if call in ("copy_file_range", "splice"):
+            return int(real(first, second, min(rest[0], 1_000_001 // len(call)), **options))
         if call == "preadv":
             return int(real(first, [second[0][:10_007]], *rest))
         return int(real(first, second[:10_007]))
 
     monkeypatch.setattr(os, call, little)
+    if call in ("preadv", "write"):
+        monkeypatch.delattr(os, "splice")
     for digest in (None, hashlib.sha256()):
         file = ByteFile([Range(long, 0, long.size), Range(long, 5, long.size)])
         file.write(tmp_path / "out", digest=digest)
@@ -224,11 +227,51 @@ def test_where_the_kernel_cannot_copy(
     assert asked == after + 1, "it is not asked again for a source for which it cannot"
 
 
+@pytest.mark.parametrize("after", [0, 1, 2, 5])
+def test_where_the_kernel_cannot_pass_bytes_through_a_pipe(
+    long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    asked = 0
+    splice = os.splice
+
+    def refuse(*arguments: Any, **options: Any) -> int:
+        nonlocal asked
+        asked += 1
+        if asked <= after:
+            return splice(*arguments, **options)
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr(os, "splice", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    file = ByteFile([Literal(b"!"), Range(long, 0, long.size), Range(long, 5, 99_999)])
+    file.write(tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"!" + LONG + LONG[5:99_999]
+    assert asked == after + 1, "it is not asked again where it cannot"
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_pipe_may_be_small(
+    long: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unprivileged user with much memory in pipes gets no larger ones."""
+    real = fcntl.fcntl
+
+    def refuse(descriptor: int, call: int, *arguments: int) -> Any:
+        if call == fcntl.F_SETPIPE_SZ:
+            raise PermissionError(errno.EPERM, "no")
+        return real(descriptor, call, *arguments)
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    ByteFile([Literal(b"!"), Range(long, 3, long.size)]).write(tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"!" + LONG[3:]
+
+
 def test_where_there_is_no_such_call(
     source: FileSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "copy_file_range")
     monkeypatch.delattr(os, "posix_fadvise")
+    monkeypatch.delattr(os, "splice")
     ByteFile.whole(source).write(tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
 
@@ -298,6 +341,7 @@ def test_a_source_that_changes_while_it_is_copied(
 
 WAYS = {
     "in the kernel": lambda source, size: ({}, Range(source, 0, size)),
+    "through a pipe": lambda source, size: ({}, Range(source, 1, size)),
     "through memory": lambda source, size: ({}, Range(source, 1, size)),
     "hashed": lambda source, size: ({"digest": hashlib.sha256()}, Range(source, 0, size)),
     "cast": lambda source, size: ({}, Cast(source, 0, size // 4 * 4, "F32", "BF16")),
@@ -307,7 +351,9 @@ WAYS = {
 
 def each_read(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
     """Have something happen after every read or copy of a source."""
-    for name in ("copy_file_range", "preadv"):
+    for name in ("copy_file_range", "splice", "preadv"):
+        if not hasattr(os, name):
+            continue
         real = getattr(os, name)
 
         def read(*arguments: Any, real: Callable[..., int] = real, **options: Any) -> int:
@@ -329,6 +375,8 @@ def test_a_source_that_changes_in_mid_copy(
     out.mkdir()
     options, piece = WAYS[way](FileSource.of(path), len(LONG))
     before = len(os.listdir("/proc/self/fd"))
+    if way == "through memory":
+        monkeypatch.delattr(os, "splice")
     each_read(monkeypatch, lambda: change(path))
     with pytest.raises(SourceChanged):
         ByteFile([piece, Literal(b"tail")]).write(out / "file", **options)
@@ -350,6 +398,8 @@ def test_a_read_error_in_mid_copy(
 
     options, piece = WAYS[way](long, len(LONG))
     before = len(os.listdir("/proc/self/fd"))
+    if way == "through memory":
+        monkeypatch.delattr(os, "splice")
     each_read(monkeypatch, fail_later)
     with pytest.raises(OSError, match="Input/output"):
         ByteFile([piece]).write(tmp_path / "file", **options)
