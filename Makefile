@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-quality bench-recipes \
+.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-quality bench-recipes chaos \
 	lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -36,6 +36,9 @@ bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 
 bench-quality: $(READY)  ## every size beside pruning and students of its own, and what measuring costs
 	$(BIN)/python -m benchmarks.quality
+
+chaos: $(READY)  ## processes of a service killed at random while it distils: ten seeds, half an hour
+	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -186,7 +186,7 @@ def is_made(family: Family) -> bool:
         reason = {"reason": family.get("measuring_reason")}
         raise _not_made(f"Measuring {family['id']} failed", reason)
     # Without text nothing is measured: then the order that was settled is the end of it.
-    if family["measuring"] == "running" or (family["measuring"] == "no" and not family["chosen"]):
+    if family["measuring"] == "running" or not family.get("settled", family["chosen"]):
         return False
     for want in family.get("wants", ()):
         if want["state"] == "failed":
@@ -215,6 +215,8 @@ def wait_rebuilt(service: Service, family: Family) -> dict[str, Any]:
                 state = values.get("state")
                 if kind == "student" and state in ("failed", "cancelled"):
                     raise _not_made(f"The rebuild of {id_} is {state}", values)
+                if kind == "unverified" and values.get("again_in") is None:
+                    raise _not_made(f"{id_} could not be verified", values)
                 checked = checked or kind == "verified" or (kind, state) == ("student", "ready")
                 remeasured = remeasured or kind == "measuring"
                 if checked and remeasured:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,15 @@ class NotServed(BoomerangError):
 @contextmanager
 def running(home: Path, examples: Path, port: int) -> Iterator[str]:
     """Serve `examples` from `home`; yield the URL once it is ready. Raises NotServed."""
+    with serving(home, examples, port) as (url, _):
+        yield url
+
+
+@contextmanager
+def serving(
+    home: Path, examples: Path, port: int, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """As `running`, with more settings; yield the service's process id beside its URL."""
     port = port or free_port()
     url, log = f"http://127.0.0.1:{port}", home / "serve.log"
     command = [sys.executable, "-m", "boomerang", "serve", "--port", str(port)]
@@ -35,14 +44,14 @@ def running(home: Path, examples: Path, port: int) -> Iterator[str]:
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environment(home, examples),
+            env=environment(home, examples) | dict(settings or {}),
             start_new_session=True,
         )
         # Told to stop, this process must not leave the service behind.
         before = signal.signal(signal.SIGTERM, _exit)
         try:
             _wait_ready(process, url, log)
-            yield url
+            yield url, process.pid
         finally:
             signal.signal(signal.SIGTERM, before)
             _stop(process)

@@ -128,6 +128,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         "seed": student.seed,
         "kept": list(student.kept),
         "key": student.key,
+        "checkpoint_seconds": settings.checkpoint_seconds,
     }
     if student.micro_batch is not None:
         job["micro_batch"] = student.micro_batch

@@ -15,7 +15,7 @@ from boomerang.content import files_of, sha256_of
 from boomerang.errors import BoomerangError, SourceChanged
 from boomerang.service import shelf
 from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import Intake, take
+from boomerang.service.intake import Intake, looked_for, take
 from boomerang.service.jobs import KeyFamily
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Created, Provisional
@@ -56,7 +56,7 @@ def key(context: Context, family: str) -> str:
         except Exception as error:
             return _failed(context, family, held, error)
     for created in made:
-        context.producer.start(created)
+        context.producer.start(looked_for(context.settings, catalog, created))
     # Others may have left files to this worker; and whoever hashed ours may be done by now.
     others = [one.id for one in catalog.all_waiting() if one.id != family]
     if waited_for and not any(_is_hashed_now(context, source) for source in waited_for):

@@ -33,11 +33,13 @@ class Child:
         healthy: Callable[[], bool] | None = None,
         ready_line: str | None = None,
         leaves: Path | None = None,
+        renewed: Callable[[], None] | None = None,
         stop_seconds: float = 10.0,
     ) -> None:
         """`healthy`, or `ready_line` in the log, tells when it is up.
 
-        `leaves` is a file that it leaves behind, removed once it is stopped.
+        `leaves` is a file that it leaves behind, removed once it is stopped; `renewed` is called
+        after it died and was started again.
         """
         self.name = name
         self.log = log
@@ -46,6 +48,7 @@ class Child:
         self._healthy = healthy
         self._ready_line = ready_line
         self._leaves = leaves
+        self._renewed = renewed
         self._stop_seconds = stop_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._offset = 0
@@ -98,6 +101,8 @@ class Child:
             if now < self._restart_at:
                 return None
             self.start()
+            if self._renewed is not None:
+                self._renewed()
             return f"started again (process {self.pid})"
         if self._process is None or self._process.poll() is None:
             return None

@@ -69,17 +69,19 @@ class FamilyStore(Store):
         wants: Sequence[NewWant],
     ) -> Created:
         row = session.get(FamilyRow, new.id)
-        created = row is None
+        created, revived = row is None, False
         if row is None:
             row = self._insert(session, new, members)
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
-            if row.cancel:
+            revived = bool(row.cancel)
+            if revived:
                 row.cancel = None
                 unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
         asked = [want_row(self.db, session, row.id, want) for want in wants]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
-        following = self._following(session, row, student, send, created, any(asked), lacks)
+        fresh = created or revived
+        following = self._following(session, row, student, send, fresh, any(asked), lacks)
         return Created(
             family=family_record(row),
             student=student_record(student),
@@ -169,12 +171,12 @@ class FamilyStore(Store):
         with self.db.write() as session:
             row = family_row(session, family)
             student = student_row(session, row.student)
-            ready = StudentState(student.state) is StudentState.READY
-            if StudentState(student.state).over and (row.settled or not ready):
+            ready, over = student.state == StudentState.READY, StudentState(student.state).over
+            if row.cancel or (over and (row.settled or not ready)):
                 return student_record(student)
             row.cancel = True
             session.flush()
-            if not StudentState(student.state).over and _wanted(session, student) is None:
+            if not over and _wanted(session, student) is None:
                 cancel(self.db, session, student)
             elif holder_of(self.db, session, f"family:{family}") is None:
                 reason = "cancelled on request"

@@ -24,13 +24,14 @@ from boomerang.encoders import not_measured
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
 from boomerang.ladder import Budget, Ladder
 from boomerang.pair import Pair
+from boomerang.service import shelf
 from boomerang.service.asks import FamilyRequest, HubText
 from boomerang.service.bases import base_of, transferred
 from boomerang.service.catalog import Catalog
 from boomerang.service.digests import AT_ONCE, Digests
 from boomerang.service.jobs import KeyFamily, Producer
 from boomerang.service.orders import named_order
-from boomerang.service.records import NewFamily, NewStudent, NewWant, Origin, Planned
+from boomerang.service.records import Created, NewFamily, NewStudent, NewWant, Origin, Planned
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import ladder_members
 
@@ -113,8 +114,14 @@ def ask(
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, intake
     created = catalog.create_family(planned.family, planned.student, planned.members, planned.wants)
-    producer.start(created)
+    producer.start(looked_for(settings, catalog, created))
     return created.family.id, intake
+
+
+def looked_for(settings: Settings, catalog: Catalog, created: Created) -> Created:
+    """A family that was asked for; where its student is ready and gone, that is made again."""
+    gone = shelf.is_gone(settings, created.student)
+    return catalog.rebuild(created.family.id) if gone else created
 
 
 def take(

@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     measurer: tuple[str, ...] = Field(
         default=(), description="Command that measures, as a JSON list; the job file comes last."
     )
+    checkpoint_seconds: float = Field(
+        default=120.0, ge=0, description="How often, at most, a distillation keeps where it is."
+    )
     log_level: str = Field(default="INFO", description="How much the workers say.")
 
     @field_validator("home", "models", "data", mode="after")

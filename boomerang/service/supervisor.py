@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from boomerang.errors import BadRequest, BoomerangError
 from boomerang.service.catalog import Catalog
 from boomerang.service.children import READY, Child
@@ -49,11 +51,10 @@ def serve(settings: Settings, say: Say = print) -> None:
             if not settings.redis_url:
                 parts.append(_start(valkey(settings), say, stop))
                 environment["BOOMERANG_REDIS_URL"] = valkey_url(settings)
-            catalog = Catalog(settings.database_url)
+            # A catalog that this program cannot use is refused before anything else begins.
+            Catalog(settings.database_url).close()
             if not settings.redis_url:
-                # This queue is new and empty, whatever was in the one before it.
-                catalog.expect_resend()
-            catalog.close()
+                _expect_resend(settings)
             for part in (*workers(settings, environment), front_end(settings, environment)):
                 parts.append(_start(part, say, stop))
             say(f"Boomerang is at http://{settings.host}:{settings.port} (^C stops it)")
@@ -128,7 +129,17 @@ def valkey(settings: Settings) -> Child:
         log=settings.logs / "valkey.log",
         healthy=lambda: _answers(valkey_url(settings)),
         leaves=socket,
+        renewed=lambda: _expect_resend(settings),
     )
+
+
+def _expect_resend(settings: Settings) -> None:
+    """The queue is new and empty, whatever was in the one before it."""
+    catalog = Catalog(settings.database_url)
+    try:
+        catalog.expect_resend()
+    finally:
+        catalog.close()
 
 
 def _private(socket: Path) -> Path:
@@ -228,7 +239,11 @@ def _start(part: Child, say: Say, stop: threading.Event) -> Child:
 def _watch(parts: list[Child], say: Say, stop: threading.Event) -> None:
     while not stop.wait(_LOOK_SECONDS):
         for part in parts:
-            status = part.look(time.monotonic())
+            try:
+                status = part.look(time.monotonic())
+            except SQLAlchemyError as error:
+                # Jobs that nobody took are sent again by themselves, only later.
+                status = f"what was in the queue was not sent again ({type(error).__name__})"
             if status is not None:
                 say(f"{part.name}: {status}")
 

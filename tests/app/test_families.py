@@ -1,6 +1,7 @@
 """Asking for families: planned at once, made once, changed and forgotten."""
 
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -153,6 +154,24 @@ def test_rebuild_keeps_and_force_makes_anew(front: Front) -> None:
     problem(
         front.client.post(f"/families/{family.id}/rebuild", json={"fast": 1}), 422, "bad-request"
     )
+
+
+def test_a_student_that_is_gone_is_made_again_for_whoever_asks(front: Front) -> None:
+    made = front.queued()
+    folder = front.settings.student_folder(made["student"]["key"])
+    shutil.copytree(front.models / "student", folder)
+    front.catalog.set_student_state(folder.name, StudentState.READY)
+    assert front.queued()["student"]["verify"] is None
+    folder.rename(folder.with_name("elsewhere"))
+    size = made["members"][0]["size"]
+    problem(front.client.get(f"/models/{size}"), 410, "source-changed")
+    again = front.queued()
+    assert (again["id"], again["student"]["state"]) == (made["id"], "ready")
+    # A worker looks, and finds that it is gone.
+    assert again["student"]["verify"] is not None
+    # Where the volume itself is not there, nothing is made again.
+    folder.parent.rename(folder.parent.with_name("unmounted"))
+    assert front.queued()["student"]["verify"] == again["student"]["verify"]
 
 
 def test_delete(front: Front) -> None:

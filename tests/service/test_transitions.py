@@ -4,6 +4,7 @@ import pytest
 
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import LostLease
+from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, StudentState
 from boomerang.service.transitions import (
     FACTS,
@@ -98,3 +99,33 @@ def test_what_a_late_writer_says_is_refused_like_a_lost_lease(catalog: Catalog) 
         with pytest.raises(LostLease):
             write()
     assert catalog.last_event() == before
+
+
+def test_cancelling_one_family_leaves_those_that_share_its_student(catalog: Catalog) -> None:
+    first = catalog.create_family(new_family(order="last"), new_student(), rungs()).family.id
+    second = catalog.create_family(new_family(order="first"), new_student(), rungs()).family.id
+    for _ in range(2):
+        assert catalog.cancel(first).state is StudentState.QUEUED
+    assert catalog.family(first).measuring_reason == "cancelled on request"
+    catalog.student_whole(KEY, {}, made=True)
+    assert catalog.reap(0, 3) == (Due("measure", second),)
+    # Asked for again, it is measured like any other.
+    assert catalog.create_family(new_family(order="last"), new_student()).next == "measure"
+    assert catalog.family(first).cancel is None
+    assert {due.subject for due in catalog.reap(0, 3)} == {first, second}
+
+
+def test_the_last_family_that_is_cancelled_ends_the_student(catalog: Catalog) -> None:
+    families = [
+        catalog.create_family(new_family(order=order), new_student(), rungs()).family.id
+        for order in ("last", "first")
+    ]
+    assert catalog.cancel(families[0]).state is StudentState.QUEUED
+    assert catalog.cancel(families[1]).state is StudentState.CANCELLED
+    made = catalog.create_family(new_family(order="last"), new_student())
+    assert (made.next, made.student.state) == ("distill", StudentState.QUEUED)
+    catalog.student_whole(KEY, {}, made=True)
+    # Nobody asked for the other one again.
+    due = catalog.reap(0, 3)
+    assert due == (Due("measure", families[0]),)
+    assert catalog.family(families[1]).measuring_reason == "cancelled on request"

@@ -1,0 +1,1 @@
+"""Processes of a service killed at random: is anything lost?"""

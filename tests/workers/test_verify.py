@@ -1,0 +1,215 @@
+"""What a rebuild looks at: bytes, not words; and what it does with what it finds."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from boomerang.errors import HubUnreachable, TeacherNotFound
+from boomerang.service.leases import Lease
+from boomerang.service.reaping import Due
+from boomerang.service.records import Fact, NewWant, StudentState
+from tests.workers.test_setbacks import KEY, ask, context, fails, until_over
+from workers.assemble import assemble, sweep
+from workers.context import Context
+from workers.distill import distill
+from workers.measure import measure
+from workers.settle import settle
+
+__all__ = ["context"]
+
+
+@pytest.fixture
+def made(context: Context) -> str:
+    """The id of a family that is ready."""
+    family = ask(context, "quick").family.id
+    assert distill(context, KEY) == "ready"
+    assert measure(context, family) == "not measured"
+    return family
+
+
+def kinds(context: Context) -> list[str]:
+    return [event.kind for event in context.catalog.events_after(0)]
+
+
+def flip(path: Path) -> None:
+    """Change one bit of the last tensor: header, size and time of modification stay."""
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def starts(context: Context) -> int:
+    return len((context.settings.run_folder(KEY) / "starts").read_text().split())
+
+
+def test_a_rebuild_stands_in_the_catalog_until_it_is_done(context: Context, made: str) -> None:
+    assert distill(context, KEY) == "ready"  # a doubled message looks at nothing
+    context.catalog.rebuild(made)
+    assert context.catalog.reap(60, 3) == ()
+    # The message is lost; a reaper sends it again.
+    assert context.catalog.reap(0, 3) == (Due("distill", KEY),)
+    assert distill(context, KEY) == "verified"
+    assert context.catalog.student(KEY).verify is None
+    # Without texts it was not measured: perhaps there are some now.
+    assert context.catalog.reap(0, 3) == (Due("measure", made),)
+    assert (kinds(context).count("verified"), starts(context)) == (1, 1)
+
+
+def test_one_bit_of_the_students_tensors_is_found_and_what_was_is_kept(
+    context: Context, made: str
+) -> None:
+    weights = context.settings.student_folder(KEY) / "model.safetensors"
+    good = weights.read_bytes()
+    flip(weights)
+    bad = weights.read_bytes()
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "ready"
+    assert (weights.read_bytes(), starts(context)) == (good, 2)
+    aside = weights.parent.parent / "set-aside"
+    (kept,) = [path for path in aside.iterdir() if path.is_dir()]
+    assert (kept / "model.safetensors").read_bytes() == bad
+    assert "changed since it became ready" in kept.with_name(f"{kept.name}.txt").read_text()
+    (told,) = [e.payload for e in context.catalog.events_after(0) if e.kind == "set-aside"]
+    assert told["name"] == f"set-aside/{kept.name}"
+
+
+def test_a_student_whose_folder_is_gone_is_made_again(context: Context, made: str) -> None:
+    folder = context.settings.student_folder(KEY)
+    folder.rename(folder.with_name("elsewhere"))
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "ready"
+    assert starts(context) == 2
+    # What was measured of it is measured anew, and the reaper knows.
+    assert context.catalog.reap(60, 3) == (Due("measure", made),)
+
+
+@pytest.mark.parametrize("missing", ["teacher", "students"])
+def test_what_keeps_a_look_from_being_taken_leaves_the_student_ready(
+    context: Context, made: str, missing: str
+) -> None:
+    folder = context.settings.student_folder(KEY)
+    source = context.settings.home.parent / "teacher"
+    gone = source if missing == "teacher" else folder.parent
+    gone.rename(gone.with_name("away"))
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "not verified"
+    student = context.catalog.student(KEY)
+    assert (student.state, starts(context)) == (StudentState.READY, 1)
+    (told,) = [e.payload for e in context.catalog.events_after(0) if e.kind == "unverified"]
+    # A folder that is not mounted is looked for again; a teacher that is gone has to be put back.
+    assert (told["again_in"] is None) == (missing == "teacher") == (student.verify is None)
+    gone.with_name("away").rename(gone)
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+
+
+def test_a_hub_that_is_away_does_not_damage_a_student(
+    context: Context, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    away = fails(2, lambda *_: None, HubUnreachable("Status 503."))
+    monkeypatch.setattr("workers.verify.shelf.teacher_checkpoint", away)
+    monkeypatch.setattr("workers.verify.shelf.check_folder", lambda *_: None)
+    monkeypatch.setattr("workers.verify.shelf.is_remote", lambda _: True)
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "not verified"
+    assert context.catalog.student(KEY).verify is not None
+    assert context.catalog.student(KEY).state is StudentState.READY
+    assert starts(context) == 1
+
+
+def test_a_built_member_that_is_damaged_or_gone_is_built_again(context: Context, made: str) -> None:
+    context.catalog.add_wants(made, [NewWant(kind="build", what="*")])
+    settle(context, made)
+    (want,) = context.catalog.wants(made)
+    for k in (0, 1):
+        assert assemble(context, made, k, want.id) == "built"
+    first, second = (
+        context.settings.member_folder(context.catalog.member(made, k).digest) for k in (0, 1)
+    )
+    good = (first / "model.safetensors").read_bytes()
+    flip(first / "model.safetensors")
+    second.rename(second.with_name("elsewhere"))
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    assert [context.catalog.member(made, k).built for k in (0, 1)] == [Fact.NO, Fact.NO]
+    assert context.catalog.wants(made)[0].state is Fact.NO
+    measure(context, made)
+    for k in (0, 1):
+        assert assemble(context, made, k, want.id) == "built"
+    assert (first / "model.safetensors").read_bytes() == good
+    assert context.catalog.wants(made)[0].state is Fact.YES
+
+
+def test_a_published_commit_that_is_gone_is_no_longer_said_to_be_there(
+    context: Context, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    catalog = context.catalog
+    for state in (Fact.RUNNING, Fact.YES):
+        catalog.set_fact(made, 0, "published", state, repo="me/x", commit="9" * 40)
+    monkeypatch.setattr("boomerang.hub.resolve", fails(1, print, HubUnreachable("Status 503.")))
+    catalog.rebuild(made)
+    assert distill(context, KEY) == "not verified"
+    assert catalog.member(made, 0).published is Fact.YES
+    monkeypatch.setattr("boomerang.hub.resolve", fails(1, print, TeacherNotFound("Gone.")))
+    assert distill(context, KEY) == "verified"
+    assert catalog.member(made, 0).published is Fact.FAILED
+    assert catalog.member(made, 0).published_reason == "Gone."
+
+
+def test_a_sweep_stands_in_the_catalog_until_it_is_done(context: Context, made: str) -> None:
+    assert assemble(context, made, 0) == "built"
+    digest = context.catalog.member(made, 0).digest
+    folder = context.settings.member_folder(digest)
+    assert digest in context.catalog.delete_family(made)
+    assert context.catalog.reap(60, 3) == ()
+    assert context.catalog.reap(0, 3) == (Due("sweep", ""),)
+    # While somebody works on the folder it is left for later.
+    lease = context.catalog.lease_acquire(f"build:{digest}", "other", 30)
+    assert isinstance(lease, Lease)
+    sweep(context)
+    assert folder.is_dir()
+    context.catalog.lease_release(lease)
+    assert sweep(context) == "1 removed"
+    assert not folder.exists()
+    assert context.catalog.reap(0, 3) == ()
+
+
+def test_cancelling_is_heard_while_a_teacher_is_fetched(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family: list[str] = []
+
+    def fetch(*_: object, progress: object, **__: object) -> None:
+        context.catalog.cancel(family[0])
+        while True:
+            progress(1, 2)  # type: ignore[operator]
+            time.sleep(0.05)
+
+    monkeypatch.setattr("boomerang.hub.fetch", fetch)
+    family.append(ask(context, "quick", teacher_source=None).family.id)
+    assert until_over(context) == ["cancelled"]
+    assert context.catalog.student(KEY).state is StudentState.CANCELLED
+
+
+def test_cancelling_is_heard_while_a_family_is_measured(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = str(context.settings.home.parent)
+    family = ask(context, "quick", data=texts).family.id
+    assert distill(context, KEY) == "ready"
+    slow = (sys.executable, "-c", "import time; time.sleep(60)")
+    with monkeypatch.context() as patched:
+        patched.setitem(context.settings.__dict__, "measurer", slow)
+        threading.Timer(1, context.catalog.cancel, (family,)).start()
+        assert measure(context, family) == "cancelled"
+    found = context.catalog.family(family)
+    assert (found.measuring, found.measuring_reason) == (Fact.FAILED, "cancelled on request")
+    assert context.catalog.reap(0, 3) == ()
+    # Asked for again, it is measured.
+    ask(context, "quick", data=texts)
+    assert measure(context, family) == "measured"
