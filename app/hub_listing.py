@@ -79,12 +79,14 @@ _Found = tuple[Family, Member, dict[str, Any]]
 
 
 def _matching(service: Service, wanted: Wanted) -> Iterator[_Found]:
-    names, private = service.volumes.names(), bool(service.settings.api_keys)
+    known, private = service.volumes.known(), bool(service.settings.api_keys)
+    names, ladders = known.names(), known.ladders()
+    ready = {one.key for one in service.catalog.students() if one.state is StudentState.READY}
     fewest, most = wanted.parameters
-    for family in sorted(service.catalog.families(), key=lambda one: names[one.id]):
-        if service.catalog.student(family.student).state is not StudentState.READY:
+    for family in sorted(known.families(), key=lambda one: names[one.id]):
+        if family.student not in ready:
             continue
-        for member in service.catalog.members(family.id):
+        for member in ladders[family.id]:
             if member.parameters < fewest or (most is not None and member.parameters > most):
                 continue
             body = brief(repo_id(names[family.id], member), family, member, private=private)

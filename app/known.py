@@ -1,18 +1,20 @@
-"""What the catalog holds, read again only after something happened.
+"""What the catalog holds, read again only as far as something happened to it.
 
 Every change of families, members and students comes with an event, in one transaction, so the
-number of the newest event stands for all of them: one small question instead of a walk through
-every family for each request.
+events since the newest that is known say what to read anew: one small question for each request,
+instead of a walk through every family.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from boomerang.service.catalog import Catalog
+from boomerang.service.catalog import Catalog, Changes
 from boomerang.service.records import Family, Member, Student
 
 Value = TypeVar("Value")
+
+_OF_ALL = ("families", "names", "named")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,35 @@ class Known:
     catalog: Catalog
     event: int
     _found: dict[tuple[str, str], object] = field(default_factory=dict)
+
+    def now(self) -> "Known":
+        """What is known now: this, but for what changed since."""
+        changes = self.catalog.changes_after(self.event)
+        if changes.newest == self.event:
+            return self
+        # A new one, so that what a slow thread still reads for the old one is not taken for new.
+        kept = {} if self._older(changes) else self._untouched(changes)
+        return Known(self.catalog, changes.newest, kept)
+
+    def _older(self, changes: Changes) -> bool:
+        # An event of before this one: the catalog is another.
+        return self.event < 0 or changes.newest < self.event
+
+    def _untouched(self, changes: Changes) -> dict[tuple[str, str], object]:
+        found = dict(self._found)
+        families = [value for (kind, _), value in found.items() if kind == "family"]
+        families += found.get(("families", ""), ())  # type: ignore[arg-type]
+        # What happens to a student happens to its families.
+        theirs = {one.id for one in families if one.student in changes.students}  # type: ignore[attr-defined]
+        touched = {"family": changes.families | theirs, "student": changes.students}
+        touched["members"] = touched["family"]
+        if touched["family"]:
+            touched |= dict.fromkeys(_OF_ALL, frozenset(key for _, key in found))
+        return {
+            (kind, key): value
+            for (kind, key), value in found.items()
+            if key not in touched.get(kind, ())
+        }
 
     def _once(self, kind: str, key: str, read: Callable[[], Value]) -> Value:
         # Two threads may both read; they find the same. What is not there is not remembered.
@@ -49,6 +80,14 @@ class Known:
     def members(self, family: str) -> tuple[Member, ...]:
         """The ladder of a family, smallest first. Raises FamilyNotFound."""
         return self._once("members", family, lambda: self.catalog.members(family))
+
+    def ladders(self) -> Mapping[str, tuple[Member, ...]]:
+        """The ladder of every family, by id; what is not known of them is read at once."""
+        ids = [family.id for family in self.families()]
+        lacking = [id_ for id_ in ids if ("members", id_) not in self._found]
+        read = self.catalog.ladders(lacking) if lacking else {}
+        self._found.update({("members", id_): read.get(id_, ()) for id_ in lacking})
+        return {id_: self.members(id_) for id_ in ids}
 
     def student(self, key: str) -> Student:
         """One student, but for how far its distillation is. Raises NotFound."""

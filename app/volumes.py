@@ -123,10 +123,8 @@ class Volumes:
 
     def known(self) -> Known:
         """What the catalog holds now."""
-        event = self._catalog.last_event()
-        if event != self._known.event:
-            self._known = Known(self._catalog, event)
-        return self._known
+        self._known = known = self._known.now()
+        return known
 
     def names(self) -> dict[str, str]:
         """What each family is called, by id."""
@@ -139,10 +137,8 @@ class Volumes:
         BudgetOutOfRange.
         """
         known = self.known()
-        if family is not None:
-            ladders = [self.ladder(family)]
-        else:
-            ladders = [known.members(one.id) for one in known.families()]
+        every = known.ladders().values() if family is None else (self.ladder(family),)
+        ladders = list(every)
         if not _SIZE.fullmatch(size):
             raise _no_size(size, ladders)
         exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]

@@ -353,7 +353,7 @@ def test_every_process_is_told_the_settings_that_it_reads(image):
     told |= set(re.findall(r"(BOOMERANG_\w+)=", final_stage(image)["ENV"]))
     others = WORKERS_ALONE if image == "app" else FRONT_END_ALONE
     for field in Settings.model_fields.keys() - others:
-        assert names_of(field) & told, field
+        assert names_of(field) & told, f"{field}: docker-compose.yml and env.example lack it"
     for field in others:
         assert not names_of(field) & told, field
 

@@ -11,11 +11,11 @@ from boomerang.service.jobs import QUEUES
 from boomerang.service.records import Fact
 from boomerang.service.settings import Settings
 from boomerang.service.supervisor import valkey, valkey_url, worker_command
-from tests.app.conftest import Front, hub, make_front, originals
+from tests.app.conftest import Front, database, hub, make_front, originals
 from tests.hub.fixture import OWNER, LocalHub, run_client
 from tests.workers.conftest import wait_for
 
-__all__ = ["hub", "make_front", "originals"]
+__all__ = ["database", "hub", "make_front", "originals"]
 
 
 @pytest.fixture

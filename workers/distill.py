@@ -23,6 +23,9 @@ from workers.verify import damage_of, hashes, set_aside, verify_members
 
 log = logging.getLogger("boomerang.workers")
 
+_PROGRESS_SECONDS = 0.9
+"""How long a step may go unwritten: a fast trainer does not make a transaction of each."""
+
 
 def distill(context: Context, key: str) -> str:
     """Make the student `key` ready, whatever that takes; return what was done, in a word.
@@ -202,14 +205,18 @@ class _Teller:
 
     def __init__(self, context: Context, student: Student, held: Holding) -> None:
         self._catalog, self._student, self._held = context.catalog, student, held
-        self._started, self._last = time.monotonic(), 0.0
+        self._started, self._last, self._written = time.monotonic(), 0.0, 0.0
         self.figures = ""
 
     def __call__(self, event: dict[str, Any]) -> None:
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
         key, lease, catalog = self._student.key, self._held.lease, self._catalog
         if kind in ("start", "step"):
-            tell = kind == "start" or values.get("step") == values.get("steps") or self._due()
+            ends = kind == "start" or values.get("step") == values.get("steps")
+            tell = ends or self._due()
+            if not tell and time.monotonic() - self._written < _PROGRESS_SECONDS:
+                return
+            self._written = time.monotonic()
             try:
                 catalog.student_progress(key, values, lease=lease, event=tell)
             except Exception as error:

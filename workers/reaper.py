@@ -2,10 +2,13 @@
 
 import logging
 import threading
+import time
 
 from workers.context import Context
 
 log = logging.getLogger("boomerang.workers")
+
+PRUNE_SECONDS = 3600.0
 
 
 def reap(context: Context) -> int:
@@ -23,9 +26,13 @@ def start(context: Context) -> threading.Thread:
 
 
 def _loop(context: Context) -> None:
+    pruned = -PRUNE_SECONDS
     while not context.stopping.wait(context.settings.reap_seconds):
         try:
             reap(context)
+            if time.monotonic() - pruned >= PRUNE_SECONDS:
+                context.catalog.prune_events(context.settings.event_days)
+                pruned = time.monotonic()
         except Exception:
             # The database or the queue may be away for a while; the next look will tell.
             log.exception("reaping failed")

@@ -10,6 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
+from boomerang.service.catalog import Catalog
 
 router = APIRouter(tags=["events"])
 
@@ -24,14 +25,18 @@ async def of_family(
 ) -> EventSourceResponse:
     """States, steps, losses and members of one family, from its first event on."""
     await run_in_threadpool(service.catalog.check_family, id_)
-    return EventSourceResponse(_events(service, id_, _start(request, after, 0)))
+    return EventSourceResponse(
+        _events(service, _bell(service, request), id_, _start(request, after, 0))
+    )
 
 
 @router.get("/events")
 async def of_all(request: Request, service: ServiceDep, after: After = None) -> EventSourceResponse:
     """The events of every family, from now on."""
     newest = await run_in_threadpool(service.catalog.last_event)
-    return EventSourceResponse(_events(service, None, _start(request, after, newest)))
+    return EventSourceResponse(
+        _events(service, _bell(service, request), None, _start(request, after, newest))
+    )
 
 
 def _start(request: Request, after: int | None, otherwise: int) -> int:
@@ -41,7 +46,40 @@ def _start(request: Request, after: int | None, otherwise: int) -> int:
     return otherwise if after is None else after
 
 
-async def _events(service: Service, family: str | None, at: int) -> AsyncIterator[ServerSentEvent]:
+class Bell:
+    """Says when there are newer events: one question to the catalog for all who listen here."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._asking: asyncio.Task[int] | None = None
+
+    async def after(self, event: int) -> int:
+        """The id of the newest event, once it is not this one any more."""
+        newest = event
+        while newest == event:
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask())
+            # Whoever leaves must not end it for the others.
+            newest = await asyncio.shield(self._asking)
+        return newest
+
+    async def _ask(self) -> int:
+        await asyncio.sleep(POLL_SECONDS)
+        return await run_in_threadpool(self._catalog.last_event)
+
+
+def _bell(service: Service, request: Request) -> Bell:
+    state = request.app.state
+    if not hasattr(state, "bell"):
+        state.bell = Bell(service.catalog)
+    found: Bell = state.bell
+    return found
+
+
+async def _events(
+    service: Service, bell: Bell, family: str | None, at: int
+) -> AsyncIterator[ServerSentEvent]:
+    seen = -1
     while True:
         found = await run_in_threadpool(service.catalog.events_after, at, family)
         for event in found:
@@ -52,4 +90,4 @@ async def _events(service: Service, family: str | None, at: int) -> AsyncIterato
                 json.dumps(service.redact(data)), event=event.kind, id=str(event.id)
             )
         if not found:
-            await asyncio.sleep(POLL_SECONDS)
+            seen = await bell.after(seen)

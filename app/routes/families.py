@@ -31,6 +31,29 @@ def _shown(service: Service, id_: str, **more: Any) -> dict[str, Any]:
     return family_json(family, student, members, wants, name, service.redact, **more)
 
 
+def shown_all(service: Service) -> list[tuple[dict[str, Any], str]]:
+    """The JSON of every family with its name, newest first; asked for at once, however many."""
+    known, catalog = service.volumes.known(), service.catalog
+    names, ladders = known.names(), known.ladders()
+    students = {student.key: student for student in catalog.students()}
+    wants = catalog.all_wants()
+    return [
+        (
+            family_json(
+                family,
+                students[family.student],
+                ladders[family.id],
+                wants.get(family.id, ()),
+                names[family.id],
+                service.redact,
+            ),
+            names[family.id],
+        )
+        for family in known.families()
+        if family.id in names and family.student in students
+    ]
+
+
 @router.post("", status_code=202, response_model=None)
 def create(
     body: FamilyRequest, request: Request, response: Response, service: ServiceDep
@@ -60,8 +83,7 @@ def read(
 def index(service: ServiceDep) -> dict[str, Any]:
     """Every family, newest first; before them those whose files are being hashed."""
     waiting = [provisional_json(one, service.redact) for one in service.catalog.all_waiting()]
-    keyed = [_shown(service, family.id) for family in service.catalog.families()]
-    return {"families": waiting + keyed}
+    return {"families": waiting + [family for family, _ in shown_all(service)]}
 
 
 @router.delete("/{id_}", status_code=204)

@@ -29,7 +29,8 @@ def index(service: ServiceDep, family: str | None = None) -> dict[str, Any]:
     if family is not None:
         found = list(service.volumes.ladder(family))
     else:
-        found = [m for one in names for m in service.catalog.members(one)]
+        ladders = service.volumes.known().ladders()
+        found = [member for ladder in ladders.values() for member in ladder]
     found.sort(key=lambda member: (member.parameters, member.family))
     return {"models": [member_json(m, names[m.family], service.redact) for m in found]}
 

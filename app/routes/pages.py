@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from app.deps import Service, ServiceDep
+from app.routes.families import shown_all
 from app.schemas import family_json, member_json, provisional_json
 from boomerang.service.records import Member, Provisional
 
@@ -27,9 +28,7 @@ _templates.env.filters["figure"] = lambda value, digits=2: (
 def home(request: Request, service: ServiceDep) -> Response:
     """Families and sizes, built and possible, with live state."""
     event = service.catalog.last_event()
-    names = service.volumes.names()
-    families = [_family(service, id_, name) for id_, name in names.items()]
-    families.reverse()
+    families = [family | {"label": name} for family, name in shown_all(service)]
     waiting = [_waiting(service, one) for one in service.catalog.all_waiting()]
     return _page(request, service, "home.html", event, families=waiting + families)
 

@@ -5,6 +5,7 @@ event. It is synchronous and safe to call from many threads and processes at onc
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, text
@@ -28,7 +29,7 @@ from boomerang.service.models import (
 from boomerang.service.provisional import ProvisionalStore, ids_of
 from boomerang.service.publications import PublicationStore
 from boomerang.service.reaping import ReapingStore
-from boomerang.service.records import Event, Keying, StudentState
+from boomerang.service.records import PROGRESS, Event, Keying, StudentState
 from boomerang.service.revisions import RevisionStore
 from boomerang.service.store import record
 from boomerang.service.students import StudentStore
@@ -36,6 +37,15 @@ from boomerang.service.wants import WantStore
 
 _AT_ONCE = 1000
 """Names in one question to the database."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The newest event, and the ids of families and keys of students that changed before it."""
+
+    newest: int
+    families: frozenset[str] = frozenset()
+    students: frozenset[str] = frozenset()
 
 
 class Catalog(
@@ -77,6 +87,38 @@ class Catalog(
                 return self.db.last_event(session)
             mine = _of_family(session, family)
             return session.scalar(select(func.max(EventRow.id)).where(mine)) or 0
+
+    def changes_after(self, event: int) -> Changes:
+        """What changed after an event, but for how far distillations are."""
+        with self.db.read() as session:
+            newest = self.db.last_event(session)
+            if newest == event:
+                return Changes(newest)
+            statement = select(EventRow.family, EventRow.student).distinct()
+            since = EventRow.id.between(event + 1, newest) & (EventRow.kind != PROGRESS)
+            found = session.execute(statement.where(since)).all()
+            return Changes(
+                newest,
+                frozenset(family for family, _ in found if family is not None),
+                frozenset(student for _, student in found if student is not None),
+            )
+
+    def prune_events(self, days: float) -> int:
+        """Forget events of so many days ago that tell nobody anything; return how many.
+
+        Those are the steps of distillations, and all of families and students that are gone. The
+        newest event stays, and ids are never given again, so that whoever listens misses none.
+        """
+        with self.db.write() as session:
+            old = EventRow.time < self.db.now(session) - 86400 * days
+            gone = EventRow.family.is_not(None) & EventRow.family.not_in(select(FamilyRow.id))
+            gone &= EventRow.family.not_in(select(ProvisionalRow.id))
+            orphan = EventRow.family.is_(None) & EventRow.student.not_in(select(StudentRow.key))
+            last = EventRow.id < self.db.last_event(session)
+            statement = delete(EventRow).where(
+                old, last, or_(EventRow.kind == PROGRESS, gone, orphan)
+            )
+            return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
     def known_hash(self, path: Path) -> str | None:
         """The sha256 of a file, if it was taken of the file as it is now."""

@@ -39,6 +39,15 @@ class MemberStore(Store):
             rows = session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k))
             return tuple(member_record(row) for row in rows)
 
+    def ladders(self, families: Sequence[str]) -> dict[str, tuple[Member, ...]]:
+        """The ladders of families, smallest first, by the ids of those that are there."""
+        with self.db.read() as session:
+            statement = select(MemberRow).where(MemberRow.family.in_(families))
+            found: dict[str, list[Member]] = {}
+            for row in session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k)):
+                found.setdefault(row.family, []).append(member_record(row))
+            return {family: tuple(members) for family, members in found.items()}
+
     def member(self, family: str, k: int) -> Member:
         """One member. Raises FamilyNotFound, SizeNotFound."""
         with self.db.read() as session:

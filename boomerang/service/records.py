@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from boomerang.patch_order import PatchOrder
 
+PROGRESS = "progress"
+"""The kind of event that tells how far a distillation is, and nothing else."""
 Next = Literal["key", "distill", "measure", "settle", "sweep"]
 """The job that must be sent: hash and key, distil or verify, measure, settle what was asked for,
 sweep."""

@@ -15,7 +15,8 @@ FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
-        "stop_seconds", "trainer", "trainer_devices", "measurer", "log_level",
+        "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
+        "measurer", "log_level",
     }
 )  # fmt: skip
 """Settings that only these processes read; every process needs the others, and HF_TOKEN."""
@@ -104,6 +105,12 @@ class Settings(BaseSettings):
         ge=0,
         description="How long something that a job needs (the Hub, the database) may be away "
         "before the job fails.",
+    )
+    event_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long the steps of a distillation stay in the event stream, and all that "
+        "happened to families that are gone.",
     )
     stop_seconds: float = Field(
         default=20.0, gt=0, description="How long a process may take to stop before it is killed."

@@ -10,7 +10,14 @@ from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard, holder_of
 from boomerang.service.members import outdate, unsettle
 from boomerang.service.models import FamilyRow, StudentRow
-from boomerang.service.records import Fact, NewStudent, Student, StudentState, salted_key
+from boomerang.service.records import (
+    PROGRESS,
+    Fact,
+    NewStudent,
+    Student,
+    StudentState,
+    salted_key,
+)
 from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
 from boomerang.service.store import Store, student_record, student_row
 from boomerang.service.transitions import STUDENT, Actor, check
@@ -71,7 +78,7 @@ class StudentStore(Store):
                 setattr(row, name, value)
             row.updated = self.db.now(session)
             if event:
-                self.db.note(session, "progress", known, student=key)
+                self.db.note(session, PROGRESS, known, student=key)
 
     def student_note(
         self, key: str, kind: str, payload: dict[str, Any], *, lease: Lease | None = None

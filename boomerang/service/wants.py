@@ -21,6 +21,14 @@ class WantStore(Store):
             statement = select(WantRow).where(WantRow.family == family).order_by(WantRow.id)
             return tuple(record(Want, row) for row in session.scalars(statement))
 
+    def all_wants(self) -> dict[str, tuple[Want, ...]]:
+        """What was asked of every family, oldest first, by the family's id."""
+        with self.db.read() as session:
+            found: dict[str, list[Want]] = {}
+            for row in session.scalars(select(WantRow).order_by(WantRow.id)):
+                found.setdefault(row.family, []).append(record(Want, row))
+            return {family: tuple(wants) for family, wants in found.items()}
+
     def set_want(self, want: int, state: Fact, reason: str | None = None) -> None:
         """Change the state of a request; one that was deleted meanwhile is left alone.
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.conftest import Front, hub, make_front, originals
+from tests.app.conftest import Front, database, hub, make_front, originals
 
-__all__ = ["Front", "browser", "hub", "make_front", "originals"]
+__all__ = ["Front", "browser", "database", "hub", "make_front", "originals"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 

@@ -90,6 +90,28 @@ def test_nothing_is_there_yet(browser: Any, make_front: Callable[..., Front]) ->
         page.wait_for_selector("text=student queued", timeout=8000)
 
 
+def test_steps_are_shown_without_drawing_the_page_again(
+    browser: Any, make_front: Callable[..., Front]
+) -> None:
+    front = make_front()
+    _, queued = fill(front)
+    key = front.catalog.family(queued).student
+    front.catalog.set_student_state(key, StudentState.DISTILLING)
+    front.catalog.student_progress(key, {"step": 1, "steps": 8})
+    with opened(browser, front.base) as page:
+        drawn: list[str] = []
+        page.on("request", lambda request: drawn.append(request.url))
+        for step in range(2, 6):
+            front.catalog.student_progress(key, {"step": step, "loss": 1.5, "eta_s": 9.6})
+            page.wait_for_selector(f"text=step {step} of 8, loss 1.500, 10 s left", timeout=8000)
+            assert page.locator("progress").get_attribute("value") == str(step)
+        assert front.base + "/" not in drawn
+        # As the server says it.
+        before = page.locator(".steps").inner_text()
+        page.reload()
+        assert page.locator(".steps").inner_text() == before
+
+
 def test_the_interface_is_described(browser: Any, make_front: Callable[..., Front]) -> None:
     front = make_front()
     with opened(browser, f"{front.base}/docs") as page:
