@@ -63,8 +63,10 @@ class Source:
     def windows(self, split: Split, tokens: int) -> Tensor:
         """The first windows of a split: (W, T + 1)."""
         vocabulary = dissect(Checkpoint.open(self.teacher)).head_tensor.shape[0]
-        encoded = Tokeniser(self.teacher, vocabulary).encode(Texts.open(self.data), split)
-        return Stream(encoded, self.recipe.sequence_length, split).head(tokens)
+        tokeniser = Tokeniser(self.teacher, vocabulary)
+        encoded = tokeniser.encode(Texts.open(self.data), split)
+        length = self.recipe.sequence_length
+        return Stream(encoded, length, split, begins=tokeniser.begins).head(tokens)
 
     def _couple(self, folder: Path, layermap: LayerMap) -> Couple:
         models = [load(path, dtype=torch.float32) for path in (self.teacher, folder)]

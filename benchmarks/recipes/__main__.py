@@ -92,7 +92,8 @@ def _row(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     tokeniser = Tokeniser(options.teacher, files.config["vocab_size"])
     texts, length = Texts.open(options.data), recipe.sequence_length
     encoded = tokeniser.encode(texts, "calibration")
-    windows = Stream(encoded, length, "calibration").head(CALIBRATION + options.tokens)
+    stream = Stream(encoded, length, "calibration", begins=tokeniser.begins)
+    windows = stream.head(CALIBRATION + options.tokens)
     count = CALIBRATION // length
     chosen = choose(both, windows[:count], "auto")
     members = members_of(layermap, chosen.order)

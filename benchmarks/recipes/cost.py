@@ -35,10 +35,12 @@ def costs(teacher: Path, data: Path, recipes: Mapping[str, Recipe]) -> dict[str,
     tokens = tokeniser.encode(Texts.open(data), "calibration")
     seconds: dict[str, list[float]] = {name: [] for name in recipes}
     with TemporaryDirectory() as run:
+        streams = {
+            name: Stream(tokens, r.sequence_length, end=tokeniser.first, begins=tokeniser.begins)
+            for name, r in recipes.items()
+        }
         trainers = {
-            name: _trainer(
-                teacher, files, Stream(tokens, r.sequence_length, end=tokeniser.end), r, Path(run)
-            )
+            name: _trainer(teacher, files, streams[name], r, Path(run))
             for name, r in recipes.items()
         }
         for turn in range(-1, ROUNDS):

@@ -102,7 +102,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     )
     # Read before training, so that a text without it is refused at once.
     calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
-    tail = Stream(calibration, length, "calibration", tokeniser.end)
+    tail = Stream(calibration, length, "calibration", tokeniser.first, tokeniser.begins)
     # Loaded as stored, so that the student begins with the teacher's exact values.
     teacher = load(job.teacher, dtype=None, where=None if shards else device())
     config = students.student_config(teacher_files, layermap)

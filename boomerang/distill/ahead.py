@@ -35,9 +35,10 @@ class Ahead(Numbered):
     """
 
     def __init__(
-        self, file: TokenFile, length: int, end: int, writer: "Popen[bytes] | None" = None
-    ) -> None:
-        self.length, self.end = length, end
+        self, file: TokenFile, length: int, end: int, begins: tuple[int, ...] = (),
+        writer: "Popen[bytes] | None" = None,
+    ) -> None:  # fmt: skip
+        self.length, self.end, self.begins = length, end, begins
         self._file, self.writer = file, writer
         self._whole, self._tokens = False, np.empty(0, np.int32)
 
@@ -87,7 +88,7 @@ class Ahead(Numbered):
         return self._there()
 
     def _there(self) -> Stream:
-        return Stream(self._tokens, self.length, self._file.wanted.name, self.end)
+        return Stream(self._tokens, self.length, self._file.wanted.name, self.end, self.begins)
 
     def close(self) -> None:
         """End the writer: nobody needs what is behind the last step."""
@@ -111,7 +112,7 @@ def stream(
         file.write(tokeniser, texts, tick)
     elif write and not file.state().whole:
         writer = _started(file)
-    found = Ahead(file, length, tokeniser.end, writer)
+    found = Ahead(file, length, tokeniser.first, tokeniser.begins, writer)
     try:
         while not found.reaches(0):
             tick()

@@ -1,4 +1,8 @@
-"""Packed text: every document after an end-of-text token, all of them one stream of tokens."""
+"""Packed text: documents with an end-of-text token between them, all of them one stream of tokens.
+
+Each begins with what the teacher's own tokenizer puts before a text. Where that is nothing, the
+end-of-text token before it is taken for its beginning.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -18,6 +22,8 @@ from boomerang.errors import BadRecipe, CorruptCheckpoint
 
 _AT_ONCE = 256
 """Documents tokenised together."""
+_PROBE = "a"
+"""A text that shows what a tokenizer puts before one."""
 
 
 class Tokeniser:
@@ -48,7 +54,14 @@ class Tokeniser:
                 fix="Name one as eos_token in its tokenizer_config.json.",
             )
         self.end = int(end)
+        self.begins = _begins(self.tokenizer)
+        self._check(list(self.begins))
         self.chat = Chat(self.tokenizer, folder.name)
+
+    @property
+    def first(self) -> int:
+        """The token that each document of a stream begins with."""
+        return self.begins[0] if self.begins else self.end
 
     def encode(
         self,
@@ -59,7 +72,7 @@ class Tokeniser:
         loss_on: LossOn | None = None,
         tick: Callable[[], None] = lambda: None,
     ) -> NDArray[np.int32]:
-        """A split as one stream, each document after an end-of-text token: (tokens,).
+        """A split as one stream of documents, an end-of-text token between them: (tokens,).
 
         Of one `kind` alone where that is given. With `loss_on`, tokens of conversations are marked
         (`marks.py`), as training wants them; without, every token is only itself. Raises
@@ -81,7 +94,7 @@ class Tokeniser:
             yield len(batch), np.array(flat, np.int32)
 
     def _encoded(self, batch: list[Document], loss_on: LossOn | None) -> Iterator[list[int]]:
-        """The tokens of documents, each with the token before it."""
+        """The tokens of documents, each with those that begin it and part it from others."""
         talks = {at: d for at, d in enumerate(batch) if isinstance(d, Conversation)}
         partial = bool(talks) and loss_on == "completions"
         texts = [d if isinstance(d, str) else self.chat.render(d) for d in batch]
@@ -91,15 +104,25 @@ class Tokeniser:
         )  # fmt: skip
         for at, ids in enumerate(encoded["input_ids"]):
             self._check(ids)
-            before = self.end
+            between = self.end
+            # A chat template may have written the beginning already.
+            bare = len(self.begins) if (*ids[: len(self.begins)],) == self.begins else 0
             if loss_on is not None and at in talks:
                 counted = None
                 if partial:
                     answers = self.chat.answers(talks[at], texts[at])
-                    counted = self.chat.counted(ids, encoded["offset_mapping"][at], answers)
-                    before = ~self.end
-                ids = marked(ids, self.end, counted)
-            yield [before, *ids]
+                    counted = self.chat.counted(ids, encoded["offset_mapping"][at], answers)[bare:]
+                    between = ~self.end
+                yield self._whole(marked(ids[bare:], self.first, counted), between, marks=True)
+            else:
+                yield self._whole(ids[bare:], between, marks=loss_on is not None)
+
+    def _whole(self, ids: list[int], between: int, *, marks: bool) -> list[int]:
+        """A document in the stream: what begins it is never predicted, it follows from nothing."""
+        if self.first == self.end:
+            return [between, *self.begins[1:], *ids]
+        begins = [~token for token in self.begins] if marks else self.begins
+        return [*begins, *ids, between]
 
     def _check(self, ids: list[int]) -> None:
         if ids and not 0 <= min(ids) <= max(ids) < self.vocabulary:
@@ -109,3 +132,11 @@ class Tokeniser:
                 value=max(ids),
                 fix="Use the tokenizer that belongs to the model.",
             )
+
+
+def _begins(tokenizer: Any) -> tuple[int, ...]:
+    """The special tokens that a tokenizer puts before a text."""
+    alone, whole = (tokenizer.encode(_PROBE, add_special_tokens=added) for added in (False, True))
+    places = range(len(whole) - len(alone) + 1)
+    at = next((i for i in places if whole[i : i + len(alone)] == alone), 0)
+    return tuple(map(int, whole[:at]))

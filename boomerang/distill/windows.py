@@ -19,7 +19,8 @@ can begin before the end of the text is known."""
 class Windows(ABC):
     """Where the sequences of a run come from: one stream, or a mixture of several.
 
-    `length` is the tokens of a sequence, `end` the token before each document.
+    `length` is the tokens of a sequence, `end` the token that begins each document: what the
+    tokenizer puts first, or else the end of text before it.
     """
 
     length: int
@@ -71,14 +72,17 @@ class Stream(Numbered):
     """All the tokens of one split; `windows` is how many sequences of `length` one epoch gives.
 
     Each epoch goes once through the stream, in an order and from an offset that depend on seed
-    and epoch alone; the stream is a ring, so that the offset loses nothing. Raises BadRecipe where
-    there is not even one sequence.
+    and epoch alone; the stream is a ring, so that the offset loses nothing. Every sequence begins
+    with the tokens `begins`, in place of what stands there: a model that was only ever trained
+    with them computes something else without. Raises BadRecipe where there is not even one
+    sequence.
     """
 
     tokens: NDArray[np.int32]
     length: int
     name: str = "text"
     end: int | None = None
+    begins: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.tokens) <= self.length:
@@ -96,7 +100,7 @@ class Stream(Numbered):
 
     def rows(self, seed: int, first: int, count: int) -> list[NDArray[np.int32]]:
         """As those of Numbered."""
-        return [self._window(seed, first + i) for i in range(count)]
+        return [self._begun(self._window(seed, first + i)) for i in range(count)]
 
     def reaches(self, number: int) -> bool:
         """Always: what is behind its end is another epoch."""
@@ -116,10 +120,24 @@ class Stream(Numbered):
         places = np.arange(start, start + self.length + 1)
         return self.tokens.take(places, mode="wrap")
 
+    def _begun(self, window: NDArray[np.int32]) -> NDArray[np.int32]:
+        count = len(self.begins)
+        ahead = window[: count + 1]
+        bare = np.where(ahead < 0, ~ahead, ahead).tolist()
+        # The first is nobody's label; of one that begins a document there are no two.
+        if not count or list(self.begins) in (bare[:count], bare[1:]):
+            return window
+        begun = window.copy()
+        begun[:count] = self.begins
+        if self.end is not None:
+            begun[1:count] = ~begun[1:count]
+        return begun
+
     def head(self, tokens: int) -> Tensor:
         """The first windows, about `tokens` tokens of them, in order: (W, length + 1), int64."""
         count = min(self.windows, max(1, tokens // self.length))
-        rows = [self.tokens[i * self.length : (i + 1) * self.length + 1] for i in range(count)]
+        parts = (self.tokens[i * self.length : (i + 1) * self.length + 1] for i in range(count))
+        rows = [self._begun(part) for part in parts]
         return torch.from_numpy(np.stack(rows).astype(np.int64))
 
 

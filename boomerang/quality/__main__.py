@@ -147,8 +147,8 @@ def _texts(
     texts = Texts.open(job.data)
 
     def head(split: Split, tokens: int, length: int) -> Tensor:
-        stream = Stream(tokeniser.encode(texts, split, tick=report.check), length, split)
-        return stream.head(tokens)
+        encoded = tokeniser.encode(texts, split, tick=report.check)
+        return Stream(encoded, length, split, begins=tokeniser.begins).head(tokens)
 
     choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
     return (

@@ -34,8 +34,10 @@ def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
     """
     anatomy = dissect(Checkpoint.open(folder))
     own, where = recipe.layermap(anatomy.kinds), device()
-    encoded = Tokeniser(folder, anatomy.head_tensor.shape[0]).encode(texts, "calibration")
-    windows = Stream(encoded, recipe.sequence_length, "calibration").head(TOKENS)
+    tokeniser = Tokeniser(folder, anatomy.head_tensor.shape[0])
+    encoded = tokeniser.encode(texts, "calibration")
+    stream = Stream(encoded, recipe.sequence_length, "calibration", begins=tokeniser.begins)
+    windows = stream.head(TOKENS)
     of = distances(load(folder, dtype=Accelerator.of(where).compute, where=where), windows)
     longest = max(len(block) for block in own.blocks)
     return map_by_similarity(of, len(own.kept), anatomy.kinds, longest)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from boomerang.distill import __main__ as trainer
@@ -33,11 +33,16 @@ TEMPLATE = (
 """A chat template whose turns end as documents do, with the end-of-text token."""
 
 
-def save_tokenizer(folder: Path, template: str | None = None) -> None:
+def save_tokenizer(folder: Path, template: str | None = None, begin: str | None = None) -> None:
+    """A tokenizer of words; `begin` is the special token that it puts before a text."""
     names = ["<unk>", "<s>", "</s>", *WORDS]
     words = models.WordLevel({word: i for i, word in enumerate(names)}, unk_token="<unk>")
     tokenizer = Tokenizer(words)
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if begin is not None:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{begin} $A", special_tokens=[(begin, names.index(begin))]
+        )
     made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
     )

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from boomerang.composition import Composition
+from boomerang.distill.conversations import Conversation
 from boomerang.distill.data import Tokeniser
+from boomerang.distill.marks import Sequences
 from boomerang.distill.patching import member_for
-from boomerang.distill.recipe import Recipe
+from boomerang.distill.recipe import LossOn, Recipe
 from boomerang.distill.texts import LocalFile, Texts
 from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.layermap import LayerMap
-from tests.distill.jobs import RECIPE, save_texts, save_tokenizer
+from tests.distill.jobs import RECIPE, TEMPLATE, save_texts, save_tokenizer
 from tests.models import VOCABULARY
 
 
@@ -26,6 +28,54 @@ def test_documents_are_joined_with_the_end_of_text_before_each(tmp_path: Path) -
     texts = Texts("t", str(tmp_path), {"train": (file,)}, dealt=False)
     tokens = Tokeniser(tmp_path, VOCABULARY).encode(texts, "train")
     assert tokens.tolist() == [2, 3, 4, 2, 5]
+
+
+def two_documents(folder: Path, begin: str | None, loss_on: LossOn | None = None) -> list[int]:
+    save_tokenizer(folder, begin=begin)
+    (folder / "t.jsonl").write_text('{"text": "w0 w1"}\n{"text": "w2"}')
+    texts = Texts("t", str(folder), {"train": (LocalFile(folder / "t.jsonl"),)}, dealt=False)
+    return Tokeniser(folder, VOCABULARY).encode(texts, "train", loss_on=loss_on).tolist()
+
+
+def test_a_document_begins_with_what_the_teachers_tokenizer_puts_first(tmp_path: Path) -> None:
+    """`<s>` is 1, the end of text 2. What it begins with follows from nothing: not to be learnt."""
+    assert two_documents(tmp_path, "<s>") == [1, 3, 4, 2, 1, 5, 2]
+    assert two_documents(tmp_path, "<s>", "all") == [~1, 3, 4, 2, ~1, 5, 2]
+    # One token may end a text and begin the next.
+    assert two_documents(tmp_path, "</s>", "all") == [2, 3, 4, 2, 5]
+    assert two_documents(tmp_path, None, "all") == [2, 3, 4, 2, 5]
+
+
+def test_a_beginning_that_the_chat_template_wrote_is_not_written_twice(tmp_path: Path) -> None:
+    save_tokenizer(tmp_path, "{{ bos_token }}" + TEMPLATE, begin="<s>")
+    talk = Conversation(
+        ({"role": "user", "content": "w5"}, {"role": "assistant", "content": "w6"}), "t:1"
+    )
+    tokeniser = Tokeniser(tmp_path, VOCABULARY)
+    ((_, stored),) = tokeniser.batches([talk], "all")
+    assert stored.tolist() == [~1, 3, 8, 2, 4, 9, 2, 2]
+    ((_, stored),) = tokeniser.batches([talk], "completions")
+    assert stored.tolist() == [~1, ~3, ~8, ~2, ~4, 9, 2, ~2]
+    read = Sequences.read(torch.tensor(stored[None].astype(np.int64)), 1, torch.device("cpu"))
+    assert read.inputs.tolist() == [[1, 3, 8, 2, 4, 9, 2]]
+
+
+def test_every_sequence_begins_as_the_teachers_texts_do(tmp_path: Path) -> None:
+    tokens = np.array([1, 3, 4, 5, 6, 7, 8, 2, 1, 9, 9, 9, 9], np.int32)
+    plain, begun = Stream(tokens, 4), Stream(tokens, 4, begins=(1,))
+    assert plain.head(99).tolist() == [[1, 3, 4, 5, 6], [6, 7, 8, 2, 1], [1, 9, 9, 9, 9]]
+    assert begun.head(99).tolist() == [[1, 3, 4, 5, 6], [1, 7, 8, 2, 1], [1, 9, 9, 9, 9]]
+    # What is to be predicted stays as it was.
+    assert begun.batch(0, 0, 3)[:, 1:].equal(plain.batch(0, 0, 3)[:, 1:])
+    assert set(begun.batch(0, 0, 3)[:, 0].tolist()) == {1}
+    # Two tokens at the beginning, the second of them nobody's to predict where one is trained.
+    two = Stream(tokens, 4, end=1, begins=(1, 3))
+    assert two.head(99).tolist() == [[1, 3, 4, 5, 6], [1, ~3, 8, 2, 1], [1, ~3, 9, 9, 9]]
+    places = begun.positions(torch.tensor([[7, 8, 2, 1, 9, 9]]))
+    assert places is None
+    places = Stream(tokens, 4, end=1).positions(torch.tensor([[7, 8, 2, 1, 9, 9]]))
+    assert places is not None
+    assert places.tolist() == [[0, 1, 2, 0, 1, 2]]
 
 
 def test_an_epoch_gives_every_token_once_and_windows_in_a_row_join_up() -> None:

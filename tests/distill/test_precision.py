@@ -117,7 +117,7 @@ def test_a_student_is_distilled_and_measured_in_mixed_precision(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All on the way that a GPU goes; the figures are those of float32, but for rounding."""
-    save_teacher(tmp_path / "teacher", "mixtral")
+    save_teacher(tmp_path / "teacher", "mixtral", num_hidden_layers=4)
     data = save_texts(tmp_path / "texts")
     finals, kls = {}, {}
     for name, accelerator in (("mixed", MIXED), ("precise", PRECISE)):

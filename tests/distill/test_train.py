@@ -16,7 +16,9 @@ from safetensors.torch import load_file
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill.loop import rate_at
 from boomerang.pair import Pair
-from tests.distill.jobs import events, job, save_texts, told
+from boomerang.quality import __main__ as measurer
+from boomerang.quality.models import Causal
+from tests.distill.jobs import events, job, save_texts, save_tokenizer, told
 
 LONG = {"steps": 4000}
 """More steps than any of these tests waits for."""
@@ -50,6 +52,35 @@ def test_a_job_makes_a_student_and_says_what_made_it(
     assert not any(p.name.endswith(".partial") for p in folder.iterdir())
     again, said = told(job(folder), capsys)
     assert (again, [e["event"] for e in said]) == (0, ["done"])
+
+
+def test_a_teacher_whose_texts_begin_with_a_token_sees_it_in_training_and_in_measuring(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tokenizer(folder / "teacher", begin="<s>")
+    read: list[torch.Tensor] = []
+    embed = Causal.embed
+
+    def seen(self: Causal, ids: torch.Tensor, *more: Any) -> torch.Tensor:
+        read.append(ids)
+        return embed(self, ids, *more)
+
+    monkeypatch.setattr(Causal, "embed", seen)
+    status, _ = told(job(folder, recipe={"steps": 2, "separate_documents": True}), capsys)
+    asked = {
+        "teacher": str(folder / "teacher"), "student": str(folder / "a-student"),
+        "data": str(folder / "texts"), "sequence_length": 16, "heldout_tokens": 64,
+        "calibration_tokens": 64, "order": "last", "naive": False,
+    }  # fmt: skip
+    (folder / "measure.json").write_text(json.dumps(asked))
+    trained, read[:] = read[:], []
+    assert (status, measurer.main([str(folder / "measure.json")])) == (0, 0)
+    capsys.readouterr()
+    for ids in (*trained, *read):
+        assert ids.min() >= 0
+        # Where a passage goes on from a known one, only the token that follows is read.
+        if ids.shape[1] > 1:
+            assert (ids[:, :2] == 1).any(-1).all()
 
 
 def test_training_lowers_the_loss(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Tasks of the evaluation harness for members by reference, against its own model of the built."""
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from boomerang.cli_local import assemble
 from boomerang.cli_show import emit, measures_view
 from boomerang.composition import last_to_first
 from boomerang.distill.data import Tokeniser
+from boomerang.distill.texts import LocalFile, Texts
+from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, BadTask
-from boomerang.quality.measure import ladder_members
+from boomerang.quality.measure import ladder_members, measure
 from boomerang.quality.models import couple, load
 from boomerang.tasknames import check, harness_version
 from tests.cli_stub import told
@@ -40,9 +43,9 @@ LENGTH = 64
 class Made:
     """A couple in memory, and its members as folders that the harness's own model loads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, begin: str | None = None) -> None:
         self.pair: Duo = duo(folder, "llama-tied")
-        save_tokenizer(self.pair.teacher_folder)
+        save_tokenizer(self.pair.teacher_folder, begin=begin)
         models = [load(f, dtype=torch.float32) for f in self.folders]
         self.both = couple(*models, self.pair.pair.layermap)
         self.members = list(ladder_members(self.both, last_to_first(self.both.layermap)))
@@ -78,6 +81,18 @@ def asked(kind: str, *arguments: tuple[Any, ...]) -> list[Instance]:
 
 def drawn(count: int, seed: int) -> str:
     return " ".join(random.Random(seed).choices(WORDS, k=count))
+
+
+def test_the_measures_and_the_harness_read_a_text_from_the_same_beginning(tmp_path: Path) -> None:
+    """One document of 16 words: the token that its tokenizer puts first, both put there."""
+    made = Made(tmp_path, "<s>")
+    (tmp_path / "heldout.jsonl").write_text(json.dumps({"text": drawn(16, 1)}))
+    texts = Texts("t", "", {"heldout": (LocalFile(tmp_path / "heldout.jsonl"),)}, dealt=False)
+    encoded = made.tokeniser.encode(texts, "heldout")
+    windows = Stream(encoded, 16, "heldout", begins=made.tokeniser.begins).head(99)
+    for k, found in enumerate(measure(made.both, windows, made.members)):
+        ((score, _),) = made.ours(k).loglikelihood(asked("loglikelihood", ("", drawn(16, 1))))
+        assert found.perplexity == pytest.approx(math.exp(-score / 16), rel=1e-4)
 
 
 CONTEXTS = [
