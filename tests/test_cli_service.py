@@ -99,6 +99,17 @@ def test_rebuild_waits_for_the_verdict_not_for_the_state_before_it(stub: Stub) -
     assert stub.asked[0][2] == {"force": False}
 
 
+def test_a_rebuild_that_could_not_look_says_so_and_does_not_hang(stub: Stub) -> None:
+    stub.states = [family("ready", "yes")]
+    stub.events = [
+        ("unverified", {"reason": "The Hub is away", "again_in": 2.0}),
+        ("unverified", {"reason": "The folder of the teacher is gone", "again_in": None}),
+    ]
+    done = boomerang("rebuild", "f1", "--wait", "--url", stub.url)
+    assert done.returncode == 1
+    assert "could not be verified: The folder of the teacher is gone." in done.stdout
+
+
 def test_rebuild_that_fails_is_status_1(stub: Stub) -> None:
     stub.states = [family("ready", "yes")]
     stub.events = [

@@ -225,15 +225,25 @@ def test_a_busy_hub_is_asked_again(hub: LocalHub, teacher: Path, status: int) ->
 def test_a_hub_that_stays_broken(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
     hub.fail("GET /api/models/", 502, times=99)
-    with pytest.raises(HubFailure, match="502"):
+    with pytest.raises(HubFailure, match="502") as caught:
         our.resolve("org/teacher", endpoint=hub.endpoint)
     assert len(hub.asked) == hub_client.ATTEMPTS
+    assert caught.value.transient
 
 
 def test_a_hub_that_is_not_there() -> None:
     with pytest.raises(HubFailure) as caught:
         our.resolve("org/teacher", endpoint="http://127.0.0.1:9")
     assert "org/teacher" in str(caught.value)
+    assert caught.value.transient
+
+
+def test_a_hub_that_refuses_will_refuse_again(hub: LocalHub, teacher: Path) -> None:
+    hub.add_repo("org/teacher", teacher)
+    hub.fail("GET /api/models/", 403, times=99)
+    with pytest.raises(HubFailure, match="403") as caught:
+        our.resolve("org/teacher", endpoint=hub.endpoint)
+    assert not caught.value.transient
 
 
 def test_a_server_that_is_no_hub(hub: LocalHub, teacher: Path) -> None:

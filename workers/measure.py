@@ -161,7 +161,7 @@ class _Measuring:
         """
         if named is not None:
             return named
-        if self._only_tasks():
+        if self._only_tasks() or self._was_found():
             members = self.catalog.members(self.family.id)
             self.measured = {member.k: member.code for member in members}
             self._share()
@@ -171,6 +171,15 @@ class _Measuring:
             self._settle_order("last", last)
             return last
         return None
+
+    def _was_found(self) -> bool:
+        """Whether a measuring before this one found the order, and was ended before it was done.
+
+        `last` is what stands where none was found; it costs nothing to find again.
+        """
+        members = self.catalog.members(self.family.id)
+        some = any(member.measured is Fact.YES for member in members)
+        return self.family.patch_order is not None and some and self.family.chosen != "last"
 
     def _only_tasks(self) -> bool:
         """Whether every member is measured, and a task is lacking."""

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from boomerang.distill import __main__ as trainer
 from boomerang.distill import estimate, guard, loop
 from boomerang.distill.losses import Losses
+from boomerang.distill.process import locked
 from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
 
@@ -148,6 +149,35 @@ def test_out_of_memory_halves_the_micro_batch_and_nothing_else_changes(
     roomy, narrowed = weights(folder, "roomy"), weights(folder, "narrow")
     for name in roomy:
         torch.testing.assert_close(narrowed[name], roomy[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_micro_batch_that_was_found_out_before_is_begun_with(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {"steps": 6, "micro_batch": 4}
+    assert told(job(folder, "roomy", recipe=recipe), capsys)[0] == 0
+    status, said = told(job(folder, "narrow", recipe=recipe, micro_batch=1), capsys)
+    assert (status, of_kind(said, "memory")) == (0, [])
+    roomy, narrow = weights(folder, "roomy"), weights(folder, "narrow")
+    for name in roomy:
+        torch.testing.assert_close(narrow[name], roomy[name], rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_no_fault_of_the_job_is_said_to_pass(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked(folder / "a-run"):
+        status, (error,) = told(job(folder), capsys)
+    assert (status, error["transient"]) == (1, True)
+    assert "Another process works" in error["detail"]
+
+    def breaks(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(loop.Trainer, "losses", breaks)
+    assert told(job(folder), capsys)[1][-1]["transient"] is True
+    monkeypatch.undo()
+    assert told(job(folder, data=None), capsys)[1][-1]["transient"] is False
 
 
 def test_where_not_even_one_sequence_fits_the_run_fails_and_other_errors_are_no_memory(

@@ -48,7 +48,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
     opened.catalog.close()
 
 
-def ask(context: Context, mode: str, **more: Any) -> Created:
+def ask(context: Context, mode: str, order: str = "last", **more: Any) -> Created:
     teacher = context.settings.home.parent / "teacher"
     commit = folder_commit(context.catalog, Checkpoint.open(teacher))
     values: dict[str, Any] = {
@@ -62,7 +62,7 @@ def ask(context: Context, mode: str, **more: Any) -> Created:
     }
     family = NewFamily(
         name="teacher", teacher="teacher", revision=None, commit=commit, source=str(teacher),
-        student=KEY, order="last",
+        student=KEY, order=order,
     )  # fmt: skip
     return context.catalog.create_family(family, NewStudent(**values | more))
 
@@ -237,6 +237,36 @@ def test_an_outage_that_lasts_too_long_is_a_failure(
     ask(context, "quick", teacher_source=None)
     assert until_over(context)[-1] == "failed"
     assert reasons(context)[-1].endswith("or for 1 s)")
+
+
+ENDS = """
+import json, os, signal
+print(json.dumps({"event": "order", "order": "klpatch", "patch_order": [0]}), flush=True)
+print(json.dumps({"event": "member", "k": 0, "perplexity": 9.5}), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""A measurer that is killed between two members."""
+
+
+def test_an_order_that_was_found_stands_when_the_measurer_is_killed_after_it(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ask(context, "quick", order="auto", data=str(context.settings.home.parent))
+    assert distill(context, KEY) == "ready"
+    with monkeypatch.context() as patched:
+        patched.setitem(context.settings.__dict__, "measurer", (sys.executable, "-c", ENDS))
+        # What is new in each attempt begins the count anew: the order, then a member.
+        assert [measure(context, made.family.id) for _ in range(2)] == ["again"] * 2
+    assert measure(context, made.family.id) == "measured"
+    folder = context.settings.run_folder(KEY) / f"measure-{made.family.id}"
+    assert json.loads((folder / "job.json").read_text())["order"] == [0]
+    family = context.catalog.family(made.family.id)
+    assert (family.chosen, family.patch_order) == ("klpatch", (0,))
+    # Made again, the student is measured from the beginning.
+    (context.settings.student_folder(KEY) / "model.safetensors").unlink()
+    context.catalog.rebuild(made.family.id)
+    assert distill(context, KEY) == "ready"
+    assert context.catalog.family(made.family.id).chosen is None
 
 
 def test_a_measurer_that_is_killed_is_started_again(
