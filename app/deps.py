@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.lanes import Lanes
 from app.redaction import Redactor
 from app.volumes import Volumes
 from boomerang.service.catalog import Catalog
@@ -20,6 +21,7 @@ class Service:
     catalog: Catalog
     producer: Producer
     volumes: Volumes
+    lanes: Lanes
     redact: Redactor
 
     @classmethod
@@ -29,7 +31,8 @@ class Service:
         catalog = Catalog(settings.database_url)
         producer = Producer(settings.redis_url)
         volumes = Volumes(settings, catalog, producer)
-        return cls(settings, catalog, producer, volumes, Redactor(settings))
+        lanes = Lanes(settings.hub_seconds)
+        return cls(settings, catalog, producer, volumes, lanes, Redactor(settings))
 
     def stop(self) -> None:
         """Close what was opened."""

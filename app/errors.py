@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: the one place that maps the exception tree to HTTP."""
 
 import logging
+import math
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,6 +15,7 @@ from boomerang.errors import (
     BoomerangError,
     BudgetOutOfRange,
     GatedTeacher,
+    HubBusy,
     HubFailure,
     NotFound,
     NotReady,
@@ -31,6 +33,7 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (BadRequest, 422),
     (BudgetOutOfRange, 422),
     (Unusable, 422),
+    (HubBusy, 503),
     (HubFailure, 502),
 )
 
@@ -66,7 +69,8 @@ def install(app: FastAPI, redact: Redactor) -> None:
     @app.exception_handler(BoomerangError)
     async def ours(request: Request, error: BoomerangError) -> JSONResponse:
         status = status_of(error)
-        headers = {"Retry-After": "5"} if status == 409 else None
+        retry = {409: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(status)
+        headers = {"Retry-After": retry} if retry else None
         value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None
         return problem(status, error.slug, error.title, redact(error.detail), value=value,
                        fix=redact(error.fix), headers=headers)  # fmt: skip

@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
@@ -25,8 +28,8 @@ FOR_EVER = "max-age=31536000, immutable, no-transform"
 """Cache-Control of what its address pins: a commit."""
 
 READERS = 8
-"""Threads that wait for disks and for the Hub. They are apart from those that answer questions,
-so that a disk that hangs takes no other route with it."""
+"""Threads that wait for disks. They are apart from those that answer questions, so that a disk
+that hangs takes no other route with it; what comes from the Hub is waited for without any."""
 
 STALLED = 300.0
 """Seconds that a client may take over each 1 MiB before its answer is broken off."""
@@ -135,7 +138,9 @@ class Stream(Response):
         gone = asyncio.ensure_future(_gone(receive))
         started, sent = False, 0
         try:
-            message, count = _body(block := await _next(reader)), len(block)
+            message, count = _body(block := await _next(reader, gone)), len(block)
+            if gone.done():
+                return
             start = {"type": "http.response.start", "status": self.status_code}
             await send({**start, "headers": self.raw_headers})
             started = True
@@ -150,7 +155,7 @@ class Stream(Response):
                 await asyncio.sleep(0)
                 lent = reader.lend() if EXTENSION in scope.get("extensions", ()) else None
                 if lent is None:
-                    message, count = _body(block := await _next(reader)), len(block)
+                    message, count = _body(block := await _next(reader, gone)), len(block)
                 else:
                     message, count = {"type": EXTENSION, **lent}, lent["count"]
         except TimeoutError:
@@ -178,19 +183,44 @@ def _body(block: Data) -> Message:
     return {"type": "http.response.body", "body": block}
 
 
-async def _next(reader: Reader) -> Data:
-    """The next block, from a thread where a disk has to be waited for. Raises BoomerangError."""
+async def _next(reader: Reader, gone: "asyncio.Future[None]") -> Data:
+    """The next block, from a thread where a disk has to be waited for; none for a client that left.
+
+    What comes from elsewhere is waited for without a thread. Raises BoomerangError.
+    """
     try:
         block = reader.ready()
-        if block is None:
-            block = await to_thread.run_sync(reader.wait, limiter=_readers)
-        return block
+        while block is None and not gone.done():
+            coming = reader.coming()
+            if coming is None:
+                block = await to_thread.run_sync(reader.wait_here, limiter=_readers)
+            else:
+                await _either(coming, gone)
+                block = reader.ready()
+        return block or b""
     except OSError as error:
         raise Unreadable(
             f"The disk says: {error.strerror or error}.",
             value=type(error).__name__,
             fix="Look at the disk of the machine that serves.",
         ) from error
+
+
+async def _either(coming: "Future[Data]", gone: "asyncio.Future[None]") -> None:
+    """Return when something has come, or failed to, or the client has gone."""
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(_: "Future[Data]") -> None:
+        # Its thread may outlive the server.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(there.set)
+
+    coming.add_done_callback(tell)
+    first: list[asyncio.Future[Any]] = [asyncio.ensure_future(there.wait()), gone]
+    try:
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        first[0].cancel()
 
 
 async def _gone(receive: Receive) -> None:

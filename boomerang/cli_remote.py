@@ -64,13 +64,23 @@ class Service:
 
     def get(self, path: str) -> dict[str, Any]:
         """GET JSON. Raises Refused or Unreachable."""
-        with _errors(self.url):
-            return _answer(self._client.get(path))
+        return _answer(self._patient(lambda: self._client.get(path)))
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST JSON. Raises Refused or Unreachable."""
-        with _errors(self.url):
-            return _answer(self._client.post(path, json=body))
+        return _answer(self._patient(lambda: self._client.post(path, json=body)))
+
+    def _patient(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """Send again where the service says when: it did nothing yet, as it waits for the Hub."""
+        until = time.monotonic() + RETRY_SECONDS
+        while True:
+            with _errors(self.url):
+                answer = send()
+            after = answer.headers.get("retry-after", "")
+            wait = int(after) if after.isdigit() else RETRY_SECONDS
+            if answer.status_code != 503 or time.monotonic() + wait > until:
+                return answer
+            time.sleep(wait)
 
     def family(self, id_: str) -> dict[str, Any]:
         """A family, also across a restart of the service. Raises Refused or Unreachable."""

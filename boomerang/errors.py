@@ -26,6 +26,7 @@ BoomerangError
 │   └── Interrupted          for a reason that is none of its own: run again, it goes on
 └── HubFailure               the Hub refused
     └── HubUnreachable       it did not answer, or said that it is busy or broken
+        └── HubBusy          and nobody may wait for it here: ask again later
 
 An error names the thing, the value and the fix: `str(error)` is one line for the command line,
 and the front end turns the same three parts into a problem detail.
@@ -209,6 +210,18 @@ class HubUnreachable(HubFailure):
     """The Hub did not answer, or said that it is busy or broken."""
 
     transient = True
+
+
+class HubBusy(HubUnreachable):
+    """The Hub answers too late for somebody who waits; `retry_after` is in seconds."""
+
+    slug, title = "hub-busy", "The Hub is busy"
+
+    def __init__(
+        self, detail: str, *, value: object = None, fix: str = "", retry_after: float = 5.0
+    ) -> None:
+        super().__init__(detail, value=value, fix=fix)
+        self.retry_after = retry_after
 
 
 def as_json(error: BoomerangError) -> dict[str, object]:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,9 @@ from boomerang.errors import (
     HubUnreachable,
     NoSafetensors,
 )
-from boomerang.hub_client import TIMEOUT, api, bad_name, hub_endpoint, hub_errors, patiently
+from boomerang.hub_client import api, bad_name, hub_endpoint, hub_errors, patiently
 from boomerang.hub_files import ALLOWED, INDEX, OTHER_WEIGHTS, WEIGHTS, travels
+from boomerang.hub_hurry import silence
 from boomerang.hub_publish import Published, publish
 from boomerang.hub_source import HubSource
 from boomerang.writing import on_disk
@@ -92,7 +94,7 @@ def resolve(repo_id: str, revision: str | None = None, *, endpoint: str | None =
     with hub_errors(repo_id, revision):
         info = patiently(
             lambda: client.model_info(
-                repo_id, revision=revision, files_metadata=True, timeout=TIMEOUT
+                repo_id, revision=revision, files_metadata=True, timeout=silence()
             )
         )
     found = _resolved(repo_id, info, hub_endpoint(endpoint))
@@ -129,7 +131,9 @@ def checkpoint(
     ]  # fmt: skip
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for done, _ in enumerate(pool.map(HubSource.keep_head, first), 1):
+        # Each thread is in the same hurry as whoever waits for all of them.
+        reads = [partial(copy_context().run, source.keep_head) for source in first]
+        for done, _ in enumerate(pool.map(lambda read: read(), reads), 1):
             if progress is not None:
                 progress(done, len(first))
         return Checkpoint.read(name or resolved.repo_id, files)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from boomerang.hub_client import TIMEOUT
+from boomerang.hub_hurry import silence
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -35,7 +35,7 @@ def body(response: "Response") -> Iterator[bytes]:
     stream = response.extensions["network_stream"]
     while left > 0:
         with _as_the_client_says():
-            chunk = stream.read(min(left, AT_ONCE), timeout=TIMEOUT)
+            chunk = stream.read(min(left, AT_ONCE), timeout=silence())
         if not chunk:
             from httpx2 import RemoteProtocolError
 

@@ -20,6 +20,7 @@ from boomerang.errors import (
     HubUnreachable,
     TeacherNotFound,
 )
+from boomerang.hub_hurry import in_haste
 
 if TYPE_CHECKING:
     from httpx2 import Client
@@ -29,9 +30,8 @@ ATTEMPTS = 5
 """How often a question is asked before the Hub counts as gone."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the second attempt, doubled each time; and the most that Retry-After may ask."""
-TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as lost."""
-RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+TOO_MANY = 429
+RETRIED = frozenset({408, TOO_MANY, 500, 502, 503, 504})
 _CONFLICTS = frozenset({409, 412})
 
 T = TypeVar("T")
@@ -108,10 +108,25 @@ class Patience:
         self._failures += 1
         if asked is None or self._failures == ATTEMPTS:
             return False
-        pause = max(self._wait, float(asked)) if asked.isdigit() else self._wait
+        wanted = float(asked) if asked.isdigit() else None
+        if in_haste(wanted, at_once=_may_pass(error)):
+            return True
+        pause = max(self._wait, wanted or 0.0)
         self._wait *= 2
         self._sleep(min(pause, LONGEST_WAIT))
         return True
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether another attempt may succeed without a pause: not after silence, nor too many."""
+    from httpx2 import TimeoutException
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code != TOO_MANY
+    if isinstance(error, StorageRefused):
+        return error.status != TOO_MANY
+    return not isinstance(error, TimeoutException)
 
 
 def _worth_another(error: BaseException) -> str | None:

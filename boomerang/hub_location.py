@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from boomerang.errors import HubFailure, SourceChanged
-from boomerang.hub_client import TIMEOUT, StorageRefused, hub_endpoint, hub_token, session
+from boomerang.hub_client import StorageRefused, hub_endpoint, hub_token, session
+from boomerang.hub_hurry import silence
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -202,5 +203,5 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 def _send(url: str, headers: dict[str, Any], *, follow_redirects: bool) -> "Response":
     client = session()
-    request = client.build_request("GET", url, headers=headers, timeout=TIMEOUT)
+    request = client.build_request("GET", url, headers=headers, timeout=silence())
     return client.send(request, stream=True, follow_redirects=follow_redirects)

@@ -8,6 +8,7 @@ Long runs of a local file can be had as a place in that file instead, for the ke
 import errno
 import os
 from collections.abc import Iterable
+from concurrent.futures import Future
 from threading import Lock
 from typing import TypedDict
 
@@ -75,6 +76,18 @@ class Reader:
         with self._lock:
             return self._next(wait=False)
 
+    def coming(self) -> Future[Data] | None:
+        """What comes next, where that is on its way from elsewhere and not there yet."""
+        with self._lock:
+            piece = self._part[0] if self._part is not None else None
+            waits = isinstance(piece, Promised) and not piece.future.done()
+            return piece.future if waits and isinstance(piece, Promised) else None
+
+    def wait_here(self) -> Data | None:
+        """As `wait`, but None as soon as something from elsewhere would have to be waited for."""
+        with self._lock:
+            return self._next(wait=True, elsewhere=False)
+
     def wait(self) -> Data:
         """The next block, however long it takes; empty at the end.
 
@@ -114,11 +127,12 @@ class Reader:
             while self._descriptors:
                 os.close(self._descriptors.popitem()[1])
 
-    def _next(self, *, wait: bool) -> Data | None:
+    def _next(self, *, wait: bool, elsewhere: bool = True) -> Data | None:
         if self._closed:
             raise ValueError("The reader is closed.")
-        done = self._arrived(wait=wait) if self._block is None else None
-        if done is None and not self._fill(wait=wait):
+        abroad = wait and elsewhere
+        done = self._arrived(wait=abroad) if self._block is None else None
+        if done is None and not self._fill(wait=wait, elsewhere=abroad):
             return None
         if done is None:
             done, self._block = memoryview(self._block or b""), None
@@ -140,7 +154,7 @@ class Reader:
         self._advance(stop - start)
         return block
 
-    def _fill(self, *, wait: bool) -> bool:
+    def _fill(self, *, wait: bool, elsewhere: bool) -> bool:
         """Whether a block is full; what there is of it is kept."""
         if self._block is None:
             self._block, self._filled = bytearray(min(BLOCK, self._left)), 0
@@ -148,7 +162,8 @@ class Reader:
         while self._filled < len(view) and self._part is not None:
             piece, start, stop = self._part
             room = view[self._filled : self._filled + stop - start]
-            got = self._read(piece, start, room, wait=wait)
+            own = elsewhere if isinstance(piece, Promised) else wait
+            got = self._read(piece, start, room, wait=own)
             if not got:
                 return False
             self._filled += got

@@ -50,10 +50,14 @@ class Stub:
         self.states: list[dict[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.problem: tuple[int, dict[str, Any]] | None = None
+        self.busy = 0
         self.url = ""
 
     def answer(self, method: str, path: str, body: Any, key: str | None) -> tuple[int, Any]:
         self.asked.append((method, path, body, key))
+        if self.busy:
+            self.busy -= 1
+            return 503, {"detail": "The Hub is busy.", "fix": "Ask again."}
         if self.problem is not None:
             return self.problem
         if method == "POST" and path == "/families":
@@ -108,6 +112,8 @@ def listening(stub: Stub) -> Iterator[Stub]:
         def say(self, status: int, content: bytes, kind: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            if status == 503:
+                self.send_header("Retry-After", "1" if stub.busy else "0")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

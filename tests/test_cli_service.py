@@ -81,6 +81,12 @@ def test_a_problem_of_the_service_is_one_line(stub: Stub) -> None:
     assert error("request", "t", "1", "--url", stub.url) == "error: Too small. Ask for more."
 
 
+def test_a_service_that_waits_for_the_hub_is_asked_again_when_it_says(stub: Stub) -> None:
+    stub.busy = 2
+    assert told("request", "t", "2K", "--url", stub.url)["id"] == "f1"
+    assert [line[:2] for line in stub.asked] == [("POST", "/families")] * 3
+
+
 def test_a_service_that_is_not_there_is_one_line() -> None:
     assert "127.0.0.1:9" in error("request", "t", "1", "--url", "http://127.0.0.1:9")
     assert "no address" in error("request", "t", "1", "--url", "nonsense")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from httpx2 import TransportError
 
-from boomerang import cli_local, hub_body, hub_client, hub_source, read_ahead
+from boomerang import cli_local, hub_body, hub_client, hub_hurry, hub_source, read_ahead
 from boomerang import hub as our
 from boomerang.bytefile import ByteFile, Cast, Literal, Range
 from boomerang.checkpoint import Checkpoint
@@ -152,7 +152,7 @@ def test_a_connection_that_falls_silent_is_given_up(
     source: HubSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A server that sends half of the body, and then nothing, once; then it is as it should be.
-    monkeypatch.setattr(hub_body, "TIMEOUT", 0.2)
+    monkeypatch.setattr(hub_hurry, "TIMEOUT", 0.2)
     monkeypatch.setattr(hub_client, "ATTEMPTS", 3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         told = b"HTTP/1.1 200 OK\r\nContent-Length: 600000\r\n\r\n" + bytes(300_000)
@@ -330,7 +330,7 @@ def test_little_is_under_way_and_leaving_ends_it() -> None:
 def test_a_reader_that_is_closed_or_forgotten_leaves() -> None:
     for _ in range(2):
         reader = Reader.of(ByteFile([Range(Slow(), 0, 1 << 39)]))
-        assert reader.wait() == bytes(1 << 20)
+        assert reader.wait() == bytes(read_ahead.BLOCK)
         reader.close()
         until(lambda: not busy())
     forgotten = ByteFile([Range(Slow(), 0, 1 << 39)]).chunks()

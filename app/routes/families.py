@@ -55,15 +55,19 @@ def shown_all(service: Service) -> list[tuple[dict[str, Any], str]]:
 
 
 @router.post("", status_code=202, response_model=None)
-def create(
+async def create(
     body: FamilyRequest, request: Request, response: Response, service: ServiceDep
 ) -> dict[str, Any] | Response:
     """Plan a family and distil its student, once: the same request is the same family."""
     if body.publish is not None and not may(request, "publish"):
         return lacking("publish")
-    id_, intake = ask(service.settings, service.catalog, service.producer, body)
-    response.headers["Location"] = f"/families/{id_}"
-    return show(service, id_, budget=intake.budget, cost=intake.cost)
+
+    def made() -> dict[str, Any]:
+        id_, intake = ask(service.settings, service.catalog, service.producer, body)
+        response.headers["Location"] = f"/families/{id_}"
+        return show(service, id_, budget=intake.budget, cost=intake.cost)
+
+    return await service.lanes.answered(made)
 
 
 @router.get("/{id_}", response_model=None)

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
 from app.hub_answers import Answers
@@ -87,7 +86,7 @@ async def _answer(
         answer.headers["X-Repo-Commit"] = volume.revision
         return answer
 
-    return await run_in_threadpool(work)
+    return await service.lanes.answered(work)
 
 
 @_reads("/api/models")
@@ -111,7 +110,7 @@ async def models(
     wanted = Wanted(author, search, tuple(filter or ()), pipeline_tag, tuple(expand or ()),
                     full or config or cardData, limit, max(cursor, 0), num_parameters,
                     sort)  # fmt: skip
-    page, following = await run_in_threadpool(listed, service, wanted)
+    page, following = await service.lanes.answered(lambda: listed(service, wanted))
     return JSONResponse(page, headers=_next(service, request, following))
 
 
@@ -228,7 +227,7 @@ async def resolve(
 ) -> Response:
     """One file at a revision."""
     revision, file = split_revision(parts_after(request, 2)[1:])
-    volume = await run_in_threadpool(_volume, service, f"{ns}/{name}", revision)
+    volume = await service.lanes.answered(lambda: _volume(service, f"{ns}/{name}", revision))
     if isinstance(volume, Response):
         return volume
     try:

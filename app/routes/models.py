@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
 from app.errors import problem
@@ -59,7 +58,7 @@ async def download(
         return _opened(service, member)
 
     # One thread for all of it: each hop costs as much as a question to the catalog.
-    volume = await run_in_threadpool(answer)
+    volume = await service.lanes.answered(answer)
     if isinstance(volume, Response):
         return volume
     name = volume.repo_id.rsplit("/", 1)[-1]
@@ -85,7 +84,7 @@ async def one_file(
             check_may_have(request, service.volumes.known().family(found[0].family))
         return elsewhere or service.volumes.open(found[0])
 
-    volume = await run_in_threadpool(answer)
+    volume = await service.lanes.answered(answer)
     if isinstance(volume, Response):
         return volume
     return await serve(request, volume.file(file), etag=volume.etag(file))

@@ -5,7 +5,6 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
-from starlette.concurrency import run_in_threadpool
 
 from app.deps import Service, ServiceDep
 from boomerang.errors import BoomerangError
@@ -41,7 +40,7 @@ async def hub_changed(payload: Payload, service: ServiceDep) -> dict[str, Any]:
     moved = [ref for ref in payload.updatedRefs if ref.get("newSha")]
     if payload.repo.type != "model" or not moved:
         return {"rebuilt": []}
-    return {"rebuilt": await run_in_threadpool(_rebuild, service, payload.repo.name)}
+    return {"rebuilt": await service.lanes.answered(lambda: _rebuild(service, payload.repo.name))}
 
 
 def _rebuild(service: Service, teacher: str) -> list[str]:
@@ -53,6 +52,8 @@ def _rebuild(service: Service, teacher: str) -> list[str]:
         try:
             id_, _ = ask(service.settings, service.catalog, service.producer, request)
         except BoomerangError as error:
+            if error.transient:
+                raise  # the Hub tells it once more
             # Its student may be gone, or its new commit unusable; others may be fine.
             log.warning("family %s cannot be made anew: %s", family.id, error)
             continue

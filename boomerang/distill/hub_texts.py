@@ -8,12 +8,12 @@ import io
 import os
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
 from boomerang.errors import BadRecipe, HubFailure, TeacherNotFound
-from boomerang.hub_client import TIMEOUT, api, hub_errors, patiently
+from boomerang.hub_client import api, hub_errors, patiently
+from boomerang.hub_hurry import silence
 from boomerang.hub_source import HubSource
 
 SCHEME = "hf://datasets/"
@@ -70,13 +70,13 @@ class Dataset:
         """
         endpoint = endpoint or os.environ.get("BOOMERANG_HUB_ENDPOINT") or None
         client = api(endpoint)
-        ask = partial(
-            client.dataset_info, self.id, revision=self.revision, files_metadata=True,
-            timeout=TIMEOUT,
-        )  # fmt: skip
         try:
             with hub_errors(self.id, self.revision):
-                info = patiently(ask)
+                info = patiently(
+                    lambda: client.dataset_info(
+                        self.id, revision=self.revision, files_metadata=True, timeout=silence()
+                    )
+                )
         except TeacherNotFound:
             at = f" at {self.revision!r}" if self.revision else ""
             raise BadRecipe(

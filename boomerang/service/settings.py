@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("BOOMERANG_HUB_ENDPOINT", "HF_ENDPOINT"),
         description="Address of the Hub.",
     )
+    hub_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a request waits for a Hub that is silent, or for its turn to ask it; "
+        "then it is told to come again. Workers wait longer.",
+    )
     shard_size: int = Field(
         default=5_000_000_000, gt=0, description="Largest weight file of a member, in bytes."
     )

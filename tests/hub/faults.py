@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,8 @@ class Fault:
     """`status` answers with it; without one the connection breaks in the middle of the body.
 
     Applies to the next `times` requests whose `METHOD /path` matches `pattern`. With `status` 0
-    the true answer is given, with other `headers`; `asking` replaces headers of the request.
+    the true answer is given, with other `headers`; `asking` replaces headers of the request. With
+    `over` nothing is said until that is set.
     """
 
     pattern: str
@@ -24,6 +26,7 @@ class Fault:
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     asking: dict[str, str | None] = field(default_factory=dict)
+    over: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Layer:
         self.faults: list[Fault] = []
         self.asked: list[Asked] = []
         self.latency = 0.0
+        self.stalled = 0
         self.sent = 0
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
@@ -66,6 +70,11 @@ class Layer:
         fault = self._fault(asked)
         await asyncio.sleep(self.latency)
         send = self._counted(send)
+        if fault is not None and fault.over is not None:
+            self.stalled += 1
+            while not fault.over.is_set():
+                await asyncio.sleep(0.05)
+            fault = None
         if fault is None:
             await self.app(scope | {"path": path}, receive, send)
         elif fault.status == 0:

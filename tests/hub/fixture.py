@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,27 @@ class LocalHub:
     def fail(self, pattern: str, status: int | None = None, times: int = 1) -> None:
         """Answer the next matching requests with `status`, or break them in the middle."""
         self.faults.append(Fault(pattern, status, times))
+
+    def refuse(self, pattern: str, status: int, times: int = 1, **headers: str) -> None:
+        """Answer the next matching requests with `status` and headers."""
+        told = {key.replace("_", "-"): value for key, value in headers.items()}
+        self.faults.append(Fault(pattern, status, times, told))
+
+    @contextmanager
+    def stalling(self, pattern: str) -> Iterator[Callable[[], None]]:
+        """Say nothing to matching requests in this context, or until what is given is called."""
+        over = threading.Event()
+        fault = Fault(pattern, times=1 << 30, over=over)
+
+        def end() -> None:
+            fault.times = 0
+            over.set()
+
+        self.faults.append(fault)
+        try:
+            yield end
+        finally:
+            end()
 
     def answer_otherwise(
         self,
