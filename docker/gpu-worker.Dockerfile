@@ -25,17 +25,25 @@ RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
 
 FROM python:3.11.14-slim-trixie
 # One fixed uid in every image: whichever of them writes to the shared volume, all can read it.
-# Home is on that volume, since the rest of the file system is read-only.
+# Home is on that volume, since the rest of the file system is read-only; what torch compiles goes
+# there too, because nothing in a tmpfs may be run.
 RUN useradd --no-log-init --no-create-home --uid 10001 --user-group \
         --home-dir /var/lib/boomerang --shell /usr/sbin/nologin boomerang \
     && install --directory --owner boomerang --group boomerang /var/lib/boomerang /models
+# torch compiles attention by blocks with Triton, which builds its launchers in C. The base image
+# says which Debian it is, and its archive has one version of each package.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/boomerang /opt/boomerang
 COPY docker/ping.py /opt/boomerang/ping.py
 ENV PATH=/opt/boomerang/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     BOOMERANG_HOME=/var/lib/boomerang \
     BOOMERANG_MODELS=/models \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    TORCHINDUCTOR_CACHE_DIR=/var/lib/boomerang/.cache/torchinductor
 WORKDIR /var/lib/boomerang
 USER 10001:10001
 STOPSIGNAL SIGTERM

@@ -110,6 +110,14 @@ def test_every_queue_has_its_worker():
     assert sorted(served) == sorted(QUEUES)
 
 
+def test_gpu_image_can_compile_attention_and_run_what_it_has_compiled():
+    assert " gcc libc6-dev " in IMAGES["gpu-worker"].read_text().replace("\n", " ")
+    # Nothing in the tmpfs at /tmp may be run.
+    cache = re.search(r"TORCHINDUCTOR_CACHE_DIR=(\S+)", final_stage("gpu-worker")["ENV"])
+    assert cache is not None
+    assert cache[1].startswith("/var/lib/boomerang/")
+
+
 def test_front_end_image_refuses_to_start_without_keys(monkeypatch, tmp_path):
     from boomerang.errors import BadRequest
     from boomerang.service.settings import Settings

@@ -88,8 +88,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
     frozen = recipe.freezes(anatomy.tied)
     planned = Pair.planned(teacher_files, layermap, frozen=frozen)
-    compute = Accelerator.of(device()).compute
-    shape, free = (planned, recipe, length, frozen, compute), _free(devices)
+    on = Accelerator.of(device())
+    shape, free = (planned, recipe, length, frozen, on.compute), _free(devices)
     placed = placement(need(*shape), free, devices, job.placement)
     shards = placed is Placement.SHARDS
     wanted = need(*shape, devices.world if shards else 1)
@@ -109,7 +109,9 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     student = students.initialise(teacher, config, layermap)
     if recipe.initialisation == "random":
         students.forget(student, recipe.seed)
-    cast(teacher, compute)
+    cast(teacher, on.compute)
+    for model in (teacher, student):
+        model.attend(on, documents=recipe.separate_documents)
     if frozen:
         students.freeze(student)
     identity = job.identity(recipe, layermap.kept, texts.digest)

@@ -4,6 +4,8 @@ All that is decided by device is decided here, from a description alone, so that
 do is tested on a machine without one.
 """
 
+import os
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,19 +22,22 @@ _SHARE = 128
 """The part of a GPU's memory, one in so many, that the logits of one side may take in float32."""
 _MOST_LOGITS = 2**28
 
+BLOCKS = "boomerang_blocks"
+"""The name of attention by blocks (attention.py) among transformers' implementations."""
+
 
 @dataclass(frozen=True)
 class Accelerator:
     """A device. `kind` is torch's name for it, `memory` its bytes, 0 where that is not asked.
 
-    `bfloat16` says whether it multiplies in bfloat16 itself, `flash` whether the attention kernels
-    for sequences of any lengths (`torch.nn.attention.varlen`) run on it.
+    `bfloat16` says whether it multiplies in bfloat16 itself, `blocks` whether torch can compile
+    attention by blocks for it.
     """
 
     kind: str
     memory: int = 0
     bfloat16: bool = False
-    flash: bool = False
+    blocks: bool = False
 
     @classmethod
     @lru_cache
@@ -47,9 +52,10 @@ class Accelerator:
         about = torch.cuda.get_device_properties(where)
         with torch.cuda.device(where):
             bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        # The kernels that torch comes with are for the architecture Ampere and later ones.
-        flash = torch.version.hip is None and about.major >= 8
-        return cls("cuda", int(about.total_memory), bfloat16, flash)
+        # Triton builds its launchers with a C compiler, found as here.
+        compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+        blocks = torch.version.hip is None and about.major >= 8 and compiler is not None
+        return cls("cuda", int(about.total_memory), bfloat16, blocks)
 
     @property
     def compute(self) -> torch.dtype:
@@ -61,6 +67,14 @@ class Accelerator:
         if self.compute is torch.float32:
             return nullcontext()
         return torch.autocast(self.kind, self.compute)
+
+    def attention(self, own: str, *, documents: bool, windows: bool) -> str:
+        """How a model attends whose `own` way, as transformers calls it, is `own`.
+
+        By blocks where its own way needs a mask of all pairs of places (for `documents` that are
+        kept apart, or `windows`), or stores their scores ("eager").
+        """
+        return BLOCKS if self.blocks and (documents or windows or own == "eager") else own
 
     @property
     def logits(self) -> int:

@@ -24,22 +24,27 @@ from boomerang.errors import StudentMismatch, UnsupportedArchitecture
 from boomerang.kinds import FULL, SLIDING
 from boomerang.layermap import LayerMap
 from boomerang.nested import LANGUAGE_MODEL
+from boomerang.quality.accelerator import BLOCKS, Accelerator, device
+from boomerang.quality.attention import block_mask, works
+
+_MASKS = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
 
 
 @dataclass(frozen=True)
 class Context:
     """What the layers of a pass need: positions (1 or B, T), rotary pair and mask by attention.
 
+    A mask is a tensor, None where only what comes later is hidden, or one of blocks.
     Keys and values of earlier passes are in `past`, which keeps those of this one too.
     """
 
     positions: Tensor
     rotary: dict[str, tuple[Tensor, Tensor] | None]
-    masks: dict[str, Tensor | None]
+    masks: dict[str, Any]
     past: Cache | None = None
 
     def at(self, place: int) -> "Context":
-        """That of the one token at a place, where `past` has all tokens before it."""
+        """That of the one token at a place, where `past` has all before it; no mask of blocks."""
         here = slice(place, place + 1)
         return replace(
             self,
@@ -73,6 +78,16 @@ class Causal:
         self.last_norm: nn.Module = getattr(self.base, architecture.norm.rstrip("."))
         self.kinds = _kinds(self.config, len(self.layers))
         self._past = "layer_past" if self.config.model_type == "gpt_neox" else "past_key_values"
+
+    def attend(self, on: Accelerator, *, documents: bool) -> None:
+        """Attend as suits a device, in passes that keep `documents` apart or do not.
+
+        The way of transformers stays where the device's own does not work.
+        """
+        own = self.config._attn_implementation
+        way = on.attention(own, documents=documents, windows=SLIDING in self.kinds)
+        if way != own and works(device()):
+            self.model.set_attn_implementation(way)
 
     @property
     def device(self) -> torch.device:
@@ -111,17 +126,28 @@ class Causal:
         wherever they do not go on by one, and sees nothing of the others.
         """
         rotary = getattr(self.base, "rotary_emb", None)
-        wanted = {"config": self.config, "inputs_embeds": hidden, "position_ids": positions}
-        positions = _positions(hidden) if positions is None else positions
-        makers = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
+        told, positions = positions, _positions(hidden) if positions is None else positions
         rotated: dict[str, tuple[Tensor, Tensor] | None] = {}
-        masks: dict[str, Tensor | None] = {}
+        masks: dict[str, Any] = {}
         for kind in set(self.kinds):
-            masks[kind] = makers[kind](**wanted, attention_mask=None, past_key_values=None)
+            masks[kind] = self._mask(kind, hidden, told)
             # Where local and global attention rotate differently, one module does both.
             which = (kind,) if hasattr(rotary, "layer_types") else ()
             rotated[kind] = None if rotary is None else rotary(hidden, positions, *which)
         return Context(positions, rotated, masks)
+
+    def _mask(self, kind: str, hidden: Tensor, told: Tensor | None) -> Any:
+        if self.config._attn_implementation == BLOCKS:
+            positions = _positions(hidden) if told is None else told
+            window = self.config.sliding_window if kind == SLIDING else None
+            return block_mask(positions.expand(len(hidden), -1), window)
+        return _MASKS[kind](
+            config=self.config,
+            inputs_embeds=hidden,
+            position_ids=told,
+            attention_mask=None,
+            past_key_values=None,
+        )
 
     def layer(self, index: int, hidden: Tensor, context: Context) -> Tensor:
         """Hidden states (B, T, width) through one layer."""
