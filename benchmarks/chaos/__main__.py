@@ -37,6 +37,7 @@ SETTINGS = {
     "BOOMERANG_CHECKPOINT_SECONDS": "2",
 }
 """Shorter than one would have them, so that a run is minutes."""
+POLL_SECONDS = 0.3
 MEASURING = 0.3
 """The part of the kills that are kept for the measuring."""
 
@@ -118,7 +119,7 @@ def _made(service: Service, parent: int, plan: Plan, steps: int, done: Run) -> M
                 print(f"  {kind} killed, {_where(family)}", flush=True)
         if made and not strikes:
             return service.patiently(lambda: service.family(id_))
-        time.sleep(0.1)
+        time.sleep(POLL_SECONDS)
 
 
 def _share(family: Mapping[str, Any]) -> float:
@@ -190,10 +191,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=400)
     options = parser.parse_args()
     failed = 0
-    for seed in range(options.first, options.first + options.seeds):
-        with tempfile.TemporaryDirectory(prefix="boomerang-chaos-") as folder:
-            models, home = Path(folder, "models"), Path(folder, "home")
-            toy.make(models)
+    with tempfile.TemporaryDirectory(prefix="boomerang-chaos-") as folder:
+        models = Path(folder, "models")
+        toy.make(models)
+        for seed in range(options.first, options.first + options.seeds):
+            home = Path(folder, f"home{seed}")
             home.mkdir()
             done = run(seed, options.kills, options.steps, home, models)
             print(done.line(), flush=True)

@@ -293,7 +293,7 @@ def unsettle(
     row.sent, row.sends, row.due = 0.0, 0, None
     if anew:
         row.patch_order, row.chosen = None, None
-    if measuring_of(row) is not Measuring.WAITING:
+    if measuring_of(row) is not Measuring.WAITING or row.measuring_reason != reason:
         change_measuring(db, session, row, Measuring.WAITING, reason, by)
 
 

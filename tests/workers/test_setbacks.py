@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from boomerang.checkpoint import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
+from boomerang.service import setbacks
 from boomerang.service.catalog import Catalog
 from boomerang.service.reaping import Due
 from boomerang.service.records import Created, Fact, NewFamily, NewStudent, StudentState
@@ -31,7 +32,8 @@ AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connect
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Context]:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+    monkeypatch.setattr(setbacks, "_FIRST_SECONDS", 0.1)
     write_model(tmp_path / "teacher", LAYERS, seed=1)
     write_model(tmp_path / "student", len(KEPT), seed=2)
     kept = {"copied_teacher_layers": list(KEPT)}
@@ -41,7 +43,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
         trainer=(sys.executable, str(HERE / "fake_trainer.py")),
         measurer=(sys.executable, str(HERE / "fake_measurer.py")),
         max_attempts=3,
-        lease_seconds=2,
+        lease_seconds=1,
     )
     opened = Context(settings, Catalog(settings.database_url), Outbox())
     yield opened
@@ -102,8 +104,8 @@ def fails(times: int, call: Callable[..., Any], error: Exception) -> Callable[..
 @pytest.mark.parametrize(
     ("mode", "reason"),
     [
-        ("away", "The Hub is away; again in 1 s"),
-        ("crash", "its process ended with status 1: a bug; again in 1 s"),
+        ("away", "The Hub is away; again in 0 s"),
+        ("crash", "its process ended with status 1: a bug; again in 0 s"),
     ],
 )
 def test_a_trainer_that_ends_for_a_passing_reason_is_started_again(
@@ -122,7 +124,7 @@ def test_progress_makes_good_any_number_of_kills(
     monkeypatch.setattr(process, "kernel_kills", lambda: 0)
     ask(context, "progress")
     assert until_over(context) == ["again"] * 4 + ["ready"]
-    assert reasons(context) == ["its process was killed by SIGKILL; again in 1 s"] * 4
+    assert reasons(context) == ["its process was killed by SIGKILL; again in 0 s"] * 4
     assert context.catalog.student(KEY).micro_batch is None
 
 
@@ -133,7 +135,7 @@ def test_without_progress_it_fails_after_some_attempts_with_longer_waits(
     ask(context, "die")
     assert until_over(context) == ["again", "again", "failed"]
     killed = "its process was killed by SIGKILL"
-    assert reasons(context)[:2] == [f"{killed}; again in 1 s", f"{killed}; again in 2 s"]
+    assert reasons(context)[:2] == [f"{killed}; again in 0 s", f"{killed}; again in 0 s"]
     assert reasons(context)[2].startswith(f"{killed} (3 times in a row")
     # Whoever asks again gives it as many attempts as before.
     ask(context, "die")
@@ -159,7 +161,7 @@ def test_killed_for_memory_at_the_same_step_it_goes_on_with_less_at_a_time(
     assert [(t["before"], t["micro_batch"]) for t in told] == [(8, 4), (4, 2), (2, 1)]
     assert reasons(context)[0] == (
         "its process was killed by SIGKILL (out of memory?), with 2.00 GiB for about 3.00; "
-        "again in 1 s"
+        "again in 0 s"
     )
 
 
@@ -204,7 +206,7 @@ def test_a_catalog_that_is_away_for_long_stops_the_trainer_and_nothing_is_failed
             gone.setattr(context.catalog, name, away)
         assert distill(context, KEY) == "lost"
     assert context.catalog.student(KEY).state is StudentState.DISTILLING
-    time.sleep(2)
+    time.sleep(1)
     assert context.catalog.reap(60, 3) == (Due("distill", KEY),)
     assert distill(context, KEY) == "ready"
 
@@ -226,7 +228,7 @@ def test_a_hub_that_is_away_is_waited_for_and_one_that_refuses_is_not(
     monkeypatch.setattr("workers.distill.check_pair", lambda *_: None)
     said = until_over(context)
     assert said == (["again", "ready"] if passing else ["failed"])
-    assert reasons(context) == (["Status 503; again in 1 s"] if passing else ["Not for you."])
+    assert reasons(context) == (["Status 503; again in 0 s"] if passing else ["Not for you."])
 
 
 def test_an_outage_that_lasts_too_long_is_a_failure(
@@ -237,6 +239,22 @@ def test_an_outage_that_lasts_too_long_is_a_failure(
     ask(context, "quick", teacher_source=None)
     assert until_over(context)[-1] == "failed"
     assert reasons(context)[-1].endswith("or for 1 s)")
+
+
+def test_what_measuring_waits_for_is_said(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ask(context, "quick", data=str(context.settings.home.parent))
+    assert distill(context, KEY) == "ready"
+    with monkeypatch.context() as away:
+        away.setattr(
+            "workers.measure.fetch_teacher", fails(9, print, HubUnreachable("Status 503."))
+        )
+        assert measure(context, made.family.id) == "again"
+    family = context.catalog.family(made.family.id)
+    assert (family.measuring, family.settled) == (Fact.NO, False)
+    assert family.measuring_reason == "Status 503; again in 0 s"
+    assert measure(context, made.family.id) == "measured"
 
 
 ENDS = """
@@ -281,8 +299,8 @@ def test_a_measurer_that_is_killed_is_started_again(
     family = context.catalog.family(made.family.id)
     assert (family.measuring, family.settled) == (Fact.NO, False)
     assert "SIGKILL" in str(family.measuring_reason)
-    assert "again in 1 s" in str(family.measuring_reason)
+    assert "again in 0 s" in str(family.measuring_reason)
     assert context.catalog.reap(0, 3) == ()
-    time.sleep(1.1)
+    time.sleep(0.15)
     assert context.catalog.reap(60, 3) == (Due("measure", made.family.id),)
     assert measure(context, made.family.id) == "measured"

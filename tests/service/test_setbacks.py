@@ -1,0 +1,54 @@
+"""How long is waited after a setback, and when it is enough."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boomerang.service.setbacks import Limits, Setback, achieved, again
+
+LIMITS = Limits(attempts=5, seconds=3600)
+
+
+def row() -> Any:
+    return SimpleNamespace(attempts=0, away_since=None, due=None, sent=0.0, sends=0)
+
+
+def test_what_dies_waits_twice_as_long_each_time_until_it_is_enough() -> None:
+    tried = row()
+    assert [again(tried, Setback.DIED, 0.0, LIMITS) for _ in range(5)] == [1, 2, 4, 8, None]
+    achieved(tried)
+    assert again(tried, Setback.DIED, 0.0, LIMITS) == 1
+
+
+def test_an_outage_is_looked_at_after_as_long_as_it_lasted_for_an_hour_in_all() -> None:
+    tried, now, waits = row(), 1000.0, []
+    while (wait := again(tried, Setback.OUTSIDE, now, LIMITS)) is not None:
+        waits.append(wait)
+        now += wait
+    assert waits[:6] == [1, 1, 2, 4, 8, 16]
+    assert max(waits) == 300
+    assert 3600 <= now - 1000 < 3600 + 300
+
+
+@given(
+    events=st.lists(st.tuples(st.sampled_from([*Setback, None]), st.floats(0, 1000)), max_size=40)
+)
+def test_a_wait_is_bounded_and_never_in_the_past_and_progress_forgets_all(
+    events: list[tuple[Setback | None, float]],
+) -> None:
+    tried, now = row(), 0.0
+    for kind, passed in events:
+        now += passed
+        if kind is None:
+            achieved(tried)
+            assert (tried.attempts, tried.away_since, tried.due) == (0, None, None)
+            continue
+        wait = again(tried, kind, now, LIMITS)
+        if wait is None:
+            assert tried.due is None
+            assert tried.attempts >= 5 or now - tried.away_since >= 3600
+        else:
+            assert 1 <= wait <= 300
+            assert tried.due == now + wait
