@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
+from boomerang.distill.estimate import Need, need
 from boomerang.distill.loop import Trainer
 from boomerang.distill.process import Reporter
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.windows import Stream
 from boomerang.layermap import LayerMap
+from boomerang.pair import Pair
 from boomerang.quality.models import Couple, couple, load
 
 END = 0
@@ -61,7 +63,15 @@ def from_folder(folder: Path, kept: list[int], frozen: bool) -> Couple:
     student = students.initialise(teacher, config, layermap)
     if frozen:
         students.freeze(student)
+        students.share(student, teacher)
     return couple(teacher, student, layermap)
+
+
+def needed(folder: Path, shape: Shape, recipe: Recipe, frozen: bool) -> Need:
+    """What the trainer takes the run to need."""
+    layermap = LayerMap.from_kept(shape.kept, shape.layers)
+    pair = Pair.planned(Checkpoint.open(folder), layermap, frozen=frozen)
+    return need(pair, recipe, shape.length, frozen, torch.float32)
 
 
 def main(arguments: list[str]) -> None:
@@ -89,7 +99,7 @@ def main(arguments: list[str]) -> None:
         stream = Stream(tokens, shape.length, end=END)
         Trainer(
             both, stream, recipe, run, "benchmark", clock, frozen,
-            checkpoint_seconds=1e9, report_seconds=0.0,
+            checkpoint_seconds=1e9, report_seconds=0.0, need=needed(folder, shape, recipe, frozen),
         ).train()  # fmt: skip
     seconds = clock.steps[-1] - clock.steps[0]
     rate = shape.steps * shape.batch * shape.length / seconds

@@ -101,7 +101,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         report,
     )
     # Read before training, so that a text without it is refused at once.
-    calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on)
+    most = max(FINAL_TOKENS, length) + 1
+    calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on, most=most)
     tail = Stream(calibration, length, "calibration", tokeniser.first, tokeniser.begins)
     # Loaded as stored, so that the student begins with the teacher's exact values.
     teacher = load(job.teacher, dtype=None, where=None if shards else device())
@@ -114,6 +115,8 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         model.attend(on, documents=recipe.separate_documents)
     if frozen:
         students.freeze(student)
+        if not shards:
+            students.share(student, teacher)
     identity = job.identity(recipe, layermap.kept, texts.digest)
     trainer = Trainer(
         couple(teacher, student, layermap),

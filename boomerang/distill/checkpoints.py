@@ -1,18 +1,19 @@
 """A stopped run goes on from here: weights, optimiser and counters in one safetensors file.
 
-The file is written under a temporary name and renamed. Random numbers need no state: every draw
-depends on seed and step alone.
+The file is written under a temporary name and renamed, tensor after tensor, so that no second copy
+of all of them is ever in memory. Random numbers need no state: every draw depends on seed and step
+alone.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from boomerang.distill.devices import Devices
@@ -21,6 +22,7 @@ from boomerang.distill.sharding import gathered, placed
 from boomerang.errors import TrainingFailed
 
 FILE = "checkpoint.safetensors"
+_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
 @dataclass(frozen=True)
@@ -57,24 +59,65 @@ def save(
     The first process writes, all must call it. Raises TrainingFailed where a weight is not
     finite: the one before is kept.
     """
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in parameters.items():
-        held = {"weight": parameter.detach(), **moments(optimiser, parameter)}
-        full = gathered({f"{key}/{name}": value for key, value in held.items()}, devices)
-        if devices.first and not torch.isfinite(full[f"weight/{name}"]).all():
-            raise TrainingFailed(
-                f"{name} of the student is not finite at step {progress.step}.",
-                value=name,
-                fix="Lower the learning rate; the last checkpoint is from before it.",
-            )
-        tensors |= full
+    tensors = _tensors(progress, parameters, optimiser, devices)
     if not devices.first:
+        for _ in tensors:
+            continue
         return
     partial = run / f".{FILE}.partial"
-    save_file(tensors, partial, metadata={"progress": json.dumps(asdict(progress))})
-    with partial.open("rb+") as written:
-        os.fsync(written.fileno())
+    with partial.open("wb") as out:
+        _head(out, progress, parameters, optimiser)
+        for tensor in tensors:
+            out.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+        out.flush()
+        os.fsync(out.fileno())
     os.replace(partial, run / FILE)
+
+
+def _held(optimiser: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
+    return {"weight": parameter.detach(), **moments(optimiser, parameter)}
+
+
+def _head(
+    out: IO[bytes],
+    progress: Progress,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Write what a safetensors file begins with: the header's length, and the header."""
+    header: dict[str, Any] = {"__metadata__": {"progress": json.dumps(asdict(progress))}}
+    at = 0
+    for name, parameter in parameters.items():
+        for key, tensor in _held(optimiser, parameter).items():
+            ends = at + tensor.numel() * tensor.itemsize
+            header[f"{key}/{name}"] = {
+                "dtype": _DTYPES[tensor.dtype],
+                "shape": [*tensor.shape],
+                "data_offsets": [at, ends],
+            }
+            at = ends
+    said = json.dumps(header).encode()
+    said = said.ljust(-(-len(said) // 8) * 8)
+    out.write(len(said).to_bytes(8, "little") + said)
+
+
+def _tensors(
+    progress: Progress,
+    parameters: Mapping[str, nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    devices: Devices,
+) -> Iterator[Tensor]:
+    """What follows the header, tensor by tensor, in full on the CPU of the first process."""
+    for name, parameter in parameters.items():
+        for key, tensor in _held(optimiser, parameter).items():
+            for full in gathered({key: tensor}, devices).values():
+                if key == "weight" and not torch.isfinite(full).all():
+                    raise TrainingFailed(
+                        f"{name} of the student is not finite at step {progress.step}.",
+                        value=name,
+                        fix="Lower the learning rate; the last checkpoint is from before it.",
+                    )
+                yield full.cpu()
 
 
 def restore(

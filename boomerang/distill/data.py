@@ -71,18 +71,24 @@ class Tokeniser:
         kind: Kind | None = None,
         loss_on: LossOn | None = None,
         tick: Callable[[], None] = lambda: None,
+        most: int | None = None,
     ) -> NDArray[np.int32]:
         """A split as one stream of documents, an end-of-text token between them: (tokens,).
 
-        Of one `kind` alone where that is given. With `loss_on`, tokens of conversations are marked
+        Of one `kind` alone where that is given, and no more than `most` tokens; the text behind
+        them is not read. With `loss_on`, tokens of conversations are marked
         (`marks.py`), as training wants them; without, every token is only itself. Raises
         BadRecipe for conversations that the teacher's chat template cannot render.
         """
         chunks: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
+        found = 0
         for _, tokens in self.batches(texts.documents(split, kind), loss_on):
             tick()
             chunks.append(tokens)
-        return np.concatenate(chunks)
+            found += len(tokens)
+            if most is not None and found >= most:
+                break
+        return np.concatenate(chunks)[:most]
 
     def batches(
         self, documents: Iterable[Document], loss_on: LossOn | None

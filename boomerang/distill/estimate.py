@@ -34,6 +34,11 @@ class Need:
         """The bytes of a run with so many sequences in one pass."""
         return self.state + micro_batch * self.sequence
 
+    def at_once(self, micro_batch: int, most: int | None) -> int:
+        """The sequences of a micro-batch that go through one pass in `most` bytes, at least one."""
+        fitting = micro_batch if most is None else most // max(1, self.sequence)
+        return max(1, min(micro_batch, fitting))
+
 
 def need(
     pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.dtype, world: int = 1
@@ -54,9 +59,12 @@ def need(
     )
     trained = sum(t.parameters for t in pair.student.tensors.values()) - still
     width = pair.teacher.head_tensor.shape[-1]
-    state = teacher + _STATE * trained + 4 * still
+    state = teacher + _STATE * trained
     if world > 1:
-        state = -(-state // world) + _gathered(pair, frozen, compute)
+        state = -(-(state + 4 * still) // world) + _gathered(pair, frozen, compute)
+    elif compute is not torch.float32:
+        # In float32 frozen embeddings are the teacher's own.
+        state += 4 * still
     return Need(
         state=state,
         sequence=length * width * len(pair.layermap.kept) * (_KEPT + _ALIGNED),

@@ -32,7 +32,13 @@ from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Couple
 
 TIMED = 2.0
-"""Seconds of trial steps, at least, from which `minutes` is turned into a number of steps."""
+"""Seconds of trial passes, at least, from which `minutes` is turned into a number of steps."""
+_TRIALS = 8
+"""How many of them there are at least."""
+_SCHEDULE, _STRIDE = 1000, 617
+"""The steps of their schedule, and how far it is from one to the next: no part of it is missed."""
+_SAVING = 0.03
+"""The share of its time that a run spends on checkpoints, at most."""
 
 
 @dataclass
@@ -63,11 +69,13 @@ class Trainer:
     at_once: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.at_once = self.recipe.micro_batch
         self.couple = replace(self.couple, recompute=self.recipe.activation_checkpointing)
         root = sharded(self.couple, self.devices) if self.shards else Root(self.couple)
         self.root = root
         self.where = self.couple.teacher.device
+        most = Accelerator.of(self.where).activations
+        asked = self.recipe.micro_batch
+        self.at_once = self.need.at_once(asked, most) if self.need else asked
         self.parameters = trained(self.couple.student)
         self.optimiser = optimiser_for(self.recipe, self.parameters.values())
         whole = [Choice.BLOCK] * len(self.couple.layermap.kept)
@@ -96,6 +104,7 @@ class Trainer:
         parameters = sum(p.numel() for p in self.couple.student.model.parameters())
         self.report("start", steps=progress.steps, parameters=parameters, step=progress.step)
         first, said, saved, news = progress, self.devices.now(), self.devices.now(), Mean()
+        pause = self.checkpoint_seconds
         while progress.step < progress.steps:
             try:
                 progress = self._step(progress, news)
@@ -106,9 +115,11 @@ class Trainer:
             if now - said >= self.report_seconds or progress.step == progress.steps:
                 self._say(progress, first, news)
                 said, news = now, Mean()
-            if now - saved >= self.checkpoint_seconds or progress.step == progress.steps:
+            if now - saved >= pause or progress.step == progress.steps:
                 self._save(progress)
                 saved = self.devices.now()
+                if self.checkpoint_seconds > 0:
+                    pause = max(self.checkpoint_seconds, (saved - now) / _SAVING)
         return progress
 
     def _restored(self) -> Progress | None:
@@ -163,11 +174,14 @@ class Trainer:
         mine = self._gradients(batch, step, steps)
         news.merge(mine)
         self.guard.watch(step + 1, steps, mine.means()["loss"])
+        self._apply(step, steps, rate, mine.means()["ce"])
+
+    def _apply(self, step: int, steps: int, rate: float, ce: float) -> None:
         norm = clip(self.parameters.values(), self.recipe.clip)
         if not math.isfinite(norm):
             raise TrainingFailed(
                 f"The gradient is not finite at step {step + 1} of {steps} "
-                f"(cross-entropy {mine.means()['ce']:.4g}).",
+                f"(cross-entropy {ce:.4g}).",
                 value=step + 1,
                 fix="Lower the learning rate; the last checkpoint is from before it.",
             )
@@ -243,23 +257,27 @@ class Trainer:
         return mean.over(self.devices).means()
 
     def _time_steps(self) -> int:
-        """How many steps fit into the recipe's minutes, by a few that change nothing.
+        """How many steps fit into the recipe's minutes, by a few passes that change nothing.
 
-        At a learning rate of zero AdamW leaves the weights as they are; its state is forgotten.
-        Half of the trial is at the beginning of the schedule and half at its end, because
-        patched steps cost something else than plain ones.
+        They are spread over the schedule, because patched passes cost something else than plain
+        ones. At a learning rate of zero AdamW leaves the weights as they are; its state is
+        forgotten.
         """
-        schedule = 1000
-        self._update(self._batch(0, schedule), 0, schedule, 0.0, Mean())
+        batch = self._first()
+        self._update(batch, 0, _SCHEDULE, 0.0, Mean())
         began, done = self.devices.now(), 0
         for done in itertools.count(1):
-            # Never the sequences of the end, which are tokenised last.
-            batch, at = self._batch(done, schedule), (done % 2) * (schedule - 1)
-            self._update(batch, at, schedule, 0.0, Mean())
-            if done >= 4 and self.devices.now() - began >= TIMED:
+            with self.devices.together():
+                self._passes(batch, done * _STRIDE % _SCHEDULE, _SCHEDULE)
+            if done >= _TRIALS and self.devices.now() - began >= TIMED:
                 break
-        each = (self.devices.now() - began) / done
+        passed = self.devices.now()
+        self._apply(1, 1, 0.0, math.nan)
+        updated = self.devices.now()
+        count = math.ceil(self.sequences / len(batch))
+        each = count * (passed - began) / done + updated - passed
         self.optimiser.state.clear()
+        self.optimiser.zero_grad(set_to_none=True)
         return max(1, round((self.recipe.minutes or 0) * 60 / each))
 
     def _time_pass(self) -> float:
@@ -297,6 +315,7 @@ class Trainer:
 
         Raises TrainingFailed where the run ends in such a state.
         """
+        began = self.devices.now()
         loss = self._present_loss()
         if not self.guard.sound(loss):
             self.report("unsound", step=progress.step, loss=loss if math.isfinite(loss) else None)
@@ -304,7 +323,8 @@ class Trainer:
                 raise ended_badly(loss, self.guard.initial, progress.steps)
             return
         checkpoints.save(self.run, progress, self.parameters, self.optimiser, self.devices)
-        self.report("checkpoint", step=progress.step)
+        seconds = round(self.devices.now() - began, 3)
+        self.report("checkpoint", step=progress.step, seconds=seconds)
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:

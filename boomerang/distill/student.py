@@ -79,6 +79,17 @@ def freeze(student: Causal) -> None:
         module.requires_grad_(False)
 
 
+def share(student: Causal, teacher: Causal) -> None:
+    """Let a student whose embeddings are frozen use its teacher's, where they have one dtype."""
+    tied = student.tied
+    for mine, theirs in zip(student.embeddings, teacher.embeddings, strict=True):
+        ours, its = mine.get_parameter("weight"), theirs.get_parameter("weight")
+        if ours.dtype is its.dtype:
+            mine.register_parameter("weight", its)
+    if tied:
+        student.model.lm_head.weight = student.tokens.weight
+
+
 def trained(student: Causal) -> dict[str, nn.Parameter]:
     """The parameters that are trained, by module name; a tied one appears once."""
     return {name: p for name, p in student.model.named_parameters() if p.requires_grad}

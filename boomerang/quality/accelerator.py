@@ -18,6 +18,7 @@ from torch import Tensor
 _CPU_LOGITS = 2**25
 _CPU_ROWS = 2**20
 """Logits that stay in a processor's cache."""
+_CPU_ACTIVATIONS = 2**28
 _SHARE = 128
 """The part of a GPU's memory, one in so many, that the logits of one side may take in float32."""
 _MOST_LOGITS = 2**28
@@ -86,6 +87,14 @@ class Accelerator:
             return _CPU_LOGITS
         fitting = max(1, self.memory // _SHARE // torch.float32.itemsize)
         return min(_MOST_LOGITS, max(_CPU_LOGITS, 1 << (fitting.bit_length() - 1)))
+
+    @property
+    def activations(self) -> int | None:
+        """Bytes that a pass may keep for its backward pass; None where a micro-batch decides it.
+
+        A few hundred tokens keep a CPU as busy as thousands do, in a fraction of the memory.
+        """
+        return None if self.kind == "cuda" else _CPU_ACTIVATIONS
 
     @property
     def rows(self) -> int:

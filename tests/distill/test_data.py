@@ -2,12 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from boomerang.composition import Composition
+from boomerang.distill import data
 from boomerang.distill.conversations import Conversation
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.marks import Sequences
@@ -175,3 +177,20 @@ def test_a_map_with_one_long_layer_has_nothing_to_patch() -> None:
     small = LayerMap((0, 2, 3), 4)
     recipe = Recipe.parse({**RECIPE, "patch_probability": 1, "patch_after": 0})
     assert member_for(recipe, small, 0, 3, 10, 0) == Composition.patched(small, ())
+
+
+def test_no_more_text_is_tokenised_than_is_asked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokeniser, texts = Tokeniser(folder / "teacher", VOCABULARY), Texts.open(folder / "texts")
+    monkeypatch.setattr(data, "_AT_ONCE", 2)
+    whole, read = tokeniser.encode(texts, "calibration"), [0]
+    encoded = tokeniser._encoded
+
+    def counts(batch: list[Any], *how: Any) -> Any:
+        read[0] += len(batch)
+        return encoded(batch, *how)
+
+    monkeypatch.setattr(tokeniser, "_encoded", counts)
+    assert tokeniser.encode(texts, "calibration", most=50).tolist() == whole[:50].tolist()
+    assert read == [4]

@@ -152,3 +152,12 @@ def test_a_tokenizer_of_any_kind_travels_and_stands_beside_the_student(tmp_path:
     written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*")}
     assert written >= {*TOKENIZERS}
     assert not written & {*strange}
+
+
+def test_frozen_embeddings_are_the_teachers_own_tensor(tmp_path: Path) -> None:
+    teacher, student, _ = begun(tmp_path, "qwen3-tied")
+    students.freeze(student)
+    students.share(student, teacher)
+    assert student.tied
+    assert student.tokens.weight is teacher.tokens.weight
+    assert not any("embed_tokens" in name for name in students.trained(student))

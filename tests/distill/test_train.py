@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from boomerang.checkpoint import Checkpoint
+from boomerang.distill import loop
+from boomerang.distill.devices import Devices
 from boomerang.distill.loop import rate_at
+from boomerang.distill.losses import Losses
 from boomerang.pair import Pair
 from boomerang.quality import __main__ as measurer
 from boomerang.quality.models import Causal
@@ -274,3 +278,77 @@ def test_the_learning_rate_rises_and_falls_as_half_a_cosine() -> None:
     assert rates[55] == pytest.approx(0.5)
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 0.01
+
+
+def test_minutes_are_timed_by_passes_however_large_a_step_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "TIMED", 0.0)
+    counted, computes, passes = [0], loop.Trainer.losses, []
+
+    def counts(self: loop.Trainer, *wanted: Any) -> Losses:
+        counted[0] += 1
+        return computes(self, *wanted)
+
+    def says(self: loop.Trainer, progress: Any) -> Any:
+        passes.append(counted[0])
+        raise loop.Stopped
+
+    monkeypatch.setattr(loop.Trainer, "losses", counts)
+    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    recipe = {"steps": None, "minutes": 0.005, "batch_tokens": 4096}
+    assert told(job(folder, recipe=recipe), capsys)[0] == 143
+    # A step has 128 of them.
+    assert passes == [9]
+
+
+def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves, clock = loop.checkpoints.save, [0.0]
+
+    def slow(*what: Any) -> None:
+        clock[0] += 10
+        saves(*what)
+
+    def steps(self: loop.Trainer, *what: Any) -> None:
+        clock[0] += 1
+        trains(self, *what)
+
+    trains = loop.Trainer._update
+    monkeypatch.setattr(loop.Trainer, "_update", steps)
+    monkeypatch.setattr(loop.checkpoints, "save", slow)
+    monkeypatch.setattr(Devices, "now", lambda self: clock[0])
+    path = job(folder, recipe={"steps": 360}, checkpoint_seconds=2, report_seconds=1e9)
+    status, said = told(path, capsys)
+    written = [e for e in said if e["event"] == "checkpoint"]
+    assert status == 0
+    assert [e["step"] for e in written] == [2, 336, 360]
+    assert {e["seconds"] for e in written} == {10.0}
+
+
+def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, torch\n"
+        "from pathlib import Path\n"
+        "from boomerang.distill import checkpoints\n"
+        "from boomerang.distill.devices import Devices\n"
+        "weights = {str(i): torch.nn.Parameter(torch.ones(1 << 22)) for i in range(8)}\n"
+        "optimiser = torch.optim.AdamW(weights.values(), lr=0.0, fused=True)\n"
+        "for weight in weights.values():\n"
+        "    weight.grad = torch.zeros_like(weight)\n"
+        "optimiser.step()\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = peak()\n"
+        "progress = checkpoints.Progress('a', 1, 2)\n"
+        "checkpoints.save(Path(sys.argv[1]), progress, weights, optimiser, Devices())\n"
+        "print(peak() - before)\n"
+    )
+    told_ = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
+    )
+    # Weights and moments are 384 MiB.
+    assert int(told_.stdout) < 96 * 1024
+    with safe_open(tmp_path / "checkpoint.safetensors", "pt") as saved:
+        assert saved.get_tensor("weight/7").equal(torch.ones(1 << 22))
+        assert float(saved.get_tensor("step/7")) == 1
