@@ -1,17 +1,23 @@
 """What a distillation will need, from the shapes alone, against what the machine has."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from boomerang.architectures import Part
 from boomerang.distill.recipe import Recipe
 from boomerang.errors import TrainingFailed
 from boomerang.pair import Pair
+from boomerang.quality.accelerator import Accelerator, device
 
-_STATE = 16
-"""Bytes for each trained parameter: weight, gradient and AdamW's two moments, in float32."""
+_STATE = {"adamw": 16, "adamw8bit": 4 + 4 + 2 * (1 + 4 / 256)}
+"""Bytes for each trained parameter: weight and gradient in float32, and AdamW's two moments, in
+float32 or in 8 bits with a factor in float32 for each 256."""
 _KEPT = 68
 """Bytes kept for the backward pass, for each token, layer and unit of width, in float32.
 
@@ -20,19 +26,28 @@ attention matrix, which fused attention does not store.
 """
 _ALIGNED = 4
 """Bytes of the teacher's hidden states that each student layer is compared with."""
+_SCORES = 3
+"""Tensors of one score for each pair of tokens and head that attention without a kernel keeps:
+the scores, and the probabilities before and after dropout."""
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes of memory: what weights, gradients and optimiser take, and one sequence beside it."""
+    """Bytes of memory: what weights, gradients and optimiser take, and one sequence beside it.
+
+    The logits of one sequence are `logits` bytes, and no more than `buffers` exist at once.
+    """
 
     state: int
     sequence: int
+    logits: int = 0
+    buffers: int = 0
 
     def bytes(self, micro_batch: int) -> int:
         """The bytes of a run with so many sequences in one pass."""
-        return self.state + micro_batch * self.sequence
+        losses = min(micro_batch * self.logits, self.buffers)
+        return self.state + micro_batch * self.sequence + losses
 
     def at_once(self, micro_batch: int, most: int | None) -> int:
         """The sequences of a micro-batch that go through one pass in `most` bytes, at least one."""
@@ -48,8 +63,8 @@ def need(
     One sequence has `length` tokens. With many devices, weights and optimiser are divided among
     them, and what a pass gathers is counted beside its share.
 
-    The teacher is held in the `compute` dtype, the student in float32. No logits are counted:
-    they are made in chunks.
+    The teacher is held in the `compute` dtype, the student in float32, and where the two differ
+    also in the copies that autocast makes for a pass. Logits are those of one chunk.
     """
     teacher = sum(t.parameters for t in pair.teacher.tensors.values()) * compute.itemsize
     still = sum(
@@ -58,17 +73,47 @@ def need(
         if frozen and role.part is Part.EMBEDDINGS
     )
     trained = sum(t.parameters for t in pair.student.tensors.values()) - still
-    width = pair.teacher.head_tensor.shape[-1]
-    state = teacher + _STATE * trained
+    state = teacher + math.ceil(_STATE[recipe.optimiser] * trained)
     if world > 1:
         state = -(-(state + 4 * still) // world) + _gathered(pair, frozen, compute)
     elif compute is not torch.float32:
         # In float32 frozen embeddings are the teacher's own.
         state += 4 * still
+    if compute is not torch.float32:
+        state += compute.itemsize * trained
+    vocabulary, width = pair.teacher.head_tensor.shape
+    logits = Accelerator.of(device()).logits
     return Need(
         state=state,
-        sequence=length * width * len(pair.layermap.kept) * (_KEPT + _ALIGNED),
+        sequence=_sequence(pair, recipe, length, width),
+        logits=2 * 4 * length * vocabulary,
+        buffers=2 * 4 * max(logits, vocabulary),
     )
+
+
+def _sequence(pair: Pair, recipe: Recipe, length: int, width: int) -> int:
+    """Bytes that a pass keeps of one sequence, in the member that keeps most."""
+    blocks = pair.layermap.blocks
+    each, kept = length * width, len(blocks)
+    long = sorted(len(block) for block in blocks if len(block) > 1)
+    layers, most = kept, 1
+    if recipe.patch_probability > 0 and len(long) > 1:
+        # All long blocks are the teacher's, but for one of the shortest.
+        layers, most = pair.layermap.layers - long[0] + 1, long[-1]
+    layer = each * _KEPT + _scores(pair.teacher.config, length)
+    if recipe.activation_checkpointing:
+        # What goes into each block, and all of the one that is computed again.
+        return each * kept * (4 + _ALIGNED) + most * layer
+    return each * kept * _ALIGNED + layers * layer
+
+
+def _scores(config: Mapping[str, Any], length: int) -> int:
+    """Bytes of one layer's attention scores, where its class knows no fused attention."""
+    model_type = str(config["model_type"])
+    if MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]]._supports_sdpa:
+        return 0
+    heads = config.get("num_attention_heads") or config.get("n_head") or 1
+    return _SCORES * 4 * int(heads) * length * length
 
 
 def _gathered(pair: Pair, frozen: bool, compute: torch.dtype) -> int:
@@ -100,8 +145,8 @@ def refuse_what_cannot_fit(wanted: Need, recipe: Recipe, available: int) -> None
         raise TrainingFailed(
             f"This distillation needs at least {least / _GIB:.2f} GiB of memory "
             f"({wanted.state / _GIB:.2f} for weights and optimiser, "
-            f"{wanted.sequence / _GIB:.2f} for one sequence), and {available / _GIB:.2f} GiB "
-            "are free.",
+            f"{(least - wanted.state) / _GIB:.2f} for one sequence), and "
+            f"{available / _GIB:.2f} GiB are free.",
             value=least,
             fix=f"Use a machine with more memory, a sequence_length below "
             f"{recipe.sequence_length}, or a smaller teacher.",

@@ -1,0 +1,67 @@
+"""What a distillation is taken to need, from shapes and recipe alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from boomerang.checkpoint import Checkpoint
+from boomerang.distill.estimate import Need, need
+from boomerang.distill.recipe import Recipe
+from boomerang.layermap import LayerMap
+from boomerang.pair import Pair
+from tests.devices import MIXED, pretend
+from tests.distill.jobs import RECIPE, save_teacher
+from tests.models import KEPT, LAYERS
+
+LENGTH, WIDTH = 16, 16
+
+
+def of(folder: Path, kind: str = "qwen3-tied", dtype: torch.dtype = torch.float32,
+       **fields: object) -> Need:  # fmt: skip
+    teacher = folder / kind
+    if not teacher.exists():
+        save_teacher(teacher, kind)
+    pair = Pair.planned(Checkpoint.open(teacher), LayerMap(KEPT, LAYERS), frozen=True)
+    recipe = Recipe.parse({**RECIPE, "patch_probability": 0.0, **fields})
+    return need(pair, recipe, LENGTH, True, dtype)
+
+
+def trained(folder: Path) -> int:
+    pair = Pair.planned(Checkpoint.open(folder / "qwen3-tied"), LayerMap(KEPT, LAYERS), frozen=True)
+    sizes = {role: tensor.parameters for role, tensor in pair.student.tensors.items()}
+    return sum(size for role, size in sizes.items() if role.part.name != "EMBEDDINGS")
+
+
+def test_moments_of_8_bits_take_a_quarter(tmp_path: Path) -> None:
+    saved = of(tmp_path).state - of(tmp_path, optimiser="adamw8bit").state
+    assert saved == pytest.approx(6 * trained(tmp_path), rel=0.01)
+
+
+def test_activations_made_again_are_those_of_one_block(tmp_path: Path) -> None:
+    plain = of(tmp_path).sequence
+    again = of(tmp_path, activation_checkpointing=True).sequence
+    assert plain == LENGTH * WIDTH * 5 * 72
+    assert again == LENGTH * WIDTH * (5 * 8 + 68)
+
+
+def test_patched_passes_keep_the_teachers_layers_too(tmp_path: Path) -> None:
+    patched = of(tmp_path, patch_probability=0.5).sequence
+    assert patched - of(tmp_path).sequence == LENGTH * WIDTH * 2 * 68
+
+
+def test_autocast_copies_what_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = of(tmp_path)
+    pretend(MIXED, monkeypatch)
+    mixed = of(tmp_path, dtype=torch.bfloat16)
+    pair = Pair.planned(
+        Checkpoint.open(tmp_path / "qwen3-tied"), LayerMap(KEPT, LAYERS), frozen=True
+    )
+    teacher = sum(t.parameters for t in pair.teacher.tensors.values())
+    frozen = 48 * WIDTH
+    assert mixed.state - exact.state == 2 * trained(tmp_path) - 2 * teacher + 4 * frozen
+
+
+def test_logits_are_counted_up_to_one_chunk() -> None:
+    wanted = Need(1000, 10, logits=100, buffers=250)
+    assert [wanted.bytes(n) for n in (1, 2, 3, 4)] == [1110, 1220, 1280, 1290]
