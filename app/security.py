@@ -119,13 +119,13 @@ def lacking(scope: KeyScope) -> Response:
 
 
 def check_may_have(request: Request, family: Family) -> None:
-    """Refuse the files of a gated or private teacher's members to keys that may only read.
+    """Refuse members of a gated or private teacher or student to keys that may only read.
 
     The Hub let this service in, on its operator's terms, and nobody else. Raises GatedTeacher.
     """
     if (family.gated or family.private) and not may(request, "build"):
         raise GatedTeacher(
-            f"{family.teacher!r} is gated or private, and this key may only read.",
+            f"The family of {family.teacher!r} is gated or private, and this key may only read.",
             value=family.teacher,
             fix="Use a key with the scope 'build'.",
         )

@@ -172,8 +172,8 @@ def take(
         order=request.order,
         request=request.model_dump(mode="json"),
         license=teacher.license,
-        gated=teacher.gated,
-        private=teacher.private,
+        gated=any(model.gated for model in models),
+        private=any(model.private for model in models),
         published_repo=student.location if student.origin is Origin.HUB else None,
         tasks=dict.fromkeys(request.tasks or (), request.task_limit) or None,
     )
@@ -181,7 +181,7 @@ def take(
         family=family,
         student=student,
         members=ladder_members(pair, order, teacher.commit, student.key),
-        wants=tuple(_wants(request, ladder, teacher)),
+        wants=tuple(_wants(request, ladder, family)),
     )
     trained = request.student is None and request.base is None
     cost = _cost(ladder, recipe if trained else None)
@@ -348,7 +348,7 @@ def _given(
     return pair, student
 
 
-def _wants(request: FamilyRequest, ladder: Ladder, teacher: Model) -> Sequence[NewWant]:
+def _wants(request: FamilyRequest, ladder: Ladder, family: NewFamily) -> Sequence[NewWant]:
     asked = [ladder.resolve(size).name for size in request.sizes or []]
     if request.budget is not None:
         _bought(request.budget, ladder)
@@ -360,9 +360,10 @@ def _wants(request: FamilyRequest, ladder: Ladder, teacher: Model) -> Sequence[N
     if request.publish is None:
         return [NewWant(kind="build", what=what) for what in dict.fromkeys(asked)]
     options = request.publish.model_dump()
-    if (teacher.gated or teacher.private) and not options["private"]:
+    if (family.gated or family.private) and not options["private"]:
+        whose = f"{request.teacher!r} or its student" if request.student else repr(request.teacher)
         raise BadRequest(
-            f"{request.teacher!r} is gated or private, so its family is never made public.",
+            f"{whose} is gated or private, so its family is never made public.",
             value=False,
             fix="Publish with private: true.",
         )

@@ -299,7 +299,7 @@ def test_members_of_a_gated_teacher_are_not_for_keys_that_only_read(
     monkeypatch.setenv("HF_TOKEN", OWNER)
     hub.add_repo("org/Gated", originals.teacher_folder, gated=True)
     front = make_front(HF_ENDPOINT=hub.url, HF_TOKEN=OWNER,
-                       BOOMERANG_API_KEYS="build:builder,read:reader")  # fmt: skip
+                       BOOMERANG_API_KEYS="publish:owner,build:builder,read:reader")  # fmt: skip
     front.settings = front.settings.model_copy(update={"hub_endpoint": hub.url})
     family = front.ready(teacher="org/Gated")
     assert family.gated
@@ -312,7 +312,14 @@ def test_members_of_a_gated_teacher_are_not_for_keys_that_only_read(
             assert answer.status_code == 403, path
             if "resolve" in path:
                 assert answer.headers["x-error-code"] == "GatedRepo"
-            assert front.client.request(method, path).status_code == 200
+            builder = {"Authorization": "Bearer builder"}
+            assert front.client.request(method, path, headers=builder).status_code == 200
+    # A student that is given holds weights too.
+    hub.add_repo("org/Student", originals.student_folder, private=True)
+    given = {"teacher": "teacher", "student": "org/Student"}
+    assert front.catalog.family(front.post(**given).json()["id"]).private
+    public = front.post(**given, publish={"namespace": "me", "private": False})
+    assert problem(public, 422, "bad-request")["value"] is False
     for path in (f"/api/models/{repo}", "/models", f"/families/{family.id}"):
         answer = front.client.get(path, headers={"Authorization": "Bearer reader"})
         assert answer.status_code == 200, path
