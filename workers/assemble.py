@@ -12,7 +12,7 @@ from boomerang.content import sha256_of
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact
 from workers.context import Context
-from workers.holding import holding
+from workers.holding import Holding, holding
 from workers.members import made_of, member_files
 from workers.settle import close_want, subject
 from workers.trouble import failed
@@ -43,7 +43,7 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
             else:
                 if there:
                     say(family_id, k, "built", Fact.RUNNING, lease=held.lease)
-                result = _build(context, folder, files)
+                result = _build(context, held, folder, files)
             _remember(context, folder)
             say(family_id, k, "built", Fact.YES, lease=held.lease, made_of=source)
         except LostLease:
@@ -85,7 +85,7 @@ def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:
     return "already built"
 
 
-def _build(context: Context, folder: Path, files: Mapping[str, ByteFile]) -> str:
+def _build(context: Context, held: Holding, folder: Path, files: Mapping[str, ByteFile]) -> str:
     # Whoever holds the lease is the only builder, so what lies here is from one that died.
     making = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(making, ignore_errors=True)
@@ -97,6 +97,8 @@ def _build(context: Context, folder: Path, files: Mapping[str, ByteFile]) -> str
             path.parent.mkdir(parents=True, exist_ok=True)
             file.write(path, digest=digests.get(name))
         Checkpoint.open(making)
+        # Whoever was given up for dead must not replace what another has built since.
+        held.keep()
         if folder.exists():
             shutil.rmtree(folder)
         making.rename(folder)

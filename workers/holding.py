@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from boomerang.service.leases import Lease, this_holder
+from boomerang.service.leases import Lease, LostLease, this_holder
 from workers.context import Context
 
 log = logging.getLogger("boomerang.workers")
@@ -78,6 +78,11 @@ class Holding:
         """Raise Over where the work must end."""
         if self.end is not None:
             raise Over(str(self.end))
+
+    def keep(self) -> None:
+        """Renew the lease now. Raises LostLease where somebody else has it."""
+        if not self._context.catalog.lease_renew(self.lease, self._context.settings.lease_seconds):
+            raise LostLease(f"The lease of {self.lease.subject} was lost.", fix="Let it be.")
 
     def start(self) -> None:
         """Begin the heartbeat."""

@@ -80,8 +80,7 @@ def cancelled(context: Context, family_id: str) -> bool:
 def _ended(context: Context, family_id: str, held: Holding, end: End) -> str:
     try:
         if end is End.CANCELLED:
-            reason = str(end)
-            context.catalog.set_measuring(family_id, Fact.FAILED, reason, lease=held.lease)
+            context.catalog.measure_cancelled(family_id, str(end), lease=held.lease)
         elif end is End.STOPPING:
             context.catalog.measure_resend(family_id, str(end), lease=held.lease)
     except FamilyNotFound:

@@ -74,10 +74,7 @@ class FamilyStore(Store):
             row = self._insert(session, new, members)
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
-            revived = bool(row.cancel)
-            if revived:
-                row.cancel = None
-                unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
+            revived = self._wanted_again(session, row)
         asked = [want_row(self.db, session, row.id, want) for want in wants]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
@@ -88,6 +85,16 @@ class FamilyStore(Store):
             created=created,
             next=following,
         )
+
+    def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
+        """Take a cancellation back, if there was one.
+
+        A worker that has heard of it finds out when it says so.
+        """
+        cancelled, row.cancel = bool(row.cancel), None
+        if cancelled and row.settled:
+            unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
+        return cancelled
 
     def _insert(self, session: Session, new: NewFamily, members: Sequence[NewMember]) -> FamilyRow:
         now = self.db.now(session)
@@ -172,13 +179,13 @@ class FamilyStore(Store):
             row = family_row(session, family)
             student = student_row(session, row.student)
             ready, over = student.state == StudentState.READY, StudentState(student.state).over
-            if row.cancel or (over and (row.settled or not ready)):
+            if over and (row.settled or not ready):
                 return student_record(student)
             row.cancel = True
             session.flush()
             if not over and _wanted(session, student) is None:
                 cancel(self.db, session, student)
-            elif holder_of(self.db, session, f"family:{family}") is None:
+            elif not row.settled and holder_of(self.db, session, f"family:{family}") is None:
                 reason = "cancelled on request"
                 change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REQUEST)
             return student_record(student)
@@ -228,7 +235,8 @@ class FamilyStore(Store):
                 requeue(self.db, session, student, "rebuild")
             elif student.state == StudentState.READY:
                 verify(self.db, session, student)
-            row.cancel = None
+            self._wanted_again(session, row)
+            student.cancel = False
             return Rebuilt(
                 family=fresh.family if fresh else family_record(row),
                 student=fresh.student if fresh else student_record(student),

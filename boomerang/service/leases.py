@@ -87,6 +87,13 @@ def died(db: Database, session: Session, subject: str) -> bool:
     return True
 
 
+def revoke(session: Session, subject: str) -> None:
+    """Take a lease away: what its holder works on is no longer what it was."""
+    row = session.get(LeaseRow, subject)
+    if row is not None:
+        row.holder, row.expires = None, 0.0
+
+
 def guard(session: Session, lease: Lease | None) -> None:
     """Refuse a write of a holder that was replaced. Raises LostLease."""
     if lease is None:

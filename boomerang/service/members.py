@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from boomerang.service.database import Database
-from boomerang.service.leases import Lease, guard
+from boomerang.service.leases import Lease, guard, revoke
 from boomerang.service.models import FamilyRow, MemberRow
 from boomerang.service.records import Fact, FactName, Family, Member, NewMember
 from boomerang.service.setbacks import Limits, Setback, achieved, again, later
@@ -176,6 +176,19 @@ class MemberStore(Store):
             change_measuring(self.db, session, row, after, reason, Actor.WORKER)
             return family_record(row)
 
+    def measure_cancelled(self, family: str, reason: str, *, lease: Lease | None = None) -> None:
+        """End a family's measuring on request; one that was asked for again since is sent again.
+
+        Raises FamilyNotFound, LostLease, IllegalTransition.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = family_row(session, family)
+            if row.cancel:
+                change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.WORKER)
+            else:
+                unsettle(self.db, session, row, "asked for again", Actor.WORKER)
+
     def measure_resend(
         self, family: str, reason: str | None = None, *, lease: Lease | None = None
     ) -> None:
@@ -300,9 +313,14 @@ def unsettle(
 def outdate(db: Database, session: Session, family: str, reason: str) -> None:
     """What was built and measured of a family's student was of other bytes than it has now.
 
-    The requests that had members built are open again; the figures stay in the events.
+    Who works on that has its lease taken away. The requests that had members built are open again;
+    the figures stay in the events.
     """
+    revoke(session, f"family:{family}")
     for row in session.scalars(select(MemberRow).where(MemberRow.family == family)).all():
+        for fact in WORK:
+            if getattr(row, fact) == Fact.RUNNING:
+                revoke(session, work_of(fact, row.digest))
         if row.built == Fact.YES:
             change_fact(db, session, row, "built", Fact.NO, reason, Actor.WORKER)
         if row.measured == Fact.YES:

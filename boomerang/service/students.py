@@ -47,13 +47,17 @@ class StudentStore(Store):
         *,
         lease: Lease | None = None,
     ) -> Student:
-        """Change a student's state, with its event.
+        """Change a student's state, with its event; a cancellation that was taken back queues it.
 
         Raises LostLease, IllegalTransition, NotFound.
         """
         with self.db.write() as session:
             guard(session, lease)
             row = student_row(session, key)
+            if state is StudentState.CANCELLED and not row.cancel:
+                # Asked for again since its worker heard of the cancellation.
+                state, reason = StudentState.QUEUED, "asked for again"
+                row.sent, row.sends = 0.0, 0
             change_state(self.db, session, row, state, reason, Actor.WORKER)
             return student_record(row)
 
@@ -263,6 +267,7 @@ def obtain(
     row = session.get(StudentRow, key)
     if row is not None:
         if StudentState(row.state) not in (StudentState.FAILED, StudentState.CANCELLED):
+            row.cancel = False
             return row, False
         requeue(db, session, row, "asked for again")
         return row, True

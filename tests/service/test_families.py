@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
 from boomerang.service.catalog import Catalog
+from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact, NewWant, Origin, StudentState
 from tests.service.conftest import new_family, new_student, result, rungs
 
@@ -82,8 +83,11 @@ def test_a_given_folder_is_ready_at_once(catalog: Catalog) -> None:
 
 @pytest.mark.parametrize("state", [StudentState.FAILED, StudentState.CANCELLED])
 def test_asking_again_after_a_failure_tries_again(catalog: Catalog, state: StudentState) -> None:
-    catalog.create_family(new_family(), new_student())
-    catalog.set_student_state("k" * 32, state, "disk full")
+    family = catalog.create_family(new_family(), new_student()).family.id
+    if state is StudentState.CANCELLED:
+        catalog.cancel(family)
+    else:
+        catalog.set_student_state("k" * 32, state, "disk full")
     made = catalog.create_family(new_family(), new_student())
     assert (made.created, made.next) == (False, "distill")
     assert (made.student.state, made.student.cancel) == (StudentState.QUEUED, False)
@@ -267,3 +271,60 @@ def test_another_database_is_refused() -> None:
     with pytest.raises(BadRequest) as caught:
         Catalog("mysql://host/name")
     assert caught.value.value == "mysql"
+
+
+def test_a_cancelled_family_can_be_cancelled_again(catalog: Catalog) -> None:
+    first = catalog.create_family(new_family(order="last"), new_student()).family.id
+    catalog.create_family(new_family(order="first"), new_student())
+    for _ in range(2):
+        assert catalog.cancel(first).state is StudentState.QUEUED
+    assert catalog.family(first).measuring is Fact.FAILED
+
+
+def test_whoever_asks_after_a_cancellation_is_not_cancelled_with_it(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student()).family.id
+    lease = catalog.lease_acquire("student:" + "k" * 32, "a", 30)
+    catalog.set_student_state("k" * 32, StudentState.DISTILLING, lease=lease)
+    assert catalog.cancel(family).cancel
+    catalog.create_family(new_family(), new_student())
+    assert not catalog.student("k" * 32).cancel
+    # Its worker had heard of the cancellation already.
+    now = catalog.set_student_state("k" * 32, StudentState.CANCELLED, "cancelled", lease=lease)
+    assert (now.state, now.reason) == (StudentState.QUEUED, "asked for again")
+    assert [due.subject for due in catalog.reap(60, 3)] == []
+    assert lease is not None
+    catalog.lease_release(lease)
+    assert [due.subject for due in catalog.reap(60, 3)] == ["k" * 32]
+
+
+def test_a_measuring_that_was_cancelled_can_be_asked_for_again(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    lease = catalog.lease_acquire(f"family:{family}", "a", 30)
+    catalog.set_measuring(family, Fact.RUNNING, lease=lease)
+    catalog.cancel(family)
+    assert catalog.family(family).cancel
+    catalog.create_family(new_family(), new_student(), rungs())
+    catalog.measure_cancelled(family, "cancelled on request", lease=lease)
+    now = catalog.family(family)
+    assert (now.measuring, now.settled, now.cancel) == (Fact.NO, False, None)
+
+
+def test_who_works_on_a_student_that_was_made_again_has_lost_it(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    catalog.set_student_state("k" * 32, StudentState.DISTILLING)
+    catalog.student_whole("k" * 32, {"w": "1"}, made=True)
+    measuring = catalog.lease_acquire(f"family:{family}", "a", 30)
+    building = catalog.lease_acquire("build:d0", "b", 30)
+    catalog.set_measuring(family, Fact.RUNNING, lease=measuring)
+    catalog.set_fact(family, 1, "measured", Fact.YES, perplexity=2.0, lease=measuring)
+    catalog.set_fact(family, 1, "built", Fact.YES, made_of="1")
+    catalog.set_fact(family, 0, "built", Fact.RUNNING, lease=building)
+    catalog.set_student_state("k" * 32, StudentState.DISTILLING)
+    catalog.student_whole("k" * 32, {"w": "2"}, made=True)
+    one = catalog.member(family, 1)
+    assert (one.built, one.measured, one.perplexity) == (Fact.NO, Fact.NO, None)
+    with pytest.raises(LostLease):
+        catalog.set_fact(family, 0, "built", Fact.YES, made_of="1", lease=building)
+    with pytest.raises(LostLease):
+        catalog.set_fact(family, 0, "measured", Fact.YES, perplexity=3.0, lease=measuring)
