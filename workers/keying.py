@@ -18,7 +18,7 @@ from boomerang.service.asks import FamilyRequest
 from boomerang.service.intake import Intake, looked_for, take
 from boomerang.service.jobs import KeyFamily
 from boomerang.service.leases import LostLease
-from boomerang.service.records import Created, Provisional
+from boomerang.service.records import Created, Keying, Provisional
 from boomerang.service.setbacks import Setback
 from workers.context import Context
 from workers.holding import End, Holding, Over, holding
@@ -58,7 +58,8 @@ def key(context: Context, family: str) -> str:
     for created in made:
         context.producer.start(looked_for(context.settings, catalog, created))
     # Others may have left files to this worker; and whoever hashed ours may be done by now.
-    others = [one.id for one in catalog.all_waiting() if one.id != family]
+    hashing = [one.id for one in catalog.all_waiting() if one.state is Keying.HASHING]
+    others = [one for one in hashing if one != family]
     if waited_for and not any(_is_hashed_now(context, source) for source in waited_for):
         others.append(family)
     for other in others:

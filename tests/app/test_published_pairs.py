@@ -29,7 +29,7 @@ def test_every_size_is_served(front: Front, made: Encoders, tmp_path: Path) -> N
     assert family["student"]["kept"] == list(KEPT)
     assert front.family(**PAIR, order="auto", kept=list(KEPT), data="texts")["id"] == family["id"]
     context = Context(front.settings, front.catalog, Outbox())
-    front.catalog.set_student_state(family["student"]["key"], StudentState.READY)
+    assert family["student"]["state"] == StudentState.READY
     assert measure(context, family["id"]) == "not measured"
     settled = front.catalog.family(family["id"])
     assert settled.chosen == "last"
