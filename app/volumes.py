@@ -50,6 +50,7 @@ KEPT_VOLUMES = 64
 REHASH_SECONDS = 30.0
 """How long a job that hashes touched files again may take to be heard before it is sent anew."""
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
 
 
@@ -219,6 +220,8 @@ class Volumes:
         now = self.open(member)
         if commit == now.revision:
             return now
+        if not _COMMIT.fullmatch(commit):
+            return None
         with self._lock:
             past = self._past.pop(commit, None)
         past = past or self._written_again(now, commit)
