@@ -152,7 +152,9 @@ def told(job: dict[str, object], folder: Path, capsys: pytest.CaptureFixture[str
 def test_the_process_tells_order_and_members(
     job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, said = told(job, tmp_path, capsys)
+    status, all_said = told(job, tmp_path, capsys)
+    # How far the choice has come is said now and then, on a busy machine.
+    said = [event for event in all_said if event["event"] != "choosing"]
     assert (status, said[0]["event"], said[-1]) == (0, "order", {"event": "done"})
     assert set(said[0]["calibration_kl"]) == {"last", "first", "klpatch", "best"}
     assert said[0]["evaluations"] > 0
