@@ -17,8 +17,7 @@ from transformers.utils import logging
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
-from boomerang.distill.texts import Split, Texts
-from boomerang.distill.windows import Stream
+from boomerang.distill.texts import Texts
 from boomerang.encoders import not_measured
 from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
 from boomerang.ladder import Ladder
@@ -31,6 +30,7 @@ from boomerang.quality.measure import growing, ladder_members, naive_counterpart
 from boomerang.quality.models import Couple, couple, load
 from boomerang.quality.order import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.tasks import Asked, run_tasks
+from boomerang.quality.text import first_windows
 
 SAID_EVERY = 5.0
 """Seconds between two events that only say how far the choice of an order is."""
@@ -146,14 +146,11 @@ def _texts(
     length = min(job.sequence_length, context or job.sequence_length)
     texts = Texts.open(job.data)
 
-    def head(split: Split, tokens: int, length: int) -> Tensor:
-        encoded = tokeniser.encode(texts, split, tick=report.check)
-        return Stream(encoded, length, split, begins=tokeniser.begins).head(tokens)
-
     choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
+    told = (tokeniser, texts)
     return (
-        head("calibration", choosing, min(length, WINDOW)),
-        head("heldout", job.heldout_tokens, length),
+        first_windows(*told, "calibration", choosing, min(length, WINDOW), report.check),
+        first_windows(*told, "heldout", job.heldout_tokens, length, report.check),
     )
 
 

@@ -15,11 +15,11 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.recipe import Recipe
 from boomerang.distill.texts import Texts
-from boomerang.distill.windows import Stream
 from boomerang.errors import StudentMismatch
 from boomerang.layermap import LayerMap
 from boomerang.quality.accelerator import Accelerator, device
 from boomerang.quality.models import Causal, load
+from boomerang.quality.text import first_windows
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""
@@ -35,9 +35,7 @@ def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
     anatomy = dissect(Checkpoint.open(folder))
     own, where = recipe.layermap(anatomy.kinds), device()
     tokeniser = Tokeniser(folder, anatomy.head_tensor.shape[0])
-    encoded = tokeniser.encode(texts, "calibration")
-    stream = Stream(encoded, recipe.sequence_length, "calibration", begins=tokeniser.begins)
-    windows = stream.head(TOKENS)
+    windows = first_windows(tokeniser, texts, "calibration", TOKENS, recipe.sequence_length)
     of = distances(load(folder, dtype=Accelerator.of(where).compute, where=where), windows)
     longest = max(len(block) for block in own.blocks)
     return map_by_similarity(of, len(own.kept), anatomy.kinds, longest)

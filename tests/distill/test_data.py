@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from boomerang.composition import Composition
+from boomerang.distill import __main__ as trainer
 from boomerang.distill import data
 from boomerang.distill.conversations import Conversation
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.marks import Sequences
 from boomerang.distill.patching import member_for
 from boomerang.distill.recipe import LossOn, Recipe
-from boomerang.distill.texts import LocalFile, Texts
+from boomerang.distill.texts import LocalFile, Split, Texts
 from boomerang.distill.windows import Stream
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.layermap import LayerMap
-from tests.distill.jobs import RECIPE, TEMPLATE, save_texts, save_tokenizer
+from tests.distill.jobs import RECIPE, TEMPLATE, job, save_texts, save_tokenizer, told
 from tests.models import VOCABULARY
 
 
@@ -194,3 +195,22 @@ def test_no_more_text_is_tokenised_than_is_asked_for(
     monkeypatch.setattr(tokeniser, "_encoded", counts)
     assert tokeniser.encode(texts, "calibration", most=50).tolist() == whole[:50].tolist()
     assert read == [4]
+
+
+def test_training_tokenises_no_more_calibration_text_than_it_is_judged_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[Split, int]] = []
+    encode = Tokeniser.encode
+
+    def counting(tokeniser: Tokeniser, texts: Texts, split: Split, **how: Any) -> Any:
+        found = encode(tokeniser, texts, split, **how)
+        asked.append((split, len(found)))
+        return found
+
+    monkeypatch.setattr(Tokeniser, "encode", counting)
+    monkeypatch.setattr(trainer, "FINAL_TOKENS", 64)
+    status, said = told(job(folder, recipe={"steps": 1}), capsys)
+    assert (status, said[-1]["event"]) == (0, "done")
+    # The last token is only predicted. All of the split has 840.
+    assert [tokens for split, tokens in asked if split == "calibration"] == [64 + 1]
