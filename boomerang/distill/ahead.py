@@ -107,7 +107,7 @@ def stream(
     is false where another process has begun to. `tick` is called now and then. Raises BadRecipe,
     and what is wrong with the text.
     """
-    file, writer = TokenFile(run, wanted), None
+    file, writer = TokenFile(run, wanted.model_copy(update={"begins": tokeniser.begins})), None
     if write and texts.size(wanted.split) <= AT_ONCE:
         file.write(tokeniser, texts, tick)
     elif write and not file.state().whole:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boomerang.distill.conversations import Kind
 from boomerang.distill.data import Tokeniser
-from boomerang.distill.recipe import LossOn
+from boomerang.distill.recipe import TRAINER_VERSION, LossOn
 from boomerang.distill.texts import Split, Texts
 from boomerang.errors import BoomerangError, as_json, from_json
 
@@ -29,7 +29,11 @@ _SAID_EVERY = 0.5
 
 
 class Wanted(BaseModel):
-    """What a file of tokens is of. `most` is where it ends, if not at the end of the text."""
+    """What a file of tokens is of. `most` is where it ends, if not at the end of the text.
+
+    `begins` is what the tokenizer puts before a text, `trainer` the version that wrote the tokens:
+    a file from before either changed is of something else, and written anew.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,6 +45,8 @@ class Wanted(BaseModel):
     kind: Kind | None = None
     loss_on: LossOn = "all"
     most: int | None = None
+    begins: tuple[int, ...] = ()
+    trainer: str = TRAINER_VERSION
 
     @property
     def name(self) -> str:

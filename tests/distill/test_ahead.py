@@ -16,6 +16,7 @@ import pytest
 from boomerang.distill import ahead, windows
 from boomerang.distill.ahead import Ahead, stream
 from boomerang.distill.data import Tokeniser
+from boomerang.distill.recipe import TRAINER_VERSION
 from boomerang.distill.texts import Texts
 from boomerang.distill.tokens import TokenFile, Wanted
 from boomerang.distill.windows import Numbered, Stream
@@ -104,6 +105,31 @@ def test_a_run_tokenises_once_and_again_where_the_text_changed(tmp_path: Path) -
     save_texts(folder, documents=3)
     assert len(tokens()) == 3 * 21
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("changes", ["the beginning", "the trainer"])
+def test_tokens_from_before_the_beginning_or_the_trainer_changed_are_not_used(
+    changes: str, tmp_path: Path
+) -> None:
+    save_tokenizer(tmp_path)
+    folder, run = save_texts(tmp_path / "texts"), tmp_path / "run"
+    begun(folder, run).close()
+    older = run / "train.json"
+    if changes == "the beginning":
+        save_tokenizer(tmp_path, begin="<s>")
+    else:
+        # As one wrote it that did not say its version.
+        said = json.loads(older.read_text())
+        said["of"] = {key: value for key, value in said["of"].items() if key != "trainer"}
+        older.write_text(json.dumps(said))
+        (run / "train.tokens").write_bytes(bytes((run / "train.tokens").stat().st_size))
+    begun(folder, run).close()
+    expected = Tokeniser(tmp_path, VOCABULARY).encode(Texts.open(folder), "train", loss_on="all")
+    assert np.fromfile(run / "train.tokens", np.int32).tolist() == expected.tolist()
+    said = json.loads(older.read_text())["of"]
+    assert (said["begins"], said["trainer"]) == (
+        [1] if changes == "the beginning" else [], TRAINER_VERSION,
+    )  # fmt: skip
 
 
 def test_the_sequences_are_those_of_the_whole_text(long: Path, at_once: None) -> None:
