@@ -18,10 +18,13 @@ from torch import Tensor
 _CPU_LOGITS = 2**25
 _CPU_ROWS = 2**20
 """Logits that stay in a processor's cache."""
+_CPU_COMPARED = 2**24
 _CPU_ACTIVATIONS = 2**28
 _SHARE = 128
 """The part of a GPU's memory, one in so many, that the logits of one side may take in float32."""
 _MOST_LOGITS = 2**28
+_WALKED = 2**14
+"""Numbers that a token counts for at least: its hidden states take memory too."""
 
 BLOCKS = "boomerang_blocks"
 """The name of attention by blocks (attention.py) among transformers' implementations."""
@@ -103,6 +106,34 @@ class Accelerator:
         On a CPU few enough to stay in its cache; on a GPU all, because every launch costs.
         """
         return self.logits if self.kind == "cuda" else _CPU_ROWS
+
+    @property
+    def unkept(self) -> int:
+        """Logits of one model that may exist at once where no backward pass follows."""
+        return 2 * self.logits
+
+    @property
+    def compared(self) -> int:
+        """Those of `unkept` that are compared with others together, as with `rows`."""
+        return self.unkept if self.kind == "cuda" else _CPU_COMPARED
+
+    @property
+    def gathered(self) -> int:
+        """Those of `unkept` that rows of a batch share; on a CPU each row has its own product."""
+        return self.unkept if self.kind == "cuda" else 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a batch, where no backward pass follows and few logits are needed."""
+        return self.unkept // _WALKED
+
+    def windows(self, few: int, length: int, numbers: int) -> int:
+        """Windows of a batch, where no backward pass follows and tokens have so many `numbers`.
+
+        `few` at most on a CPU, which more of them keep no busier.
+        """
+        room = self.unkept // (length * numbers)
+        return max(1, min(room, self.tokens // length if self.kind == "cuda" else few))
 
 
 def device() -> torch.device:

@@ -14,10 +14,11 @@ from transformers import DynamicCache
 
 from boomerang.composition import Choice, Composition, Side
 from boomerang.patch_order import members_of
+from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Context, Couple
 
-LOGITS = 2**26
-"""Logits of one model that a batch of windows may have."""
+FEW = 16
+"""Windows of a batch, at most, on a CPU."""
 EARLY = 64
 """Of so many windows one is enough for first figures."""
 
@@ -127,7 +128,7 @@ class Target:
         """Sums over each window for normed hidden states (B, T, width) under a head: (B, 2)."""
         ces, kls = [], []
         flat = hidden.flatten(0, 1)
-        size = max(1, LOGITS // 4 // self.p.shape[-1])
+        size = max(1, Accelerator.of(hidden.device).compared // self.p.shape[-1])
         for at in range(0, len(flat), size):
             part = slice(at, at + size)
             z = head(flat[part]).float()
@@ -233,4 +234,4 @@ def _common(a: Sequence[Choice], b: Sequence[Choice]) -> int:
 
 def _batch(couple: Couple, length: int) -> int:
     vocabulary = int(couple.teacher.model.lm_head.weight.shape[0])
-    return min(16, max(1, LOGITS // (vocabulary * length)))
+    return Accelerator.of(couple.teacher.device).windows(FEW, length, vocabulary)

@@ -6,17 +6,16 @@ for it. A batch is walked once for all members: what they have in common is comp
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 from boomerang.composition import Composition
 from boomerang.errors import BadTask, CorruptCheckpoint
-from boomerang.quality.measure import LOGITS, SharedWalk
+from boomerang.quality.accelerator import Accelerator
+from boomerang.quality.measure import SharedWalk
 from boomerang.quality.models import Couple
-
-TOKENS = 4096
-"""Tokens of a batch, padding included."""
 
 Tokens = tuple[int, ...]
 Request = tuple[Tokens, Tokens]
@@ -55,6 +54,7 @@ class Scorer:
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.couple, self.members, self.length, self.tick = couple, list(members), length, tick
+        self.on = Accelerator.of(couple.teacher.device)
         self.vocabulary = int(couple.teacher.model.lm_head.weight.shape[0])
         self._known: dict[tuple[str, Request], Score] = {}
 
@@ -98,24 +98,38 @@ class Scorer:
                 fix="Use the tokenizer that belongs to the model.",
             )
 
-    @staticmethod
-    def _batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
         at = 0
         while at < len(rows):
-            count = max(1, TOKENS // len(rows[at].ids))
+            count = max(1, self.on.tokens // len(rows[at].ids))
             yield list(rows[at : at + count])
             at += count
 
     def _batch_scores(self, rows: Sequence[Row]) -> Iterator[tuple[str, Request, Score]]:
         ids = padded([row.ids for row in rows], self.couple.teacher.device)
+        groups = list(self._groups(rows))
         for member, last in self._walked(ids):
             side = self.couple.side(member.norm)
             head = self.couple.side(member.head).head
-            for row, states in zip(rows, last, strict=True):
-                end = len(row.ids)
-                hidden = side.norm(states[None, end - row.span : end])
-                for request, score in self._row_scores(row, hidden[0], head):
+            for group in groups:
+                ends = [(at, len(rows[at].ids), rows[at].span) for at in group]
+                states = torch.cat([last[at, end - span : end] for at, end, span in ends])
+                hidden = side.norm(states[None])[0]
+                for request, score in self._scores([rows[at] for at in group], hidden, head):
                     yield member.code, request, score
+
+    def _groups(self, rows: Sequence[Row]) -> Iterator[list[int]]:
+        """Places of rows whose logits are made together: one at least."""
+        most = self.on.gathered // self.vocabulary
+        group: list[int] = []
+        spans = 0
+        for at, row in enumerate(rows):
+            if group and spans + row.span > most:
+                yield group
+                group, spans = [], 0
+            group.append(at)
+            spans += row.span
+        yield group
 
     def _walked(self, ids: Tensor) -> Iterator[tuple[Composition, Tensor]]:
         """Each member and its states (B, T, width) after its last layer."""
@@ -126,18 +140,29 @@ class Scorer:
         for member in walk.arranged(self.members):
             yield member, walk.last(member)
 
-    def _row_scores(
-        self, row: Row, hidden: Tensor, head: Callable[[Tensor], Tensor]
+    def _scores(
+        self, rows: Sequence[Row], hidden: Tensor, head: Callable[[Tensor], Tensor]
     ) -> Iterator[tuple[Request, Score]]:
-        """From the normed states (span, width) at the end of a row."""
-        size = max(1, LOGITS // 4 // self.vocabulary)
+        """From the normed states at the ends of rows, one after another: (spans, width)."""
+        asked = [request for row in rows for request in row.asked]
+        ends = accumulate(row.span for row in rows)
+        places: list[int] = []
+        wanted: list[int] = []
+        for row, end in zip(rows, ends, strict=True):
+            for _, continuation in row.asked:
+                places += range(end - len(continuation), end)
+                wanted += continuation
+        at, tokens = torch.tensor([places, wanted], device=hidden.device)
+        size = max(1, self.on.compared // self.vocabulary)
         logs = [head(part).float().log_softmax(-1) for part in torch.split(hidden, size)]
         whole = logs[0] if len(logs) == 1 else torch.cat(logs)
-        for request in row.asked:
-            wanted = torch.tensor(request[1], device=whole.device)
-            here = whole[-len(wanted) :]
-            total = float(here.gather(-1, wanted[:, None]).double().sum())
-            yield request, (total, bool((here.argmax(-1) == wanted).all()))
+        # The device is waited for twice, however many requests there are.
+        found = whole[at, tokens].double().cpu()
+        likely = (whole.argmax(-1)[at] == tokens).cpu()
+        sizes = [len(continuation) for _, continuation in asked]
+        parts = zip(asked, torch.split(found, sizes), torch.split(likely, sizes), strict=True)
+        for request, total, exactly in parts:
+            yield request, (float(total.sum()), bool(exactly.all()))
 
 
 @torch.no_grad()
@@ -153,12 +178,13 @@ def write(
 
     Every token is one pass over its whole row: nothing is kept between passes.
     """
-    where = couple.teacher.device
+    where, room = couple.teacher.device, Accelerator.of(couple.teacher.device).tokens
     written: list[list[int]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     while order:
         longest = len(prompts[order[0]]) + count
-        taken, order = order[: max(1, TOKENS // longest)], order[max(1, TOKENS // longest) :]
+        fitting = max(1, room // longest)
+        taken, order = order[:fitting], order[fitting:]
         for _ in range(count):
             tick()
             rows = [(*prompts[i], *written[i]) for i in taken]

@@ -23,6 +23,8 @@ from boomerang.quality.text import first_windows
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""
+FEW = 4
+"""Windows of a batch; more on a GPU where there is room for the states after all layers."""
 
 
 def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
@@ -49,7 +51,9 @@ def distances(model: Causal, windows: Tensor) -> Tensor:
     """
     depth = len(model.layers)
     total = torch.zeros(depth + 1, depth + 1, dtype=torch.float64)
-    for ids in torch.split(windows[:, :-1], 4):
+    length, width = windows.shape[1] - 1, int(model.config.hidden_size)
+    room = Accelerator.of(model.device).windows(FEW, length, (depth + 1) * width)
+    for ids in torch.split(windows[:, :-1], max(FEW, room)):
         hidden = model.embed(ids.to(model.device))
         context = model.context(hidden)
         states = [hidden]

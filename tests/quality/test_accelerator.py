@@ -49,3 +49,23 @@ def test_a_gpu_takes_more_logits_at_once_and_never_cuts_them_into_rows(
         sizes[name] = found.logits
     assert sizes == {"V100": 2**25, "T4": 2**25, "A100": 2**26, "H100": 2**27}
     assert (PRECISE.logits, PRECISE.rows) == (2**25, 2**20)
+
+
+def test_measuring_takes_twice_the_logits_and_a_cpu_as_many_as_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert (PRECISE.unkept, PRECISE.compared, PRECISE.gathered) == (2**26, 2**24, 0)
+    assert PRECISE.tokens == 4096
+    shapes = ((16, 200), (256, 151936), (256, 16384), (2048, 4096), (4096, 151936))
+    for length, vocabulary in shapes:
+        expected = min(16, max(1, 2**26 // (vocabulary * length)))
+        assert PRECISE.windows(16, length, vocabulary) == expected
+    for card in (V100, T4, A100, H100):
+        with monkeypatch.context() as patch:
+            found = described(card, patch)
+        assert found.unkept == found.compared == found.gathered == 2 * found.logits
+        # The teacher's, their logarithm and its product, the member's twice, in float32.
+        assert 5 * 4 * found.unkept <= card.memory / 8
+        assert found.tokens * 2**14 == found.unkept
+        # Of a small vocabulary the hidden states are what takes memory.
+        assert found.windows(16, 256, 200) == found.tokens // 256 >= 16

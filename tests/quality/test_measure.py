@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from boomerang.composition import Composition, first_to_last, last_to_first
 from boomerang.layermap import LayerMap
-from boomerang.quality import measure as measuring
 from boomerang.quality.__main__ import main
-from boomerang.quality.measure import ladder_members, measure, naive_counterpart
+from boomerang.quality.accelerator import Accelerator
+from boomerang.quality.measure import FEW, Target, ladder_members, measure, naive_counterpart
 from boomerang.quality.models import Causal, Couple, couple
 from boomerang.quality.order import choose, klpatch
 from boomerang.quality.search import Judge
+from tests.devices import H100, PRECISE, described, pretend
 from tests.distill.jobs import events, save_texts, save_tokenizer
+from tests.distill.test_divergence import Launches
 from tests.models import KEPT, LAYERS, VOCABULARY, duo, model
 
 WINDOWS = torch.randint(VOCABULARY, (20, 13), generator=torch.Generator().manual_seed(3))
@@ -32,11 +35,12 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Couple:
     return couple(Causal(made.teacher), Causal(made.student), LayerMap(KEPT, LAYERS))
 
 
-@pytest.mark.parametrize("logits", [measuring.LOGITS, VOCABULARY * 30])
+@pytest.mark.parametrize("logits", [PRECISE.unkept, VOCABULARY * 30])
 def test_perplexity_and_kl_are_the_formulas(
     both: Couple, logits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "LOGITS", logits)
+    monkeypatch.setattr(Accelerator, "unkept", logits)
+    monkeypatch.setattr(Accelerator, "compared", logits // 4)
     members = [*ladder_members(both, last_to_first(both.layermap))]
     members += [Composition.of(both.layermap, "sfbsb"), Composition.of(both.layermap, "fbsbs")]
     inputs, labels = WINDOWS[:, :-1], WINDOWS[:, 1:]
@@ -48,6 +52,26 @@ def test_perplexity_and_kl_are_the_formulas(
         assert found.perplexity == pytest.approx(perplexity, rel=1e-4)
         assert found.kl == pytest.approx(float(kl), rel=1e-4, abs=1e-9)
     assert measure(both, WINDOWS, members)[len(both.layermap.long)].kl == 0
+
+
+def test_a_member_is_few_launches_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """65,536 tokens in windows of 256 and a vocabulary of 151,936, in bfloat16."""
+    with monkeypatch.context() as patch:
+        card = described(H100, patch)
+    together = {PRECISE: 1, card: 6}
+    launches = {}
+    for on, windows in together.items():
+        pretend(on, monkeypatch)
+        assert on.windows(FEW, 256, 151936) == windows
+        with FakeTensorMode(), Launches() as launched:
+            head = torch.nn.Linear(64, 151936, bias=False, dtype=torch.bfloat16)
+            hidden = torch.empty(windows, 256, 64, dtype=torch.bfloat16)
+            with torch.no_grad():
+                target = Target(head(hidden), torch.empty(windows, 256, dtype=torch.long))
+                before = launched.count
+                target.compare(hidden, head)
+        launches[on] = (launched.count - before) * -(-256 // windows)
+    assert launches[card] < 1000 < launches[PRECISE] / 10
 
 
 class Counted:

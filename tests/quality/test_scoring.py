@@ -7,10 +7,11 @@ from transformers import AutoModelForCausalLM
 from boomerang.cli_local import assemble
 from boomerang.composition import Composition, last_to_first
 from boomerang.errors import BadTask, CorruptCheckpoint
-from boomerang.quality import scoring
+from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.measure import ladder_members
 from boomerang.quality.models import Couple, couple, load
 from boomerang.quality.scoring import Request, Scorer, write
+from tests.devices import H100, PRECISE, described, pretend
 from tests.models import VOCABULARY, duo
 
 LENGTH = 24
@@ -54,11 +55,16 @@ def plain(model: torch.nn.Module, request: Request) -> tuple[float, bool]:
     return float(total), bool((logs.argmax(-1) == wanted).all())
 
 
-@pytest.mark.parametrize("tokens", [scoring.TOKENS, 40])
+@pytest.mark.parametrize("gathered", [0, 30 * VOCABULARY, PRECISE.unkept])
+@pytest.mark.parametrize("tokens", [PRECISE.tokens, 40])
 def test_scores_are_those_of_the_members_on_disk(
-    made: tuple[Couple, list[Composition], list], tokens: int, monkeypatch: pytest.MonkeyPatch
+    made: tuple[Couple, list[Composition], list],
+    tokens: int,
+    gathered: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scoring, "TOKENS", tokens)
+    monkeypatch.setattr(Accelerator, "tokens", tokens)
+    monkeypatch.setattr(Accelerator, "gathered", gathered)
     both, members, built = made
     requests = drawn()
     scorer = Scorer(both, members, LENGTH)
@@ -86,10 +92,31 @@ def test_one_walk_serves_every_member(made: tuple[Couple, list[Composition], lis
     assert first == scorer.score(members[0], drawn())
 
 
+def test_a_gpu_makes_the_logits_of_many_rows_together(
+    made: tuple[Couple, list[Composition], list], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both, members, _ = made
+    with monkeypatch.context() as patch:
+        card = described(H100, patch)
+    products = {}
+    for on in (PRECISE, card):
+        pretend(on, monkeypatch)
+        calls: list[int] = []
+        heads = [side.model.lm_head for side in (both.teacher, both.student)]
+        hooks = [head.register_forward_hook(lambda *_, to=calls: to.append(1)) for head in heads]
+        Scorer(both, members, LENGTH).score(members[0], drawn())
+        for hook in hooks:
+            hook.remove()
+        products[on] = len(calls)
+    assert products[card] == len(members) < products[PRECISE] / 10
+    # A vocabulary of 151,936: beginnings of 64 tokens, and continuations of 8.
+    assert (card.tokens // 64, card.gathered // 151936 // 8) == (256, 220)
+
+
 def test_what_is_written_is_what_transformers_writes(
     made: tuple[Couple, list[Composition], list], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "TOKENS", 60)
+    monkeypatch.setattr(Accelerator, "tokens", 60)
     both, members, built = made
     prompts = [context[:12] for context, _ in drawn()[::5]]
     for member, model in zip(members, built, strict=True):

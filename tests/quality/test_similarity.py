@@ -23,6 +23,7 @@ from boomerang.quality.similarity import (
     map_by_similarity,
 )
 from tests.cli_stub import boomerang, told
+from tests.devices import H100, PRECISE, described, pretend
 from tests.distill.jobs import save_teacher, save_texts
 from tests.models import LAYERS, VOCABULARY, model
 
@@ -40,6 +41,29 @@ def test_distances_are_those_of_the_models_own_hidden_states() -> None:
             wanted = 1 - torch.nn.functional.cosine_similarity(told[i], told[j], dim=-1).mean()
             assert float(found[i, j]) == pytest.approx(float(wanted), abs=1e-5)
     assert found.shape == (5, 5)
+
+
+def test_a_gpu_takes_as_many_windows_at_once_as_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    causal = Causal(model("llama", 1, num_hidden_layers=4))
+    with monkeypatch.context() as patch:
+        card = described(H100, patch)
+    windows = WINDOWS.repeat(50, 1)
+    passes, found = {}, {}
+    for on in (PRECISE, card):
+        pretend(on, monkeypatch)
+        sizes: list[int] = []
+        hook = causal.layers[0].register_forward_hook(
+            lambda _, arguments, __, to=sizes: to.append(len(arguments[0]))
+        )
+        found[on] = distances(causal, windows)
+        hook.remove()
+        passes[on] = sizes
+    assert (passes[PRECISE], passes[card]) == ([4] * 75, [300])
+    torch.testing.assert_close(found[card], found[PRECISE], rtol=0, atol=1e-4)
+    # 36 layers of width 4096 are 37 states of each token.
+    assert card.windows(4, 256, 37 * 4096) == 6
 
 
 @settings(max_examples=60, deadline=None)
