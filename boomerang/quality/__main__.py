@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers.utils import logging
 
 from boomerang.checkpoint import Checkpoint
+from boomerang.composition import Composition
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Texts
@@ -25,7 +26,7 @@ from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
 from boomerang.quality.accelerator import Accelerator, device
 from boomerang.quality.gates import Measured, flags
-from boomerang.quality.generation import Writer
+from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import growing, ladder_members, naive_counterpart
 from boomerang.quality.models import Couple, couple, load
 from boomerang.quality.order import CALIBRATION, WINDOW, choose, given
@@ -172,14 +173,19 @@ def _measure(
     order: PatchOrder,
     report: Reporter,
 ) -> None:
-    """Report every member `early`, of more and more of the text, and at last as `member`."""
+    """Report every member `early`, of more and more of the text, and at last as `member`.
+
+    What they write is checked after the first figures, or before where those are the last.
+    """
     members = list(ladder_members(both, order))
     beside = [naive_counterpart(member) for member in members] if job.naive else []
-    said = Writer.over(both, heldout, tokeniser.end).checks(members, report.check)
+    said: dict[Composition, Continuation] = {}
     for windows, found in growing(both, heldout, [*members, *beside], report.check):
         whole, naive = windows == len(heldout), found[len(members) :]
+        if whole and not said:
+            said = _written(both, heldout, tokeniser, members, report)
         ladder = [
-            Measured(len(member.layers), quality, said[member])
+            Measured(len(member.layers), quality, said.get(member))
             for member, quality in zip(members, found, strict=False)
         ]
         why = flags(ladder) if whole else [()] * len(ladder)
@@ -193,11 +199,34 @@ def _measure(
                 kl=_short(measured.quality.kl),
                 naive_perplexity=_short(naive[k].perplexity) if naive else None,
                 naive_kl=_short(naive[k].kl) if naive else None,
-                generation={n: round(value, 4) for n, value in asdict(said[member]).items()},
+                generation=_shares(measured.continuation),
                 flags=why[k],
                 tokens=windows * (heldout.shape[1] - 1),
                 of=heldout.shape[0] * (heldout.shape[1] - 1),
             )
+        said = said or _written(both, heldout, tokeniser, members, report)
+
+
+def _written(
+    both: Couple,
+    heldout: Tensor,
+    tokeniser: Tokeniser,
+    members: list[Composition],
+    report: Reporter,
+) -> dict[Composition, Continuation]:
+    """What members write; after each it is reported how many have."""
+    found: dict[Composition, Continuation] = {}
+    writer = Writer.over(both, heldout, tokeniser.end)
+    for member, continuation in writer.each(members, report.check):
+        found[member] = continuation
+        report("writing", written=len(found), of=len(members))
+    return found
+
+
+def _shares(continuation: Continuation | None) -> dict[str, float] | None:
+    if continuation is None:
+        return None
+    return {name: round(value, 4) for name, value in asdict(continuation).items()}
 
 
 def _order(job: Job, both: Couple, windows: Tensor, report: Reporter) -> PatchOrder:

@@ -65,10 +65,10 @@ class Writer:
         return cls(couple, prompts, end, written)
 
     @torch.no_grad()
-    def checks(
+    def each(
         self, members: Sequence[Composition], tick: Callable[[], None] = lambda: None
-    ) -> dict[Composition, Continuation]:
-        """What members write, and how far they agree with the teacher.
+    ) -> Iterator[tuple[Composition, Continuation]]:
+        """What members write, and how far they agree with the teacher, one after another.
 
         Each reads the teacher's own text in one pass, whose beginning members share. What it
         writes itself goes on from that pass's keys and values at the end of the prompt.
@@ -76,7 +76,6 @@ class Writer:
         length, count = self.prompts.shape[1], self.of_teacher.shape[1]
         known = torch.cat([self.prompts, self.of_teacher], dim=1)[:, :-1]
         walk, teacher = SharedWalk(self.couple, known, remember=True), whole_teacher(self.couple)
-        found = {}
         for member in walk.arranged(members):
             tick()
             last = walk.last(member)
@@ -86,8 +85,11 @@ class Writer:
                 caches = [_beginning(cache, count - 1) for cache in walk.caches]
                 context = walk.context(member.embeddings)
                 own = _continued(self.couple, member, caches, context, said[:, :1], count, tick)
-            found[member] = self._continuation(own, said)
-        return found
+            yield member, self._continuation(own, said)
+
+    def checks(self, members: Sequence[Composition]) -> dict[Composition, Continuation]:
+        """As `each`, of all together."""
+        return dict(self.each(members))
 
     def _continuation(self, own: Tensor, said: Tensor) -> Continuation:
         texts = list(_until(own, self.end))

@@ -178,7 +178,7 @@ def test_the_process_tells_order_and_members(
 ) -> None:
     status, all_said = told(job, tmp_path, capsys)
     # How far the choice has come is said now and then, on a busy machine.
-    said = [event for event in all_said if event["event"] != "choosing"]
+    said = [event for event in all_said if event["event"] not in ("choosing", "writing")]
     assert (status, said[0]["event"], said[-1]) == (0, "order", {"event": "done"})
     assert set(said[0]["calibration_kl"]) == {"last", "first", "klpatch", "best"}
     assert said[0]["evaluations"] > 0
@@ -197,6 +197,27 @@ def test_the_process_tells_order_and_members(
     assert members[-1]["kl"] == members[-1]["naive_kl"] == 0
     assert members[0]["kl"] > 0
     assert members[0]["naive_kl"] > 0
+
+
+def test_first_figures_do_not_wait_for_what_members_write(
+    job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, said = told({**job, "order": "last"}, tmp_path, capsys)
+    assert status == 0
+    at = [i for i, event in enumerate(said) if event["event"] == "writing"]
+    assert [said[i] for i in at] == [
+        {"event": "writing", "written": i, "of": 4} for i in (1, 2, 3, 4)
+    ]
+    before, after = said[1 : at[0]], said[at[-1] + 1 : -1]
+    assert [(e["event"], e["k"], e["tokens"]) for e in before] == [
+        ("early", k, 16) for k in range(4)
+    ]
+    assert {e["generation"] for e in before} == {None}
+    assert all(set(e["generation"]) == {"repetition", "empty", "agreement"} for e in after)
+    # One window of text: the first figures are the last, and are judged with what is written.
+    status, said = told({**job, "order": "last", "heldout_tokens": 16}, tmp_path, capsys)
+    assert [e["event"] for e in said] == ["order", *["writing"] * 4, *["member"] * 4, "done"]
+    assert said[-2]["generation"]["agreement"] == 1
 
 
 def test_the_command_line_measures_on_as_many_tokens_as_asked(job: dict[str, object]) -> None:
