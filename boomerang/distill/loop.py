@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ from boomerang.distill.windows import Windows
 from boomerang.errors import TrainingFailed
 from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.models import Couple
+
+T = TypeVar("T")
 
 TIMED = 2.0
 """Seconds of trial passes, at least, from which `minutes` is turned into a number of steps."""
@@ -138,18 +141,19 @@ class Trainer:
 
     def _begin(self, progress: Progress) -> Progress:
         """Say what the run will take, and learn the loss that it begins with."""
-        seconds = self._time_pass()
+        passing, summing = self._timed(1, 0.0, 1)
+        self.optimiser.zero_grad(set_to_none=True)
         initial = progress.initial
         if initial is None:
             initial = self._present_loss()
         self.guard = Guard(initial)
-        each = math.ceil(self.sequences / (self.at_once * self.devices.world))
+        each = self._rounds * passing + summing
         left = progress.steps - progress.step
         self.report(
             "estimate",
             steps=progress.steps,
             tokens=progress.steps * self.sequences * self.stream.length,
-            seconds=round(each * left * seconds, 1),
+            seconds=round(each * left, 1),
             devices=self.devices.world,
             placement=self.placement,
             memory_bytes=self.need.bytes(self.at_once) if self.need else None,
@@ -189,19 +193,26 @@ class Trainer:
         self.optimiser.step()
 
     def _gradients(self, batch: Tensor, step: int, steps: int) -> Mean:
-        """The gradients of a batch (B, T + 1), and its losses.
+        """The gradients of a batch (B, T + 1), and its losses."""
+
+        def work() -> Mean:
+            losses = self._passes(batch, step, steps)
+            self._sum()
+            return losses
+
+        return self._fitting(work, step)
+
+    def _fitting(self, work: Callable[[], T], step: int) -> T:
+        """What `work` makes, which begins without gradients and leaves some.
 
         Out of memory on any device halves the micro-batch on all of them, for this step and all
-        that follow; the gradients are the same.
+        that follow, and it begins again; the gradients are the same.
         """
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
                 with self.devices.together():
-                    losses = self._passes(batch, step, steps)
-                    if not self.shards:
-                        sum_gradients(self.parameters.values(), self.devices)
-                    return losses
+                    return work()
             except (MemoryError, RuntimeError) as error:
                 halved = halve(self.at_once, error)
             self.root.forget()
@@ -210,6 +221,11 @@ class Trainer:
                 torch.cuda.empty_cache()
             self.report("memory", step=step + 1, micro_batch=halved, before=self.at_once)
             self.at_once = halved
+
+    def _sum(self) -> None:
+        """Sum the gradients of replicas; those of shards are summed as they come."""
+        if not self.shards:
+            sum_gradients(self.parameters.values(), self.devices)
 
     def _passes(self, batch: Tensor, step: int, steps: int) -> Mean:
         losses, where = Mean(), (step, steps, self.at_once, self.devices, self.shards)
@@ -263,31 +279,48 @@ class Trainer:
         ones. At a learning rate of zero AdamW leaves the weights as they are; its state is
         forgotten.
         """
-        batch = self._first()
-        self._update(batch, 0, _SCHEDULE, 0.0, Mean())
-        began, done = self.devices.now(), 0
-        for done in itertools.count(1):
-            with self.devices.together():
-                self._passes(batch, done * _STRIDE % _SCHEDULE, _SCHEDULE)
-            if done >= _TRIALS and self.devices.now() - began >= TIMED:
-                break
-        passed = self.devices.now()
+        self._update(self._first(), 0, _SCHEDULE, 0.0, Mean())
+        passing, summing = self._timed(_TRIALS, TIMED, _SCHEDULE)
+        began = self._now()
         self._apply(1, 1, 0.0, math.nan)
-        updated = self.devices.now()
-        count = math.ceil(self.sequences / len(batch))
-        each = count * (passed - began) / done + updated - passed
+        each = self._rounds * passing + summing + self._now() - began
         self.optimiser.state.clear()
         self.optimiser.zero_grad(set_to_none=True)
         return max(1, round((self.recipe.minutes or 0) * 60 / each))
 
-    def _time_pass(self) -> float:
-        """Seconds of one forward and backward pass; a first one is not counted. Leaves no trace."""
-        batch = self._first()
-        self._gradients(batch, 0, 1)
-        began = self.devices.now()
-        self._gradients(batch, 0, 1)
-        self.optimiser.zero_grad(set_to_none=True)
-        return self.devices.now() - began
+    def _timed(self, trials: int, least: float, schedule: int) -> tuple[float, float]:
+        """Seconds of one pass, and of the reduction that a step has once. Leaves gradients.
+
+        Of `trials` passes, and `least` seconds of them, spread over so many steps of a schedule.
+        Where memory runs out they are timed again, with fewer sequences.
+        """
+
+        def work() -> tuple[float, float]:
+            batch, done = self._first(), 0
+            # The first ones compile kernels and connect devices.
+            self._passes(batch, 0, schedule)
+            self._sum()
+            began = self._now()
+            for done in itertools.count(1):
+                self._passes(batch, done * _STRIDE % schedule, schedule)
+                if done >= trials and self.devices.now() - began >= least:
+                    break
+            passed = self._now()
+            self._sum()
+            return (passed - began) / done, self._now() - passed
+
+        return self._fitting(work, 0)
+
+    def _now(self) -> float:
+        """Seconds on the clock of all, once a GPU has done what it was asked to do."""
+        if self.where.type == "cuda":
+            torch.cuda.synchronize(self.where)
+        return self.devices.now()
+
+    @property
+    def _rounds(self) -> int:
+        """How often a step goes through as many sequences as fit at once."""
+        return math.ceil(self.sequences / (self.at_once * self.devices.world))
 
     def _present_loss(self) -> float:
         """The student's loss on the run's first sequences, nothing patched."""

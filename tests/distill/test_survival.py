@@ -11,10 +11,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from boomerang.composition import Composition
 from boomerang.distill import __main__ as trainer
 from boomerang.distill import estimate, guard, loop
+from boomerang.distill.devices import Devices
 from boomerang.distill.losses import Losses
 from boomerang.distill.process import locked
+from boomerang.layermap import LayerMap
 from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
 
@@ -149,6 +152,59 @@ def test_out_of_memory_halves_the_micro_batch_and_nothing_else_changes(
     roomy, narrowed = weights(folder, "roomy"), weights(folder, "narrow")
     for name in roomy:
         torch.testing.assert_close(narrowed[name], roomy[name], rtol=1e-3, atol=1e-4)
+
+
+def test_out_of_memory_in_a_trial_pass_halves_the_micro_batch_and_times_again(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trial passes are patched, and take more than the first one, which is not."""
+    monkeypatch.setattr(loop, "TIMED", 0.0)
+    sizes, computes = list[int](), loop.Trainer.losses
+    whole = Composition.patched(LayerMap.from_kept([0, 2, 4, 6, 7], 8), ())
+
+    def narrow(self: loop.Trainer, composition: Composition, ids: torch.Tensor) -> Losses:
+        sizes.append(len(ids))
+        if composition != whole and len(ids) > 2:
+            raise MemoryError
+        return computes(self, composition, ids)
+
+    def says(self: loop.Trainer, progress: Any) -> Any:
+        raise loop.Stopped
+
+    monkeypatch.setattr(loop.Trainer, "losses", narrow)
+    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    recipe = {"steps": None, "minutes": 0.005, "micro_batch": 4, "patch_probability": 1.0}
+    status, said = told(job(folder, recipe=recipe), capsys)
+    assert (status, [(e["before"], e["micro_batch"]) for e in said]) == (143, [(4, 2)])
+    # A step, a first pass and one that is patched; then again, from the first pass on.
+    assert sizes == [4] * 3 + [2] * (1 + loop._TRIALS)
+
+
+def test_the_time_of_a_step_has_one_reduction_however_many_passes_it_has(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, computes = [0.0], loop.Trainer.losses
+
+    def passes(self: loop.Trainer, *wanted: Any) -> Losses:
+        clock[0] += 1
+        return computes(self, *wanted)
+
+    def reduces(*_: object) -> None:
+        clock[0] += 26
+
+    def says(self: loop.Trainer, progress: Any) -> Any:
+        begins(self, progress)
+        raise loop.Stopped
+
+    begins = loop.Trainer._begin
+    monkeypatch.setattr(loop.Trainer, "losses", passes)
+    monkeypatch.setattr(loop, "sum_gradients", reduces)
+    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    monkeypatch.setattr(Devices, "now", lambda self: clock[0])
+    recipe = {"steps": None, "minutes": 5, "batch_tokens": 8 * 16}
+    status, (said,) = told(job(folder, recipe=recipe), capsys)
+    # 8 sequences, two at a time: 4 seconds of passes, and 26 of the reduction.
+    assert (status, said["steps"], said["seconds"]) == (143, 10, 300)
 
 
 def test_a_micro_batch_that_was_found_out_before_is_begun_with(
