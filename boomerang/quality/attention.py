@@ -10,6 +10,7 @@ two dtypes, which flex attention refuses, and it is closed to architectures that
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,8 @@ from transformers import AttentionInterface
 from boomerang.quality.accelerator import BLOCKS
 
 _VARIANTS = 64
+_PLACES = 128
+"""A block of them: what a shape is tried with."""
 
 Score = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -84,22 +87,61 @@ def attend(
     return out.transpose(1, 2).contiguous(), None
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a model asks of a kernel: heads of `width`, `keys` of them for keys and values.
+
+    `cap` bounds the scores, `sinks` says whether there are scores of them; products are in `dtype`.
+    """
+
+    heads: int
+    keys: int
+    width: int
+    cap: float | None
+    sinks: bool
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, model: Any, dtype: torch.dtype) -> "Shape":
+        """That of a model of transformers."""
+        config: Any = model.config
+        heads = int(config.num_attention_heads)
+        return cls(
+            heads,
+            getattr(config, "num_key_value_heads", None) or heads,
+            getattr(config, "head_dim", None) or config.hidden_size // heads,
+            getattr(config, "attn_logit_softcapping", None),
+            any(name.endswith(".sinks") for name, _ in model.named_parameters()),
+            dtype,
+        )
+
+
 @lru_cache
-def works(where: torch.device) -> bool:
-    """Whether a device computes attention by blocks and its gradient, found by trying once.
+def works(where: torch.device, shape: Shape) -> bool:
+    """Whether a device computes attention of a shape by blocks, with its gradient: tried once.
 
     Compiling needs more of a machine than can be asked of it (compiler, headers, a folder whose
-    files may be run); what is missing is said on stderr, and the mask is right without it.
+    files may be run), and a kernel may ask for more memory on the chip than there is; what is
+    missing is said on stderr, and the mask is right without it.
     """
     try:
         query, key, value = (
-            torch.ones(1, 2, 128, 16, device=where, requires_grad=True) for _ in range(3)
+            torch.ones(
+                1, heads, _PLACES, shape.width, dtype=shape.dtype, device=where, requires_grad=True
+            )
+            for heads in (shape.heads, shape.keys, shape.keys)
         )
-        mask = block_mask(torch.arange(128, device=where)[None])
-        torch.autograd.backward(attend(nn.Identity(), query, key, value, mask)[0].sum())
+        sinks = torch.zeros(shape.heads, device=where, requires_grad=True) if shape.sinks else None
+        mask = block_mask(torch.arange(_PLACES, device=where)[None])
+        out, _ = attend(nn.Identity(), query, key, value, mask, softcap=shape.cap, s_aux=sinks)
+        torch.autograd.backward(out.sum())
     except Exception as error:
         said = " ".join(str(error).split())[:300]
-        print(f"Attention by blocks does not work on {where}: {said}", file=sys.stderr, flush=True)
+        print(
+            f"Attention by blocks does not work on {where} for {shape}: {said}",
+            file=sys.stderr,
+            flush=True,
+        )
         return False
     return True
 

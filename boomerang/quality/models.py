@@ -25,7 +25,7 @@ from boomerang.kinds import FULL, SLIDING
 from boomerang.layermap import LayerMap
 from boomerang.nested import LANGUAGE_MODEL
 from boomerang.quality.accelerator import BLOCKS, Accelerator, device
-from boomerang.quality.attention import block_mask, works
+from boomerang.quality.attention import Shape, block_mask, works
 
 _MASKS = {FULL: create_causal_mask, SLIDING: create_sliding_window_causal_mask}
 
@@ -82,11 +82,11 @@ class Causal:
     def attend(self, on: Accelerator, *, documents: bool) -> None:
         """Attend as suits a device, in passes that keep `documents` apart or do not.
 
-        The way of transformers stays where the device's own does not work.
+        The way of transformers stays where the device's own does not work for this model.
         """
         own = self.config._attn_implementation
         way = on.attention(own, documents=documents, windows=SLIDING in self.kinds)
-        if way != own and works(device()):
+        if way != own and works(device(), Shape.of(self.model, on.compute)):
             self.model.set_attn_implementation(way)
 
     @property

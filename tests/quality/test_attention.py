@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.attention import flex_attention
+from transformers import AttentionInterface
 
 from boomerang.quality import attention
 from boomerang.quality.accelerator import BLOCKS, Accelerator
@@ -15,7 +18,7 @@ from boomerang.quality.models import Causal
 from tests.devices import A100, H100, MIXED, T4, V100, Card, described, pretend
 from tests.distill.jobs import job, save_teacher, save_texts, told
 from tests.distill.test_survival import weights
-from tests.models import VOCABULARY, model
+from tests.models import KINDS, VOCABULARY, model
 
 BY_BLOCKS = Accelerator("cpu", blocks=True)
 LENGTH = 150
@@ -138,6 +141,93 @@ def test_the_mask_stays_where_blocks_turn_out_not_to_work(
     causal.attend(BY_BLOCKS, documents=True)
     assert causal.config._attn_implementation == "sdpa"
     assert "does not support backward on CPU" in capsys.readouterr().err
+
+
+SMALL = {"num_hidden_layers": 1}
+
+
+@pytest.mark.usefixtures("backwards")
+@pytest.mark.parametrize(
+    ("kind", "changes", "other"),
+    [("qwen3-tied", {}, {"num_attention_heads": 2}),
+     ("qwen3-tied", {}, {"num_key_value_heads": 4}),
+     ("qwen3-tied", {}, {"head_dim": 4}),
+     ("gemma2", SMALL, {"attn_logit_softcapping": None}),
+     ("gpt_oss", SMALL, None)],
+    ids=["heads", "heads of keys", "width", "soft cap", "sinks"],
+)  # fmt: skip
+def test_the_mask_stays_for_the_model_whose_shape_has_no_kernel(
+    kind: str, changes: dict[str, Any], other: dict[str, Any] | None,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Whatever else was tried before, and for others there is one."""
+    causal = Causal(model(kind, 1, **{**SHAPES, **changes}).eval())
+    without = Causal(model("qwen3-tied" if other is None else kind, 1,
+                           **{**SHAPES, **changes, **(other or {})}).eval())  # fmt: skip
+    shape = attention.Shape.of(causal.model, torch.float32)
+
+    def kernel(query: Tensor, key: Tensor, value: Tensor, **how: Any) -> Any:
+        found = (query.shape[1], key.shape[1], query.shape[3], how["score_mod"] is not None)
+        if found == (shape.heads, shape.keys, shape.width, shape.cap is not None):
+            if not shape.sinks:
+                raise RuntimeError("out of resources")
+            out, aux = flex_attention.flex_attention(query, key, value, **how)
+            aux.lse.register_hook(refuse)
+            return out, aux
+        return flex_attention.flex_attention(query, key, value, **how)
+
+    def refuse(_: Tensor) -> None:
+        raise RuntimeError("out of resources")
+
+    monkeypatch.setattr(attention, "_kernel", lambda _: kernel)
+    own = causal.config._attn_implementation
+    for each, way in ((without, BLOCKS), (causal, own), (without, BLOCKS)):
+        each.attend(BY_BLOCKS, documents=True)
+        assert each.config._attn_implementation == way
+        passed(each, DOCUMENTS)
+    assert capsys.readouterr().err.count("out of resources") == 1
+
+
+@pytest.mark.usefixtures("backwards")
+def test_a_shape_is_tried_in_the_dtype_of_its_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kernel(query: Tensor, *rest: Tensor, **how: Any) -> Any:
+        if query.dtype is torch.bfloat16:
+            raise RuntimeError("no bfloat16 here")
+        return flex_attention.flex_attention(query, *rest, **how)
+
+    monkeypatch.setattr(attention, "_kernel", lambda _: kernel)
+    mixed = replace(MIXED, blocks=True)
+    for on, way in ((BY_BLOCKS, BLOCKS), (mixed, "sdpa")):
+        causal = Causal(model("qwen3-tied", 1, **SHAPES).eval())
+        causal.attend(on, documents=True)
+        assert causal.config._attn_implementation == way
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_shape_that_is_tried_is_what_the_layers_ask_for(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = set[attention.Shape]()
+
+    def seen(
+        module: object, query: Tensor, key: Tensor, value: Tensor, mask: object, *,
+        softcap: float | None = None, s_aux: Tensor | None = None, **_: object,
+    ) -> tuple[Tensor, None]:  # fmt: skip
+        assert key.shape == value.shape
+        _, heads, _, width = query.shape
+        sinks = s_aux is not None
+        asked.add(attention.Shape(heads, key.shape[1], width, softcap, sinks, query.dtype))
+        return torch.zeros_like(query).transpose(1, 2).contiguous(), None
+
+    monkeypatch.setitem(AttentionInterface._global_mapping, BLOCKS, seen)
+    causal = Causal(model(kind, 1).eval())
+    causal.model.set_attn_implementation(BLOCKS)
+    hidden = causal.embed(torch.arange(12)[None])
+    context = causal.context(hidden)
+    with torch.no_grad():
+        for index in range(len(causal.layers)):
+            hidden = causal.layer(index, hidden, context)
+    assert asked == {attention.Shape.of(causal.model, torch.float32)}
 
 
 @pytest.mark.parametrize(
