@@ -16,6 +16,8 @@ from boomerang.threads import environment
 from workers.holding import Holding
 
 _TAIL = 2000
+_SAVING = {"estimate": "saving_seconds", "checkpoint": "seconds"}
+"""The events that say how long a checkpoint takes, and where in them."""
 _KILLS = (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat"))
 
 
@@ -45,7 +47,7 @@ def run(
     """Run a command with a job file as its last argument; hand every event to `on_event`.
 
     The command is asked to stop (SIGTERM) when the holding ends or `on_event` raises, and killed
-    `stop_seconds` later, or as much later as twice the time that its last checkpoint took. Its
+    `stop_seconds` later, or as much later as twice the time that a checkpoint takes it. Its
     stderr goes to `folder/stderr.log`, whose last lines explain an unexplained death.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,13 +83,16 @@ def run(
 
 @dataclass(slots=True)
 class _Grace:
-    """Seconds that a process is given to stop: as many as writing a checkpoint takes, at least."""
+    """Seconds that a process is given to stop: twice what writing a checkpoint takes, at least.
+
+    How long that is, each checkpoint says, and the estimate before there is one.
+    """
 
     seconds: float
 
     def learn(self, event: dict[str, Any]) -> None:
-        took = event.get("seconds")
-        if event["event"] == "checkpoint" and isinstance(took, int | float):
+        took = event.get(_SAVING.get(str(event["event"]), ""))
+        if isinstance(took, int | float):
             self.seconds = max(self.seconds, 2.0 * took)
 
 

@@ -7,7 +7,7 @@ alone.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,10 @@ from boomerang.distill.sharding import gathered, placed
 from boomerang.errors import TrainingFailed
 
 FILE = "checkpoint.safetensors"
+EACH = 12
+"""Bytes of a trained parameter: its weight and AdamW's two moments, in float32."""
+RATE = 100e6
+"""Bytes a second that a slow folder takes: a disk that turns, a network of 1 Gbit/s."""
 _DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
@@ -45,6 +49,11 @@ class Progress:
         return replace(
             self, step=self.step + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds
         )
+
+
+def expected(parameters: Iterable[nn.Parameter]) -> float:
+    """Seconds that writing a checkpoint may take, before one has been written."""
+    return EACH * sum(parameter.numel() for parameter in parameters) / RATE
 
 
 def save(

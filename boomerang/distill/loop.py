@@ -149,11 +149,14 @@ class Trainer:
         self.guard = Guard(initial)
         each = self._rounds * passing + summing
         left = progress.steps - progress.step
+        # A stop waits for the pass that is under way, then looks at the loss, and writes.
+        saving = 2 * passing + checkpoints.expected(self.parameters.values())
         self.report(
             "estimate",
             steps=progress.steps,
             tokens=progress.steps * self.sequences * self.stream.length,
             seconds=round(each * left, 1),
+            saving_seconds=round(saving, 3),
             devices=self.devices.world,
             placement=self.placement,
             memory_bytes=self.need.bytes(self.at_once) if self.need else None,

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from boomerang.checkpoint import Checkpoint
-from boomerang.distill import loop
+from boomerang.distill import checkpoints, loop
 from boomerang.distill.devices import Devices
 from boomerang.distill.loop import rate_at
 from boomerang.distill.losses import Losses
@@ -325,6 +325,18 @@ def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
     assert status == 0
     assert [e["step"] for e in written] == [2, 336, 360]
     assert {e["seconds"] for e in written} == {10.0}
+
+
+def test_what_a_checkpoint_will_take_is_said_before_the_first_step(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "RATE", 1e3)
+    status, said = told(job(folder), capsys)
+    written = load_file(folder / "a-run/checkpoint.safetensors")
+    each = sum(t.numel() * t.itemsize for name, t in written.items() if name[:5] != "step/")
+    assert status == 0
+    # And two passes before it is written.
+    assert each / 1e3 < said[0]["saving_seconds"] < each / 1e3 + 10
 
 
 def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ print(json.dumps({"event": "checkpoint", "step": 2, "seconds": 1.2}), flush=True
 sys.exit(143)
 """
 """A trainer whose checkpoint takes longer than the time that it is given to stop."""
+ESTIMATES = WRITES.replace('"checkpoint", "step": 1, "seconds"', '"estimate", "saving_seconds"')
+"""One that has not written any before."""
 
 
 @pytest.fixture
@@ -40,15 +42,18 @@ def held(tmp_path: Path) -> Iterator[Holding]:
     context.catalog.close()
 
 
-def test_a_stop_waits_as_long_as_a_checkpoint_takes(held: Holding, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trainer", [WRITES, ESTIMATES], ids=["known", "expected"])
+def test_a_stop_waits_as_long_as_a_checkpoint_takes(
+    trainer: str, held: Holding, tmp_path: Path
+) -> None:
     said: list[dict[str, Any]] = []
 
     def on_event(event: dict[str, Any]) -> None:
         said.append(event)
         held.ended.set()
 
-    outcome = run([sys.executable, "-c", WRITES], {}, tmp_path, held, 0.1, on_event)
-    assert [event["step"] for event in said] == [1, 2]
+    outcome = run([sys.executable, "-c", trainer], {}, tmp_path, held, 0.1, on_event)
+    assert (len(said), said[-1]["step"]) == (2, 2)
     assert (outcome.code, outcome.setback) == (143, Setback.DIED)
 
 
