@@ -14,7 +14,7 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
 from boomerang.layermap import LayerMap
 from boomerang.quality import __main__ as measurer
-from boomerang.quality.models import Causal, cast, load
+from boomerang.quality.models import Causal, Couple, cast, couple, load
 from tests.devices import MIXED, PRECISE, pretend
 from tests.distill.jobs import events, job, save_teacher, save_texts, told
 from tests.models import KEPT, KINDS, LAYERS, model
@@ -73,6 +73,27 @@ def test_a_teacher_stored_in_bfloat16_is_the_same_trained_on_and_measured_on_a_c
     ids = torch.arange(12)[None]
     with torch.no_grad():
         assert torch.equal(trained_on.model(ids).logits, measured.model(ids).logits)
+
+
+def test_the_trainers_teacher_has_weights_in_bfloat16_and_buffers_in_float32(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = save_teacher(tmp_path / "teacher", "gemma", hidden_size=24, head_dim=8)
+    save_texts(tmp_path / "texts")
+    exact = buffers(AutoModelForCausalLM.from_pretrained(stored, dtype=torch.float32))
+    trained: list[Couple] = []
+
+    def coupled(teacher: Causal, student: Causal, layermap: LayerMap) -> Couple:
+        trained.append(couple(teacher, student, layermap))
+        return trained[-1]
+
+    pretend(MIXED, monkeypatch)
+    monkeypatch.setattr("boomerang.distill.__main__.couple", coupled)
+    assert told(job(tmp_path, recipe={"steps": 1}), capsys)[0] == 0
+    (found,) = trained
+    assert (dtypes(found.teacher), dtypes(found.student)) == ({torch.bfloat16}, {torch.float32})
+    for causal in (found.teacher, found.student):
+        assert_same(buffers(causal.model), exact)
 
 
 class Products(TorchDispatchMode):
