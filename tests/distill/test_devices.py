@@ -4,13 +4,20 @@ import os
 import signal
 import socket
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from subprocess import PIPE, Popen
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
+from boomerang.distill import __main__ as trainer
+from boomerang.distill import loop
+from boomerang.distill.devices import Devices
+from boomerang.distill.losses import Losses
 from boomerang.service.settings import Settings
 from tests.distill.jobs import events, job, told
 from tests.distill.test_survival import EACH, curve, of_kind, weights
@@ -151,6 +158,42 @@ def test_out_of_memory_in_one_halves_for_all_and_what_was_killed_goes_on_in_one(
     assert of_kind(said, "start")[0]["step"] == of_kind(seen + rest, "checkpoint")[-1]["step"]
     assert curve(seen + rest + said) == pytest.approx(curve(roomy), rel=1e-5)
     assert_same_student(folder, "roomy", "narrow")
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 8])
+def test_replicas_reduce_each_gradient_once_a_step_however_many_passes_it_has(
+    micro_batch: int, folder: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The first of two processes; what the other would say and add is nothing."""
+    passes, sent, steps = [0], list[torch.Tensor](), list[tuple[int, set[int]]]()
+    computes, updates = loop.Trainer.losses, loop.Trainer._update
+
+    def passed(self: loop.Trainer, *wanted: Any) -> Losses:
+        passes[0] += 1
+        return computes(self, *wanted)
+
+    def reduced(tensor: torch.Tensor, *_: Any, **__: Any) -> Any:
+        sent.append(tensor)
+        return SimpleNamespace(wait=lambda: None)
+
+    def updated(self: loop.Trainer, *step: Any) -> None:
+        passes[0], sent[:] = 0, []
+        updates(self, *step)
+        # A weight whose block was patched in all passes has none.
+        gradients = [w.grad for w in self.parameters.values() if w.grad is not None]
+        found = {sum(tensor is gradient for tensor in sent) for gradient in gradients}
+        steps.append((passes[0], found))
+
+    monkeypatch.setattr(dist, "all_reduce", reduced)
+    monkeypatch.setattr(dist, "broadcast_object_list", lambda *_, **__: None)
+    monkeypatch.setattr(trainer, "joined", lambda: nullcontext(Devices(0, 2)))
+    monkeypatch.setattr(loop.Trainer, "losses", passed)
+    monkeypatch.setattr(loop.Trainer, "_update", updated)
+    recipe = {"steps": 3, "batch_tokens": 16 * 16, "micro_batch": micro_batch}
+    status, said = told(job(folder, recipe=recipe), capsys)
+    assert (status, of_kind(said, "estimate")[0]["placement"]) == (0, "replicas")
+    assert steps == [(8 // micro_batch, {1})] * 3
 
 
 def test_a_worker_starts_what_the_documentation_says() -> None:
