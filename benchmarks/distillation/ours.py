@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
+from boomerang.distill.allocator import give_back_large_blocks
 from boomerang.distill.estimate import Need, need
 from boomerang.distill.loop import Trainer
 from boomerang.distill.process import Reporter
@@ -77,6 +78,7 @@ def needed(folder: Path, shape: Shape, recipe: Recipe, frozen: bool) -> Need:
 def main(arguments: list[str]) -> None:
     """Measure one shape with one recipe, and print what was found as JSON."""
     shape = Shape(*map(int, arguments[1:]))
+    give_back_large_blocks()
     torch.manual_seed(0)
     torch.set_num_threads(2)
     # From its first step on, so that the few that are timed are of the kind that a run has most.

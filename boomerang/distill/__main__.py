@@ -18,6 +18,7 @@ from transformers.utils import logging
 from boomerang.anatomy import dissect
 from boomerang.checkpoint import Checkpoint
 from boomerang.distill import student as students
+from boomerang.distill.allocator import give_back_large_blocks
 from boomerang.distill.data import Tokeniser
 from boomerang.distill.delta import transfer
 from boomerang.distill.devices import Devices, joined, leave, told_rank
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> int:
     """Run one job and return the exit status."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    give_back_large_blocks()
     report = Reporter(speaks=told_rank() == 0)
     with report.supervised():
         try:
