@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-quality bench-recipes chaos \
+.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-memory bench-quality bench-recipes chaos \
 	lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -30,6 +30,9 @@ bench-assembly: $(READY)  ## what making one size costs, beside cp, nginx, merge
 
 bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of the published method
 	$(BIN)/python -m benchmarks.distillation
+
+bench-memory: $(READY)  ## the memory that is estimated beside measured peaks, in eleven shapes
+	$(BIN)/python -m benchmarks.distillation.memory
 
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes

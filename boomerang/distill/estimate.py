@@ -1,34 +1,26 @@
 """What a distillation will need, from the shapes alone, against what the machine has."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING
 
 from boomerang.architectures import Part
+from boomerang.composition import Choice, Composition
+from boomerang.distill.activations import Kept, kept_by_layers
 from boomerang.distill.recipe import Recipe
 from boomerang.errors import TrainingFailed
+from boomerang.layermap import LayerMap
 from boomerang.pair import Pair
 from boomerang.quality.accelerator import Accelerator, device
 
 _STATE = {"adamw": 16, "adamw8bit": 4 + 4 + 2 * (1 + 4 / 256)}
 """Bytes for each trained parameter: weight and gradient in float32, and AdamW's two moments, in
 float32 or in 8 bits with a factor in float32 for each 256."""
-_KEPT = 68
-"""Bytes kept for the backward pass, for each token, layer and unit of width, in float32.
-
-Twice the 34 of arXiv 2205.05198, equation 2, which are of 16 bits; without its term of the
-attention matrix, which fused attention does not store.
-"""
-_ALIGNED = 4
-"""Bytes of the teacher's hidden states that each student layer is compared with."""
-_SCORES = 3
-"""Tensors of one score for each pair of tokens and head that attention without a kernel keeps:
-the scores, and the probabilities before and after dropout."""
+_CAPPED = 8
+"""Tensors of a number for each logit where the head is more than a product."""
 _GIB = 1 << 30
 
 
@@ -36,22 +28,26 @@ _GIB = 1 << 30
 class Need:
     """Bytes of memory: what weights, gradients and optimiser take, and one sequence beside it.
 
-    The logits of one sequence are `logits` bytes, and no more than `buffers` exist at once.
+    A sequence has `sequence` bytes from its forward to its backward pass. Beside them are first
+    its logits, `logits` bytes and no more than `buffers` at once, and then `working`, what its
+    gradients need on their way through a block.
     """
 
     state: int
     sequence: int
     logits: int = 0
     buffers: int = 0
+    working: int = 0
 
     def bytes(self, micro_batch: int) -> int:
         """The bytes of a run with so many sequences in one pass."""
         losses = min(micro_batch * self.logits, self.buffers)
-        return self.state + micro_batch * self.sequence + losses
+        return self.state + micro_batch * self.sequence + max(losses, micro_batch * self.working)
 
     def at_once(self, micro_batch: int, most: int | None) -> int:
         """The sequences of a micro-batch that go through one pass in `most` bytes, at least one."""
-        fitting = micro_batch if most is None else most // max(1, self.sequence)
+        each = max(1, self.sequence + self.working)
+        fitting = micro_batch if most is None else most // each
         return max(1, min(micro_batch, fitting))
 
 
@@ -81,39 +77,60 @@ def need(
         state += 4 * still
     if compute is not torch.float32:
         state += compute.itemsize * trained
-    vocabulary, width = pair.teacher.head_tensor.shape
-    logits = Accelerator.of(device()).logits
+    head = pair.teacher.head_tensor
+    if not frozen or not pair.teacher.tied:
+        # The gradients of head and tied embeddings, whole before they join those of other passes.
+        state += (2 if pair.teacher.tied else 1) * 4 * head.parameters
+    on = Accelerator.of(device())
+    sequence, working = _sequence(pair, recipe, length, compute, on)
     return Need(
         state=state,
-        sequence=_sequence(pair, recipe, length, width),
-        logits=2 * 4 * length * vocabulary,
-        buffers=2 * 4 * max(logits, vocabulary),
+        sequence=sequence,
+        logits=_logits(pair, length * head.shape[0], on, compute),
+        buffers=_logits(pair, max(on.logits, head.shape[0]), on, compute),
+        working=working,
     )
 
 
-def _sequence(pair: Pair, recipe: Recipe, length: int, width: int) -> int:
-    """Bytes that a pass keeps of one sequence, in the member that keeps most."""
-    blocks = pair.layermap.blocks
-    each, kept = length * width, len(blocks)
-    long = sorted(len(block) for block in blocks if len(block) > 1)
-    layers, most = kept, 1
-    if recipe.patch_probability > 0 and len(long) > 1:
-        # All long blocks are the teacher's, but for one of the shortest.
-        layers, most = pair.layermap.layers - long[0] + 1, long[-1]
-    layer = each * _KEPT + _scores(pair.teacher.config, length)
+def _logits(pair: Pair, count: int, on: Accelerator, compute: torch.dtype) -> int:
+    """Bytes that losses over so many logits have at once (divergence.py)."""
+    if pair.teacher.config.get("final_logit_softcapping") is not None:
+        return _CAPPED * 4 * count
+    rounded = 0 if compute is torch.float32 else compute.itemsize * count
+    # Both sides', and the probabilities of some rows.
+    return 2 * 4 * count + 4 * min(count, on.rows) + rounded
+
+
+def _sequence(
+    pair: Pair, recipe: Recipe, length: int, compute: torch.dtype, on: Accelerator
+) -> tuple[int, int]:
+    """Bytes that a pass keeps of a sequence, and needs in a block, in the member with most."""
+    documents = recipe.separate_documents
+    layers = kept_by_layers(pair.teacher, length, on, compute, documents=documents)
+    layermap = pair.layermap
+    states = length * pair.teacher.head_tensor.shape[1] * torch.float32.itemsize
+    members = [Composition.patched(layermap, ())]
+    if recipe.patch_probability > 0 and len(layermap.long) > 1:
+        members += [Composition.patched(layermap, {*layermap.long} - {j}) for j in layermap.long]
+    blocks = max((_blocks(member, layermap, layers) for member in members), key=sum)
+    # The teacher's states that each student layer is compared with, and the last ones of both.
+    compared = (len(layermap.kept) + 2) * states
+    gradients = max(layer.trained for layer in layers)
     if recipe.activation_checkpointing:
-        # What goes into each block, and all of the one that is computed again.
-        return each * kept * (4 + _ALIGNED) + most * layer
-    return each * kept * _ALIGNED + layers * layer
+        # What goes into each block is kept, and all of one block is computed again.
+        return compared + len(blocks) * states, gradients + max(blocks)
+    return compared + sum(blocks), gradients
 
 
-def _scores(config: Mapping[str, Any], length: int) -> int:
-    """Bytes of one layer's attention scores, where its class knows no fused attention."""
-    model_type = str(config["model_type"])
-    if MODEL_FOR_CAUSAL_LM_MAPPING[CONFIG_MAPPING[model_type]]._supports_sdpa:
-        return 0
-    heads = config.get("num_attention_heads") or config.get("n_head") or 1
-    return _SCORES * 4 * int(heads) * length * length
+def _blocks(member: Composition, layermap: LayerMap, layers: Sequence[Kept]) -> list[int]:
+    """Bytes that the blocks of a member keep, from the first on that is trained."""
+    kept: list[int] = []
+    for j, (block, choice) in enumerate(zip(layermap.blocks, member.choices, strict=True)):
+        if choice is Choice.STUDENT:
+            kept.append(layers[layermap.kept[j]].trained)
+        elif kept:
+            kept.append(sum(layers[index].frozen for index in block))
+    return kept
 
 
 def _gathered(pair: Pair, frozen: bool, compute: torch.dtype) -> int:
@@ -148,9 +165,19 @@ def refuse_what_cannot_fit(wanted: Need, recipe: Recipe, available: int) -> None
             f"{(least - wanted.state) / _GIB:.2f} for one sequence), and "
             f"{available / _GIB:.2f} GiB are free.",
             value=least,
-            fix=f"Use a machine with more memory, a sequence_length below "
+            fix=f"Use a machine with more memory, {_saving(recipe)}a sequence_length below "
             f"{recipe.sequence_length}, or a smaller teacher.",
         )
+
+
+def _saving(recipe: Recipe) -> str:
+    """The settings that take less memory and are not on yet, each with a comma."""
+    saving = []
+    if not recipe.activation_checkpointing:
+        saving.append("activation_checkpointing = true, ")
+    if recipe.optimiser == "adamw":
+        saving.append('optimiser = "adamw8bit", ')
+    return "".join(saving)
 
 
 def halve(micro_batch: int, error: Exception) -> int:
