@@ -20,6 +20,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    inspect,
     make_url,
     select,
     text,
@@ -47,6 +48,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
     },
     4: {},
     5: {"members": ("made_of",)},
+    6: dict.fromkeys(("students", "families", "requests", "tries", "provisional"), ("waited",)),
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 
@@ -146,7 +148,9 @@ def _migrate(connection: Connection, version: int) -> None:
     """Bring older tables to the present shape, one version after another."""
     for older in range(version, SCHEMA_VERSION):
         for table, columns in _LATER[older].items():
-            for column in columns:
+            # A table that is younger than the schema was made whole just now.
+            there = {column["name"] for column in inspect(connection).get_columns(table)}
+            for column in (name for name in columns if name not in there):
                 kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
                 connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))

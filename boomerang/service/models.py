@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -48,10 +48,11 @@ class Base(DeclarativeBase):
 
 
 class Attempts:
-    """How often a job was sent and tried. `due` is when it is tried again after a setback."""
+    """How often a job was sent and tried: see setbacks.py."""
 
     attempts: Mapped[int] = mapped_column(default=0)
     away_since: Mapped[float | None]
+    waited: Mapped[float | None]
     due: Mapped[float | None]
     sent: Mapped[float] = mapped_column(default=0.0)
     sends: Mapped[int] = mapped_column(default=0)

@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 300.0
+_SLACK_SECONDS = 600.0
+"""How long an attempt may take to find that what it needs is still away: a job is sent, teachers
+are loaded, a Hub is asked several times."""
 
 
 class Setback(StrEnum):
@@ -36,10 +39,14 @@ class Sent(Protocol):
 
 
 class Tried(Sent, Protocol):
-    """A row of something that is tried: `due` is when again, None where nothing is in its way."""
+    """A row of something that is tried: `due` is when again, None where nothing is in its way.
+
+    `waited` is when the wait after the last setback was over; it stays when `due` is gone.
+    """
 
     attempts: Any
     away_since: Any
+    waited: Any
     due: Any
 
 
@@ -47,6 +54,9 @@ def again(row: Tried, kind: Setback, now: float, limits: Limits) -> float | None
     """Count a setback: seconds until the next attempt, None where there shall be none."""
     wait: float
     row.due = None
+    if row.waited is None or now > row.waited + _SLACK_SECONDS:
+        # It has worked since: what is away now is away anew.
+        row.away_since = None
     if kind is Setback.DIED:
         row.attempts += 1
         if row.attempts >= limits.attempts:
@@ -59,7 +69,7 @@ def again(row: Tried, kind: Setback, now: float, limits: Limits) -> float | None
             return None
         # As long as it has been away already: the waits double.
         wait = min(max(away, _FIRST_SECONDS), _LONGEST_SECONDS)
-    row.due = now + wait
+    row.due = row.waited = now + wait
     return wait
 
 

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ LIMITS = Limits(attempts=5, seconds=3600)
 
 
 def row() -> Any:
-    return SimpleNamespace(attempts=0, away_since=None, due=None, sent=0.0, sends=0)
+    return SimpleNamespace(attempts=0, away_since=None, waited=None, due=None, sent=0.0, sends=0)
 
 
 def test_what_dies_waits_twice_as_long_each_time_until_it_is_enough() -> None:
@@ -30,6 +31,25 @@ def test_an_outage_is_looked_at_after_as_long_as_it_lasted_for_an_hour_in_all() 
     assert waits[:6] == [1, 1, 2, 4, 8, 16]
     assert max(waits) == 300
     assert 3600 <= now - 1000 < 3600 + 300
+
+
+@pytest.mark.parametrize("between", [None, Setback.DIED])
+def test_after_two_hours_of_work_an_outage_is_a_new_one(between: Setback | None) -> None:
+    tried = row()
+    assert again(tried, Setback.OUTSIDE, 0.0, LIMITS) == 1
+    tried.due = None
+    if between is not None:
+        assert again(tried, between, 2 * 3600.0, LIMITS) == 1
+        tried.due = None
+    assert again(tried, Setback.OUTSIDE, 2 * 3600.0 + 2, LIMITS) == 1
+
+
+def test_an_attempt_that_takes_minutes_to_fail_makes_no_new_outage() -> None:
+    tried, now, attempts = row(), 0.0, 0
+    while (wait := again(tried, Setback.OUTSIDE, now, LIMITS)) is not None:
+        now, attempts = now + wait + 300, attempts + 1
+    assert attempts < 15
+    assert now < 3600 + 600
 
 
 @given(
