@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard, revoke
 from boomerang.service.models import FamilyRow, MemberRow
-from boomerang.service.records import Fact, FactName, Family, Member, NewMember
+from boomerang.service.records import Fact, FactName, Family, Member, NewMember, has_result
 from boomerang.service.setbacks import Limits, Setback, achieved, again, later
 from boomerang.service.store import (
     Store,
@@ -130,11 +130,16 @@ class MemberStore(Store):
     ) -> None:
         """Keep the result of one task, under its `name`, with its event.
 
+        One that is new, and no failure, makes good the setbacks of the family's measuring.
+
         Raises FamilyNotFound, SizeNotFound, LostLease.
         """
         with self.db.write() as session:
             guard(session, lease)
             row = member_row(session, family, k)
+            has = has_result(row.tasks, result["name"], result["limit"], result["harness"])
+            if not has and not result["failed"]:
+                achieved(family_row(session, family))
             row.tasks = {**(row.tasks or {}), str(result["name"]): result}
             row.updated = self.db.now(session)
             self.db.note(session, "task", {"k": k, "size": row.size, **result}, family=family)

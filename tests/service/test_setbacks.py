@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boomerang.service.catalog import Catalog
+from boomerang.service.records import Fact, StudentState
 from boomerang.service.setbacks import Limits, Setback, achieved, again
+from tests.service.conftest import new_family, new_student, result, rungs
 
 LIMITS = Limits(attempts=5, seconds=3600)
 
@@ -72,3 +75,21 @@ def test_a_wait_is_bounded_and_never_in_the_past_and_progress_forgets_all(
         else:
             assert 1 <= wait <= 300
             assert tried.due == now + wait
+
+
+def test_the_result_of_a_task_makes_good_any_number_of_kills_and_the_same_again_does_not(
+    catalog: Catalog,
+) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    catalog.set_student_state("k" * 32, StudentState.READY)
+
+    def killed_after(**said: object) -> bool:
+        catalog.set_measuring(family, Fact.RUNNING)
+        catalog.set_task(family, 0, result(**said))  # type: ignore[arg-type]
+        return catalog.measure_again(family, Setback.DIED, "killed", Limits(3, 60))
+
+    for name in ("piqa", "arc_easy", "lambada", "boolq"):
+        assert killed_after(name=name), name
+    assert killed_after(name="piqa", limit=5)
+    assert killed_after(name="piqa", limit=5)
+    assert not killed_after(name="hellaswag", failed="no data")
