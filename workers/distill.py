@@ -199,8 +199,8 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
 class _Teller:
     """Takes the trainer's events to the catalog.
 
-    Progress is thinned out for the event stream: one a second at first, fewer on a long run. It is
-    left out while the catalog is away: what comes next says it all. Anything else waits.
+    Progress is thinned out for the event stream: one a second at first, fewer on a long run. A step
+    is left out while the catalog is away: what comes next says it all. Anything else waits.
     """
 
     def __init__(self, context: Context, student: Student, held: Holding) -> None:
@@ -211,9 +211,11 @@ class _Teller:
     def __call__(self, event: dict[str, Any]) -> None:
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
         key, lease, catalog = self._student.key, self._held.lease, self._catalog
-        if kind in ("start", "step"):
-            ends = kind == "start" or values.get("step") == values.get("steps")
-            tell = ends or self._due()
+        if kind == "start":
+            self._written = time.monotonic()
+            patiently(self._held)(catalog.student_progress, key, values, lease=lease)
+        elif kind == "step":
+            tell = values.get("step") == values.get("steps") or self._due()
             if not tell and time.monotonic() - self._written < _PROGRESS_SECONDS:
                 return
             self._written = time.monotonic()

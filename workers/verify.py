@@ -122,7 +122,7 @@ def set_aside(context: Context, student: Student, held: Holding, why: str) -> No
     )
     folder.rename(aside)
     told = {"name": f"{ASIDE}/{aside.name}", "reason": why}
-    context.catalog.student_note(student.key, "set-aside", told, lease=held.lease)
+    context.catalog.student_set_aside(student.key, told, lease=held.lease)
 
 
 def verify_members(context: Context, student: Student, held: Holding) -> None:

@@ -72,12 +72,14 @@ class StudentStore(Store):
         """Store where a distillation stands; `event` also tells the event stream.
 
         Values other than step, steps, loss, ce, kl, cosine, tokens, tokens_per_s and eta_s are
-        ignored. Raises LostLease, NotFound.
+        ignored. Step 0 after a checkpoint is a run that begins anew. Raises LostLease, NotFound.
         """
         known = {name: values[name] for name in _PROGRESS if name in values}
         with self.db.write() as session:
             guard(session, lease)
             row = student_row(session, key)
+            if known.get("step") == 0 and row.saved is not None:
+                _begin_anew(row)
             for name, value in known.items():
                 setattr(row, name, value)
             row.updated = self.db.now(session)
@@ -91,6 +93,17 @@ class StudentStore(Store):
         with self.db.write() as session:
             guard(session, lease)
             self.db.note(session, kind, payload, student=key)
+
+    def student_set_aside(
+        self, key: str, payload: dict[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Tell that what was made of a student is set aside; what is made next begins anew."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = student_row(session, key)
+            _begin_anew(row)
+            row.step = 0
+            self.db.note(session, "set-aside", payload, student=key)
 
     def student_saved(
         self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
@@ -197,6 +210,7 @@ class StudentStore(Store):
             row.files, row.verify = dict(files), None
             achieved(row)
             if made:
+                _begin_anew(row)
                 change_state(self.db, session, row, StudentState.READY, None, Actor.WORKER)
             else:
                 self.db.note(session, "verified", {}, student=key)
@@ -286,9 +300,15 @@ def obtain(
 
 def requeue(db: Database, session: Session, row: StudentRow, reason: str) -> None:
     """Queue a student anew, as if nobody had tried yet. The caller sends the job."""
-    row.cancel, row.verify, row.micro_batch, row.killed_at = False, None, None, None
+    row.cancel, row.verify, row.micro_batch = False, None, None
+    _begin_anew(row)
     afresh(row, db.now(session))
     change_state(db, session, row, StudentState.QUEUED, reason, Actor.REQUEST)
+
+
+def _begin_anew(row: StudentRow) -> None:
+    """What comes next is compared with no checkpoint and no kill of what was before."""
+    row.saved, row.killed_at = None, None
 
 
 def verify(db: Database, session: Session, row: StudentRow) -> None:

@@ -12,6 +12,7 @@ from boomerang.service.records import Fact, StudentState
 from boomerang.service.setbacks import Limits, Setback, achieved, again
 from tests.service.conftest import new_family, new_student, result, rungs
 
+KEY = "k" * 32
 LIMITS = Limits(attempts=5, seconds=3600)
 
 
@@ -81,7 +82,7 @@ def test_the_result_of_a_task_makes_good_any_number_of_kills_and_the_same_again_
     catalog: Catalog,
 ) -> None:
     family = catalog.create_family(new_family(), new_student(), rungs()).family.id
-    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_student_state(KEY, StudentState.READY)
 
     def killed_after(**said: object) -> bool:
         catalog.set_measuring(family, Fact.RUNNING)
@@ -93,3 +94,43 @@ def test_the_result_of_a_task_makes_good_any_number_of_kills_and_the_same_again_
     assert killed_after(name="piqa", limit=5)
     assert killed_after(name="piqa", limit=5)
     assert not killed_after(name="hellaswag", failed="no data")
+
+
+def fails_after(catalog: Catalog, step: int) -> bool:
+    """Whether a student that is killed three times in a row, at a checkpoint each, is given up."""
+    for more in range(3):
+        catalog.set_student_state(KEY, StudentState.DISTILLING)
+        catalog.student_progress(KEY, {"step": step + more})
+        catalog.student_saved(KEY, {"step": step + more})
+        if catalog.student_again(KEY, Setback.DIED, "killed", Limits(2, 60)).state.over:
+            return True
+    return False
+
+
+def begun_anew(catalog: Catalog, how: str) -> None:
+    if how == "asked for again":
+        catalog.set_student_state(KEY, StudentState.FAILED, "bad")
+        catalog.create_family(new_family(), new_student(), rungs())
+    elif how == "set aside":
+        catalog.student_whole(KEY, {"w": "1"}, made=True)
+        catalog.set_student_state(KEY, StudentState.DISTILLING)
+        catalog.student_set_aside(KEY, {"name": "set-aside/k.1"})
+    else:
+        catalog.student_progress(KEY, {"step": 0})
+
+
+@pytest.mark.parametrize("how", ["asked for again", "set aside", "its run folder is gone"])
+def test_a_run_that_begins_anew_is_not_compared_with_the_one_before(
+    catalog: Catalog, how: str
+) -> None:
+    catalog.create_family(new_family(), new_student(), rungs())
+    catalog.set_student_state(KEY, StudentState.DISTILLING)
+    catalog.student_progress(KEY, {"step": 900})
+    catalog.student_saved(KEY, {"step": 900})
+    assert catalog.student_out_of_memory(KEY, 8) is None
+    begun_anew(catalog, how)
+    catalog.student_progress(KEY, {"step": 50})
+    assert catalog.student_out_of_memory(KEY, 8) is None
+    catalog.student_progress(KEY, {"step": 0})
+    assert catalog.student_out_of_memory(KEY, 8) == 4
+    assert not fails_after(catalog, 100)

@@ -27,7 +27,8 @@ def main() -> None:
     starts = len((run / "starts").read_text().splitlines())
     again = starts > 1
     say(event="estimate", memory_bytes=3 << 30, available_bytes=2 << 30)
-    say(event="start", steps=steps, parameters=10)
+    step = starts - 1 if mode == "progress" else 0
+    say(event="start", steps=steps, parameters=10, step=step)
     if mode == "away" and not again:
         say(event="error", slug="hub-failure", detail="The Hub is away.", value=None, fix="",
             transient=True)  # fmt: skip
