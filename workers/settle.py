@@ -7,6 +7,7 @@ from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNo
 from boomerang.ladder import Budget
 from boomerang.service.building import FACT_OF
 from boomerang.service.jobs import Assemble, Job, Publish
+from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact, Family, Member, Want
 from boomerang.service.transitions import IllegalTransition
 from workers.context import Context
@@ -31,6 +32,8 @@ def settle(context: Context, family_id: str) -> str:
             if want.state in (Fact.NO, Fact.RUNNING):
                 sent += _settle(context, family, want)
         sent += refresh(context, family)
+        with suppress(LostLease):
+            context.catalog.settle_done(family_id, lease=held.lease)
         return f"{sent} sent"
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from boomerang.service.database import Database
+from boomerang.service.leases import Lease, guard
 from boomerang.service.models import WantRow
 from boomerang.service.records import Fact, NewWant, Want, digest_of
 from boomerang.service.setbacks import afresh
@@ -45,6 +46,12 @@ class WantStore(Store):
             mine = update(WantRow).where(WantRow.family == family)
             session.execute(mine.values(sent=0.0, sends=0))
 
+    def settle_done(self, family: str, *, lease: Lease) -> None:
+        """Whoever looked after a family's requests lived to say so. Raises LostLease."""
+        with self.db.write() as session:
+            guard(session, lease)
+            forget_tries(session, f"settle:{family}")
+
 
 def reopen(db: Database, session: Session, family: str, kind: str, reason: str) -> None:
     """Open the requests of a family that were done; the next reaper has the rest of them done."""
@@ -52,6 +59,7 @@ def reopen(db: Database, session: Session, family: str, kind: str, reason: str) 
         WantRow.family == family, WantRow.kind == kind, WantRow.state == Fact.YES.value
     )
     for row in session.scalars(done):
+        forget_tries(session, f"settle:{family}")
         afresh(row, 0.0)
         change_want(db, session, row, Fact.NO, reason, Actor.WORKER)
 

@@ -164,6 +164,33 @@ def test_whoever_dies_looking_after_requests_is_not_replaced_for_ever(
     assert settle(context, made.id) == "2 sent"
 
 
+@pytest.mark.parametrize("between", ["it went well", "its members are gone"])
+def test_requests_that_were_looked_after_well_are_not_given_up_for_old_deaths(
+    context: Context, clock: Clock, between: str
+) -> None:
+    made = family(context)
+    measure(context, made.id)
+    context.catalog.add_wants(made.id, [NewWant(kind="build", what="1.0G")])
+    assert settle(context, made.id) == "1 sent"
+    member = context.catalog.member(made.id, jobs(context)[0]["k"])
+    for _ in range(2):
+        for _ in range(3):
+            lease = context.catalog.lease_acquire(f"settle:{made.id}", "one that dies", 30)
+            assert lease is not None
+            clock.now += 3600
+            context.catalog.reap(60, 4)
+            clock.now += 3600
+            context.catalog.reap(60, 4)
+        if between == "it went well":
+            assert settle(context, made.id) == "1 sent"
+        elif member.built is Fact.NO:
+            want = the_want(context, made)
+            assert assemble(context, made.id, member.k, want.id) == "built"
+            member = context.catalog.member(made.id, member.k)
+            context.catalog.member_gone(made.id, member.k, "built", "its folder is gone")
+        assert the_want(context, made).state in (Fact.NO, Fact.RUNNING)
+
+
 def rewrite(context: Context, seed: int) -> None:
     """Make the student again, with other weights of the same size."""
     folder = context.settings.home.parent / "student"
