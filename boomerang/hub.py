@@ -192,12 +192,14 @@ def fetch(
     folder: Path,
     *,
     progress: Progress | None = None,
+    arrived: Callable[[], object] | None = None,
     endpoint: str | None = None,
 ) -> Path:
     """Download what travels at a commit into `folder`, which appears whole or not at all.
 
-    An interrupted fetch is taken up where it stopped. Raises as `resolve`, and HubFailure where
-    a file is not what the Hub listed.
+    An interrupted fetch is taken up where it stopped; `arrived` is called for each file that is
+    whole now and was not before. Raises as `resolve`, and HubFailure where a file is not what the
+    Hub listed.
     """
     import shutil
 
@@ -209,12 +211,19 @@ def fetch(
     wanted = resolved.travelling
     done, total = 0, sum(wanted.values())
     for name, size in wanted.items():
-        _download(resolved, name, part, partial(_told, progress, done, total))
-        _verify(resolved, name, part / name)
-        on_disk(part / name)
+        whole = part / ".cache" / "whole" / name
+        if not whole.exists():
+            _download(resolved, name, part, partial(_told, progress, done, total))
+            _verify(resolved, name, part / name)
+            on_disk(part / name)
+            # So that nobody who goes on reads hundreds of gigabytes again before he gets further.
+            whole.parent.mkdir(parents=True, exist_ok=True)
+            whole.touch()
+            if arrived is not None:
+                arrived()
         done += size
         _told(progress, done, total, 0)
-    # What the client keeps beside the files (etags, locks, what was half there).
+    # What is kept beside the files (etags, locks, what was half there, what was whole).
     shutil.rmtree(part / ".cache", ignore_errors=True)
     on_disk(*(path for path in part.rglob("*") if path.is_dir()), part)
     os.rename(part, folder)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import save_file
@@ -304,6 +305,29 @@ def test_what_is_fetched_is_on_the_disk_before_it_is_there(
     for path in (*target.rglob("*"), target):
         assert synced[path.stat().st_ino] is False, path
     assert synced[tmp_path.stat().st_ino] is True
+
+
+def test_a_fetch_goes_on_with_the_files_that_are_not_whole(
+    hub: LocalHub, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = hub.add_repo("org/teacher", teacher)
+    target, whole, read = tmp_path / "got", list[str](), list[str]()
+
+    def killed() -> None:
+        whole.append("")
+        raise KeyboardInterrupt
+
+    def verify(*arguments: Any, real: Callable[..., None] = our._verify) -> None:
+        read.append(arguments[1])
+        real(*arguments)
+
+    monkeypatch.setattr(our, "_verify", verify)
+    for _ in TRAVELLED:
+        with pytest.raises(KeyboardInterrupt):
+            our.fetch("org/teacher", commit, target, arrived=killed, endpoint=hub.endpoint)
+    our.fetch("org/teacher", commit, target, arrived=killed, endpoint=hub.endpoint)
+    assert (len(whole), sorted(read)) == (len(TRAVELLED), sorted(TRAVELLED))
+    assert {path.name for path in target.iterdir()} == TRAVELLED
 
 
 def test_fetch_refuses_what_was_changed_on_the_way(

@@ -9,6 +9,7 @@ from boomerang.service import shelf
 from boomerang.service.records import Origin, Student
 from workers.context import Context
 from workers.holding import Holding, holding
+from workers.trouble import patiently
 
 log = logging.getLogger("boomerang.workers")
 
@@ -50,6 +51,8 @@ def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding
                     commit,
                     folder,
                     progress=lambda *_: held.check(),
+                    # A machine that is taken away again and again gets there, file by file.
+                    arrived=lambda: patiently(held)(context.catalog.lease_achieved, held.lease),
                     endpoint=context.settings.hub_endpoint,
                 )
                 return

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from boomerang.errors import BoomerangError
 from boomerang.service.database import Database
 from boomerang.service.models import LeaseRow
-from boomerang.service.store import Store
+from boomerang.service.setbacks import achieved
+from boomerang.service.store import Store, family_row, student_row
 
 
 class LostLease(BoomerangError):
@@ -65,6 +66,19 @@ class LeaseStore(Store):
             row = session.get(LeaseRow, lease.subject)
             if row is not None and (row.holder, row.fence) == (lease.holder, lease.fence):
                 row.holder, row.expires = None, 0.0
+
+    def lease_achieved(self, lease: Lease) -> None:
+        """The work on a student or a family got further: its next setback is the first one.
+
+        Raises LostLease, NotFound.
+        """
+        kind, _, name = lease.subject.partition(":")
+        with self.db.write() as session:
+            guard(session, lease)
+            if kind == "student":
+                achieved(student_row(session, name))
+            elif kind == "family":
+                achieved(family_row(session, name))
 
     def lease_holder(self, subject: str) -> str | None:
         """Who holds a lease now, if anybody."""

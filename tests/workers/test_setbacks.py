@@ -231,6 +231,33 @@ def test_a_hub_that_is_away_is_waited_for_and_one_that_refuses_is_not(
     assert reasons(context) == (["Status 503; again in 0 s"] if passing else ["Not for you."])
 
 
+def test_a_teacher_that_comes_file_by_file_makes_good_any_number_of_lost_workers(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = iter(range(8))
+
+    class Killed(BaseException):
+        pass
+
+    def fetch(*_: Any, arrived: Callable[[], None], **__: Any) -> None:
+        next(files)
+        arrived()
+        raise Killed
+
+    monkeypatch.setattr("boomerang.hub.fetch", fetch)
+    ask(context, "quick", teacher_source=None)
+    for _ in range(8):
+        with pytest.raises(Killed):
+            distill(context, KEY)
+        # As the reapers find it: distilling, and nobody has it.
+        until = time.monotonic() + 20
+        while not context.catalog.reap(60, 3) and time.monotonic() < until:
+            time.sleep(0.05)
+    assert context.catalog.student(KEY).state is StudentState.QUEUED
+    with pytest.raises(StopIteration):
+        fetch(arrived=print)
+
+
 def test_an_outage_that_lasts_too_long_is_a_failure(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
