@@ -32,6 +32,8 @@ An error names the thing, the value and the fix: `str(error)` is one line for th
 and the front end turns the same three parts into a problem detail.
 """
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -222,6 +224,22 @@ class HubBusy(HubUnreachable):
     ) -> None:
         super().__init__(detail, value=value, fix=fix)
         self.retry_after = retry_after
+
+
+MAKE_ROOM = (
+    "Free space on the disk of the service's home: scratch, students/set-aside, and runs, teachers "
+    "and members that nobody needs."
+)
+"""What to do where a disk is full."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether something could not be written as the disk, or somebody's share of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    # Libraries that write by themselves say it in the system's words.
+    return any(os.strerror(number) in str(error) for number in _NO_ROOM)
 
 
 def as_json(error: BoomerangError) -> dict[str, object]:

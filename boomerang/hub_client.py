@@ -4,6 +4,7 @@ The token comes from the environment (HF_TOKEN) alone and stands in no message. 
 imported when the first question is asked, not before.
 """
 
+import errno
 import logging
 import os
 import time
@@ -19,6 +20,7 @@ from boomerang.errors import (
     HubFailure,
     HubUnreachable,
     TeacherNotFound,
+    no_room,
 )
 from boomerang.hub_hurry import in_haste
 
@@ -156,7 +158,7 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
     """Turn what the client raises into our own errors; `what` names the revision or file.
 
     Raises BadName, TeacherNotFound, GatedTeacher, FileNotInModel or HubFailure, which is
-    HubUnreachable where another attempt may succeed.
+    HubUnreachable where another attempt may succeed; OSError where a disk of ours is full.
     """
     from httpx2 import HTTPError
     from huggingface_hub import errors
@@ -192,6 +194,8 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         raise _refused(repo_id, error.response.status_code) from error
     except (ValueError, RuntimeError) as error:
+        if no_room(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         # The client's words for answers that it cannot read, and for transfers that failed.
         kind = HubFailure if isinstance(error, ValueError) else HubUnreachable
         raise kind(
@@ -201,6 +205,8 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
             fix="Check that HF_ENDPOINT is a Hub, then try again.",
         ) from error
     except (HTTPError, OSError) as error:
+        if no_room(error):
+            raise
         raise HubUnreachable(
             f"The Hub did not answer for {repo_id!r} ({type(error).__name__}).",
             value=repo_id,

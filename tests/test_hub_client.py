@@ -1,5 +1,6 @@
 """boomerang.hub against the test Hub: the real client, on a real socket."""
 
+import errno
 import json
 import os
 import subprocess
@@ -328,6 +329,16 @@ def test_a_fetch_goes_on_with_the_files_that_are_not_whole(
     our.fetch("org/teacher", commit, target, arrived=killed, endpoint=hub.endpoint)
     assert (len(whole), sorted(read)) == (len(TRAVELLED), sorted(TRAVELLED))
     assert {path.name for path in target.iterdir()} == TRAVELLED
+
+
+def test_a_disk_that_is_full_is_not_said_of_the_hub() -> None:
+    for error in (
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+        RuntimeError("Data processing error: No space left on device (os error 28)"),
+    ):
+        with pytest.raises(OSError, match=r"space|quota") as caught, hub_client.hub_errors("a/b"):
+            raise error
+        assert not isinstance(caught.value, BoomerangError)
 
 
 def test_fetch_refuses_what_was_changed_on_the_way(

@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from boomerang.errors import BoomerangError, NotFound
+from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact, FactName, Member
 from boomerang.service.setbacks import Setback
@@ -37,7 +37,8 @@ _FLEETING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN,
 
 
 def passes(error: BaseException) -> bool:
-    """Whether an error is of something outside that is away: database, queue, Hub, network folder.
+    """Whether an error is of something outside that is away: database, queue, Hub, network folder,
+    room on a disk.
 
     Anything else (a refusal, a damaged checkpoint, a bad recipe) will be the same again.
     """
@@ -45,7 +46,7 @@ def passes(error: BaseException) -> bool:
         return error.transient
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    if isinstance(error, OSError) and error.errno in _FLEETING:
+    if isinstance(error, OSError) and (error.errno in _FLEETING or no_room(error)):
         return True
     return isinstance(error, _AWAY)
 
@@ -57,6 +58,8 @@ def said(error: BaseException) -> str:
         return f"the catalog's database is away ({name})" if passes(error) else name
     if isinstance(error, QueueError | RedisError):
         return f"the queue is away ({name})"
+    if isinstance(error, OSError) and no_room(error):
+        return f"the disk is full ({error.strerror}). {MAKE_ROOM}"
     return str(error) or name
 
 

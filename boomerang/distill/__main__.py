@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers.utils import logging
 
 from boomerang.anatomy import dissect
@@ -31,7 +32,14 @@ from boomerang.distill.recipe import TRAINER_VERSION, Recipe
 from boomerang.distill.sharding import gathered, placement
 from boomerang.distill.texts import Texts
 from boomerang.distill.windows import Stream
-from boomerang.errors import BadRecipe, BoomerangError, Interrupted, TrainingFailed
+from boomerang.errors import (
+    MAKE_ROOM,
+    BadRecipe,
+    BoomerangError,
+    Interrupted,
+    TrainingFailed,
+    no_room,
+)
 from boomerang.layermap import LayerMap
 from boomerang.pair import RECORD, Pair
 from boomerang.quality.accelerator import Accelerator, device
@@ -57,7 +65,7 @@ def main(arguments: list[str]) -> int:
         except BoomerangError as error:
             report.failed(error)
             return 1
-        except (MemoryError, RuntimeError, OSError) as error:
+        except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
             report.failed(_failed(error))
             return 1
     return 0
@@ -217,9 +225,10 @@ def _failed(error: Exception) -> TrainingFailed:
     said = " ".join(str(error).split())[:300] or type(error).__name__
     memory = "out of memory" in said.lower() or isinstance(error, MemoryError)
     fix = "Lower micro_batch or sequence_length." if memory else "See the trainer's log."
+    fix = MAKE_ROOM if no_room(error) else fix
     # What a device reports of itself (a link that broke, bad memory) says nothing of the job.
     device = isinstance(error, torch.AcceleratorError) and not memory
-    kind = Interrupted if device else TrainingFailed
+    kind = Interrupted if device or no_room(error) else TrainingFailed
     return kind(f"The trainer stopped: {said}.", value=type(error).__name__, fix=fix)
 
 

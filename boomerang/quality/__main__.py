@@ -20,7 +20,14 @@ from boomerang.distill.data import Tokeniser
 from boomerang.distill.process import STOPPED, Reporter, Stopped
 from boomerang.distill.texts import Texts
 from boomerang.encoders import not_measured
-from boomerang.errors import BadRecipe, BoomerangError, TrainingFailed
+from boomerang.errors import (
+    MAKE_ROOM,
+    BadRecipe,
+    BoomerangError,
+    Interrupted,
+    TrainingFailed,
+    no_room,
+)
 from boomerang.ladder import Ladder
 from boomerang.pair import Pair
 from boomerang.patch_order import PatchOrder
@@ -99,7 +106,10 @@ def main(arguments: list[str]) -> int:
             return 1
         except (MemoryError, RuntimeError, OSError) as error:
             said = " ".join(str(error).split())[:300] or type(error).__name__
-            report.failed(TrainingFailed(f"Measuring stopped: {said}.", fix="See the log."))
+            kind, fix = TrainingFailed, "See the log."
+            if no_room(error):
+                kind, fix = Interrupted, MAKE_ROOM
+            report.failed(kind(f"Measuring stopped: {said}.", fix=fix))
             return 1
     return 0
 

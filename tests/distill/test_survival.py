@@ -1,14 +1,17 @@
 """What a run survives: being killed, running out of memory, running away."""
 
+import errno
 import json
 import math
+import os
 import random
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from boomerang.composition import Composition
@@ -17,6 +20,7 @@ from boomerang.distill import estimate, guard, loop
 from boomerang.distill.devices import Devices
 from boomerang.distill.losses import Losses
 from boomerang.distill.process import locked
+from boomerang.errors import MAKE_ROOM
 from boomerang.layermap import LayerMap
 from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
@@ -232,6 +236,13 @@ def test_what_is_no_fault_of_the_job_is_said_to_pass(
 
     monkeypatch.setattr(loop.Trainer, "losses", breaks)
     assert told(job(folder), capsys)[1][-1]["transient"] is True
+    for full in (
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        SafetensorError("I/O error: Disk quota exceeded (os error 122)"),
+    ):
+        monkeypatch.setattr(loop.Trainer, "losses", Mock(side_effect=full))
+        error = told(job(folder), capsys)[1][-1]
+        assert (error["transient"], error["fix"]) == (True, MAKE_ROOM)
     monkeypatch.undo()
     assert told(job(folder, data=None), capsys)[1][-1]["transient"] is False
 

@@ -1,14 +1,18 @@
 """What cannot be measured: an error that says what is wrong and the fix, or the right default."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from boomerang.errors import MAKE_ROOM
 from boomerang.quality.__main__ import main
 from boomerang.service.catalog import Catalog
 from boomerang.service.records import Fact
@@ -193,3 +197,13 @@ def test_a_worker_keeps_the_reason_and_no_figure(
         (Fact.NO, None, None)
     }
     assert len(context.producer.sent) == len(members)  # type: ignore[attr-defined]
+
+
+def test_a_full_disk_is_no_fault_of_the_job(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("boomerang.quality.__main__.run", Mock(side_effect=full))
+    status, (said,) = told(job, tmp_path, capsys)
+    assert (status, said["transient"], said["fix"]) == (1, True, MAKE_ROOM)

@@ -1,6 +1,8 @@
 """What a job survives: killed trainers, a catalog, a queue or a Hub that are away for a while."""
 
+import errno
 import json
+import os
 import shutil
 import sys
 import time
@@ -209,6 +211,20 @@ def test_a_catalog_that_is_away_for_long_stops_the_trainer_and_nothing_is_failed
     time.sleep(1)
     assert context.catalog.reap(60, 3) == (Due("distill", KEY),)
     assert distill(context, KEY) == "ready"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_waited_for_with_word_of_what_to_free(
+    context: Context, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    full = OSError(number, os.strerror(number), "/home/somebody/file")
+    monkeypatch.setattr("workers.distill.run", fails(1, process.run, full))
+    ask(context, "quick")
+    assert until_over(context) == ["again", "ready"]
+    (reason,) = reasons(context)
+    assert reason.startswith(f"the disk is full ({os.strerror(number)}). Free space")
+    assert reason.endswith("nobody needs; again in 0 s")
+    assert "somebody" not in reason
 
 
 @pytest.mark.parametrize("passing", [True, False])
