@@ -5,9 +5,10 @@ import pytest
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import LostLease
 from boomerang.service.reaping import Due
-from boomerang.service.records import Fact, NewWant, StudentState
+from boomerang.service.records import Fact, Keying, NewWant, StudentState
 from boomerang.service.transitions import (
     FACTS,
+    KEYING,
     MEASURING,
     STUDENT,
     WANT,
@@ -21,6 +22,7 @@ from tests.service.conftest import new_family, new_student, rungs
 
 KEY = "k" * 32
 TABLES: dict[str, tuple[Moves, set[str]]] = {
+    "keying": (KEYING, {str(state) for state in Keying}),
     "student": (STUDENT, {str(state) for state in StudentState}),
     "measuring": (MEASURING, {str(state) for state in Measuring}),
     "request": (WANT, {str(state) for state in Fact}),
@@ -33,12 +35,13 @@ def test_a_table_names_known_states_and_what_is_under_way_can_end(name: str) -> 
     moves, states = TABLES[name]
     assert {state for move in moves for state in move} <= states | {""}
     assert all(by for by in moves.values())
-    under_way = {before for before, _ in moves} & {"queued", "distilling", "waiting", "running"}
+    states_under_way = {"hashing", "queued", "distilling", "waiting", "running"}
+    under_way = {before for before, _ in moves} & states_under_way
     for state in under_way:
         # Whoever works on it may die, so that a worker alone is not enough.
         lost = {after for (before, after), by in moves.items() if before == state} - {state}
         assert lost, state
-        if state in ("distilling", "running") and name != "request":
+        if state in ("hashing", "distilling", "running") and name != "request":
             ends = [by for (before, _), by in moves.items() if before == state]
             assert any(Actor.REAPER in by for by in ends), state
 
