@@ -325,7 +325,9 @@ def outdate(db: Database, session: Session, family: str, reason: str) -> None:
     for row in session.scalars(select(MemberRow).where(MemberRow.family == family)).all():
         for fact in WORK:
             if getattr(row, fact) == Fact.RUNNING:
+                # Nobody died, so that it is no setback to begin again.
                 revoke(session, work_of(fact, row.digest))
+                change_fact(db, session, row, fact, Fact.NO, reason, Actor.WORKER)
         if row.built == Fact.YES:
             change_fact(db, session, row, "built", Fact.NO, reason, Actor.WORKER)
         if row.measured == Fact.YES:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import LostLease
+from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, Origin, StudentState
 from tests.service.conftest import new_family, new_student, result, rungs
 
@@ -327,6 +328,9 @@ def test_who_works_on_a_student_that_was_made_again_has_lost_it(catalog: Catalog
     catalog.set_fact(family, 0, "built", Fact.RUNNING, lease=building)
     catalog.set_student_state("k" * 32, StudentState.DISTILLING)
     catalog.student_whole("k" * 32, {"w": "2"}, made=True)
+    # Nobody died: not even with a single attempt is anything given up.
+    assert catalog.reap(60, 1) == (Due("measure", family),)
+    assert catalog.member(family, 0).built is Fact.NO
     one = catalog.member(family, 1)
     assert (one.built, one.measured, one.perplexity) == (Fact.NO, Fact.NO, None)
     with pytest.raises(LostLease):
