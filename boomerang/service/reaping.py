@@ -25,7 +25,7 @@ from boomerang.service.models import (
 )
 from boomerang.service.provisional import change_keying
 from boomerang.service.records import Fact, Keying, Next, StudentState
-from boomerang.service.setbacks import Limits, Sent, Setback, Tried, again, gave_up, later
+from boomerang.service.setbacks import Limits, Sent, Setback, Tried, again, later
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
 from boomerang.service.transitions import Actor, Measuring
@@ -49,8 +49,8 @@ class ReapingStore(Store):
     def reap(self, patience: float, max_attempts: int) -> tuple[Due, ...]:
         """Find the jobs that nobody holds, and mark them as sent by the caller.
 
-        A job whose holder's lease ran out is due at once, one that had a setback when it said; one
-        that waits in a queue is due after `patience` seconds, then after twice as long each time
+        A job that had a setback, or whose holder's lease ran out, is due after a wait; one that
+        waits in a queue is due after `patience` seconds, then after twice as long each time
         (it may just stand behind others). A job that lost its holder `max_attempts` times in a row
         fails.
         """
@@ -76,10 +76,12 @@ class ReapingStore(Store):
             if holder_of(self.db, session, f"provisional:{row.id}") is not None:
                 continue
             lost, row.running = row.running, False
-            if lost and row.attempts + 1 >= most:
-                reason = f"its worker was lost {most} times"
-                change_keying(self.db, session, row, Keying.FAILED, reason, Actor.REAPER)
-            elif self._due(session, row, lost, patience):
+            if lost:
+                wait = self._count(session, row, most)
+                row.reason = _said(wait, most)
+                if wait is None:
+                    change_keying(self.db, session, row, Keying.FAILED, row.reason, Actor.REAPER)
+            elif self._due(session, row, patience):
                 yield Due("key", row.id)
 
     def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
@@ -93,13 +95,11 @@ class ReapingStore(Store):
                 continue
             lost = died(self.db, session, f"student:{row.key}")
             lost = lost or row.state == StudentState.DISTILLING
-            if lost and row.attempts + 1 >= most:
-                reason = f"its worker was lost {most} times"
-                self._become(session, row, StudentState.FAILED, reason)
-            elif self._due(session, row, lost, patience):
-                if row.state == StudentState.DISTILLING:
-                    reason = "its worker was lost"
-                    self._become(session, row, StudentState.QUEUED, reason)
+            if lost:
+                wait = self._count(session, row, most)
+                state = StudentState.FAILED if wait is None else StudentState.QUEUED
+                self._become(session, row, state, _said(wait, most))
+            elif self._due(session, row, patience):
                 yield Due("distill", row.key)
 
     def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
@@ -113,11 +113,12 @@ class ReapingStore(Store):
             if holder_of(self.db, session, f"student:{row.key}") is not None:
                 continue
             lost = died(self.db, session, f"student:{row.key}")
-            if lost and row.attempts + 1 >= most:
-                row.verify = None
-                told = {"reason": f"its worker was lost {most} times", "again_in": None}
+            if lost:
+                wait = self._count(session, row, most)
+                row.verify = None if wait is None else row.verify
+                told = {"reason": _said(wait, most), "again_in": wait}
                 self.db.note(session, "unverified", told, student=row.key)
-            elif self._due(session, row, lost, patience):
+            elif self._due(session, row, patience):
                 yield Due("distill", row.key)
 
     def _unswept(self, session: Session, patience: float) -> Iterator[Due]:
@@ -136,14 +137,15 @@ class ReapingStore(Store):
                 continue
             lost = died(self.db, session, f"family:{row.id}")
             lost = lost or row.measuring == Fact.RUNNING
-            if row.cancel or (lost and row.attempts + 1 >= most):
-                reason = f"its worker was lost {most} times"
-                reason = "cancelled on request" if row.cancel else reason
+            if row.cancel:
+                reason = "cancelled on request"
                 change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REAPER)
-            elif self._due(session, row, lost, patience):
-                if row.measuring == Fact.RUNNING:
-                    reason = "its worker was lost"
-                    change_measuring(self.db, session, row, Measuring.WAITING, reason, Actor.REAPER)
+            elif lost:
+                wait = self._count(session, row, most)
+                state = Measuring.FAILED if wait is None else Measuring.WAITING
+                said = _said(wait, most)
+                change_measuring(self.db, session, row, state, said, Actor.REAPER)
+            elif self._due(session, row, patience):
                 yield Due("measure", row.id)
 
     def _open_wants(self, session: Session, patience: float, most: int) -> Iterator[Due]:
@@ -160,7 +162,7 @@ class ReapingStore(Store):
                 want.sent, want.sends = 0.0, 0
             if self._died_settling(session, want, family.id, most):
                 continue
-            if family.settled and self._due(session, want, False, patience):
+            if family.settled and self._due(session, want, patience):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
 
@@ -176,17 +178,16 @@ class ReapingStore(Store):
                     continue
                 if subject not in waits:
                     died(self.db, session, subject)
-                    waits[subject] = self._count(session, subject, most)
-                wait, reason = waits[subject], "its worker was lost"
-                state = Fact.FAILED if wait is None else Fact.NO
-                said = gave_up(reason, Limits(most, 0.0)) if wait is None else later(reason, wait)
+                    waits[subject] = self._count(session, tries_of(session, subject), most)
+                wait = waits[subject]
+                state, said = Fact.FAILED if wait is None else Fact.NO, _said(wait, most)
                 change_fact(self.db, session, row, fact, state, said, Actor.REAPER)
                 families.add(row.family)
         return families
 
-    def _count(self, session: Session, subject: str, most: int) -> float | None:
-        tried = tries_of(session, subject)
-        return again(tried, Setback.DIED, self.db.now(session), Limits(most, 0.0))
+    def _count(self, session: Session, row: Tried, most: int) -> float | None:
+        """Count the loss of a worker: seconds until the next attempt, None where it was enough."""
+        return again(row, Setback.DIED, self.db.now(session), Limits(most, 0.0))
 
     def _to_try_again(self, session: Session) -> set[str]:
         """The families that have a member whose time to be tried again has come."""
@@ -202,21 +203,18 @@ class ReapingStore(Store):
         """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""
         subject = f"settle:{family}"
         if died(self.db, session, subject):
-            self._count(session, subject, most)
+            self._count(session, tries_of(session, subject), most)
         row = session.get(TryRow, subject)
         if row is None or row.attempts < most:
             return row is not None and row.due is not None
-        reason = gave_up("its worker was lost", Limits(most, 0.0))
-        change_want(self.db, session, want, Fact.FAILED, reason, Actor.REAPER)
+        change_want(self.db, session, want, Fact.FAILED, _said(None, most), Actor.REAPER)
         return True
 
-    def _due(self, session: Session, row: Tried, lost: bool, patience: float) -> bool:
+    def _due(self, session: Session, row: Tried, patience: float) -> bool:
         now = self.db.now(session)
-        if lost:
-            row.attempts, row.due = row.attempts + 1, None
-        elif row.due is None:
+        if row.due is None:
             return self._late(session, row, patience)
-        elif now < row.due:
+        if now < row.due:
             return False
         row.due, row.sends, row.sent = None, 0, now
         return True
@@ -228,3 +226,10 @@ class ReapingStore(Store):
             return False
         row.sends, row.sent = row.sends + (1 if row.sent else 0), now
         return True
+
+
+def _said(wait: float | None, most: int) -> str:
+    """What is said of something whose worker was lost: when it is tried again, if it is."""
+    if wait is None:
+        return f"its worker was lost {most} times"
+    return later("its worker was lost", wait)

@@ -51,7 +51,7 @@ _ANY = frozenset(Actor)
 STUDENT: Moves = {
     ("", "queued"): _REQUEST,
     ("", "ready"): _REQUEST,  # a folder that was given is the student
-    ("queued", "queued"): _WORKER,  # stopped before it began
+    ("queued", "queued"): _LOST,  # stopped, or lost, before it began
     ("queued", "distilling"): _WORKER,
     ("queued", "ready"): _WORKER,  # what a lost worker had finished is there
     ("queued", "failed"): _LOST,

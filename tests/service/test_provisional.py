@@ -3,6 +3,7 @@
 import pytest
 
 from boomerang.errors import FamilyNotFound
+from boomerang.service import setbacks
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import Lease, LostLease
 from boomerang.service.reaping import Due
@@ -106,21 +107,25 @@ def test_nothing_is_keyed_that_was_given_up_or_taken_over(catalog: Catalog) -> N
     assert catalog.families() == ()
 
 
-def test_what_nobody_holds_is_sent_again(catalog: Catalog) -> None:
+def test_what_nobody_holds_is_sent_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setbacks, "_FIRST_SECONDS", 0.0)
     id_ = catalog.expect(planned(), 1)[0].id
     assert catalog.reap(60, 3) == ()
     assert catalog.reap(0, 3) == (Due("key", id_),)
     lease = held(catalog, id_)
     catalog.set_hashed(id_, 1, 2, lease=lease)
     assert catalog.reap(0, 3) == ()
-    # Its worker dies: it is due at once, and not for ever.
+    # Its worker dies: it is due soon, and not for ever.
     catalog.lease_release(lease)
+    assert catalog.reap(60, 3) == ()
+    assert catalog.waiting(id_).reason == "its worker was lost; again in 0 s"  # type: ignore[union-attr]
     assert catalog.reap(60, 3) == (Due("key", id_),)
     assert catalog.reap(60, 3) == ()
     for due in ((Due("key", id_),), ()):
         lease = held(catalog, id_)
         catalog.set_hashed(id_, 1, 2, lease=lease)
         catalog.lease_release(lease)
+        assert catalog.reap(60, 3) == ()
         assert catalog.reap(60, 3) == due
     waiting = catalog.waiting(id_)
     assert waiting is not None

@@ -93,7 +93,7 @@ def test_killed_worker_takes_its_trainer_along_and_another_finishes(backend: Bac
     wait_for(lambda: not alive(trainer), 5)
     backend.worker("second")
     wait_for(lambda: is_(backend, StudentState.READY))
-    assert ("queued", "its worker was lost") in backend.states()
+    assert ("queued", "its worker was lost; again in 1 s") in backend.states()
     assert len(backend.trainers()) == 2
 
 

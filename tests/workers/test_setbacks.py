@@ -209,6 +209,8 @@ def test_a_catalog_that_is_away_for_long_stops_the_trainer_and_nothing_is_failed
         assert distill(context, KEY) == "lost"
     assert context.catalog.student(KEY).state is StudentState.DISTILLING
     time.sleep(1)
+    assert context.catalog.reap(60, 3) == ()
+    time.sleep(0.15)
     assert context.catalog.reap(60, 3) == (Due("distill", KEY),)
     assert distill(context, KEY) == "ready"
 
