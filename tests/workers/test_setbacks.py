@@ -52,7 +52,9 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
     opened.catalog.close()
 
 
-def ask(context: Context, mode: str, order: str = "last", **more: Any) -> Created:
+def ask(
+    context: Context, mode: str, order: str = "last", tasks: Any = None, **more: Any
+) -> Created:
     teacher = context.settings.home.parent / "teacher"
     commit = folder_commit(context.catalog, Checkpoint.open(teacher))
     values: dict[str, Any] = {
@@ -66,7 +68,7 @@ def ask(context: Context, mode: str, order: str = "last", **more: Any) -> Create
     }
     family = NewFamily(
         name="teacher", teacher="teacher", revision=None, commit=commit, source=str(teacher),
-        student=KEY, order=order,
+        student=KEY, order=order, tasks=tasks,
     )  # fmt: skip
     return context.catalog.create_family(family, NewStudent(**values | more))
 
@@ -330,6 +332,34 @@ def test_an_order_that_was_found_stands_when_the_measurer_is_killed_after_it(
     context.catalog.rebuild(made.family.id)
     assert distill(context, KEY) == "ready"
     assert context.catalog.family(made.family.id).chosen is None
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("name", ["set_members", "set_fact", "set_measuring", "set_task", "member"])
+def test_a_catalog_that_is_away_for_a_moment_ends_no_measuring(
+    context: Context, monkeypatch: pytest.MonkeyPatch, name: str, times: int
+) -> None:
+    made = ask(
+        context, "quick", order="auto", tasks={"piqa": None}, data=str(context.settings.home.parent)
+    )
+    assert distill(context, KEY) == "ready"
+    begun, call = [0], getattr(context.catalog, name)
+    away = fails(times, call, AWAY)
+
+    def run(*arguments: Any) -> process.Outcome:
+        # Only what the measurer says meets a catalog that is away.
+        with monkeypatch.context() as gone:
+            gone.setattr(context.catalog, name, away)
+            begun[0] += 1
+            return process.run(*arguments)
+
+    monkeypatch.setattr("workers.measure.run", run)
+    assert measure(context, made.family.id) == "measured"
+    assert begun == [1]
+    members = context.catalog.members(made.family.id)
+    assert [member.perplexity for member in members] == [9.0, 8.0]
+    assert [list(member.tasks or {}) for member in members] == [["piqa"]] * 2
+    assert context.catalog.family(made.family.id).patch_order == (0,)
 
 
 def test_a_measurer_that_is_killed_is_started_again(
