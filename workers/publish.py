@@ -50,7 +50,7 @@ def publish(
         try:
             if not there:
                 say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
-            context.catalog.claim_repo(repo, family_id)
+            context.catalog.claim_repo(repo, family_id, lease=held.lease)
             refuse_without_derivatives(family.teacher, family.license)
             if member.flags and not force:
                 raise Unusable(
@@ -72,7 +72,8 @@ def publish(
             )
             card = files[CARD].sha256()
             context.catalog.set_publication(
-                Publication(repo=repo, family=family_id, private=hidden, card=card)
+                Publication(repo=repo, family=family_id, private=hidden, card=card),
+                lease=held.lease,
             )
             facts = {"repo": repo, "commit": pushed.commit}
             say(family_id, k, "published", Fact.YES, lease=held.lease, **facts)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from boomerang.errors import BadName
+from boomerang.service.leases import Lease, guard
 from boomerang.service.models import FamilyRow, NameRow, RepoRow, WantRow
 from boomerang.service.names import family_name
 from boomerang.service.store import Store, record
@@ -40,9 +41,13 @@ class PublicationStore(Store):
             row = session.get(RepoRow, repo)
             return None if row is None or not row.card else record(Publication, row)
 
-    def claim_repo(self, repo: str, family: str) -> None:
-        """Give a repository to a family, for ever. Raises BadName where another has it."""
+    def claim_repo(self, repo: str, family: str, *, lease: Lease | None = None) -> None:
+        """Give a repository to a family, for ever.
+
+        Raises BadName where another has it, LostLease.
+        """
         with self.db.write() as session:
+            guard(session, lease)
             row = session.get(RepoRow, repo)
             if row is None:
                 session.add(RepoRow(repo=repo, family=family, private=True, card=""))
@@ -53,9 +58,10 @@ class PublicationStore(Store):
                     fix="Publish under another namespace.",
                 )
 
-    def set_publication(self, publication: Publication) -> None:
-        """Keep what a repository holds now."""
+    def set_publication(self, publication: Publication, *, lease: Lease | None = None) -> None:
+        """Keep what a repository holds now. Raises LostLease."""
         with self.db.write() as session:
+            guard(session, lease)
             facts = {name: getattr(publication, name) for name in ("repo", "family", "private")}
             session.merge(RepoRow(**facts, card=publication.card))
 

@@ -10,6 +10,7 @@ import pytest
 from boomerang.service import setbacks
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import LostLease
+from boomerang.service.publications import Publication
 from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, StudentState
 from tests.service.conftest import new_family, new_student, rungs
@@ -51,6 +52,21 @@ def test_whoever_lost_a_lease_writes_nothing_more(catalog: Catalog) -> None:
     assert catalog.student(KEY).state is StudentState.QUEUED
     catalog.set_student_state(KEY, StudentState.DISTILLING, lease=new)
     assert catalog.student(KEY).started is not None
+
+
+def test_a_publisher_that_lost_its_lease_says_nothing_of_a_repository(catalog: Catalog) -> None:
+    old = catalog.lease_acquire("publish:d0", "a", 30)
+    assert old is not None
+    catalog.lease_release(old)
+    catalog.lease_acquire("publish:d0", "b", 30)
+    with pytest.raises(LostLease):
+        catalog.claim_repo("me/x", "f", lease=old)
+    with pytest.raises(LostLease):
+        catalog.set_publication(
+            Publication(repo="me/x", family="f", private=True, card="c"), lease=old
+        )
+    catalog.claim_repo("me/x", "another")
+    assert catalog.publication("me/x") is None
 
 
 def test_each_change_is_an_event_with_its_reason(catalog: Catalog) -> None:
