@@ -39,6 +39,8 @@ def publish(
         if held is None:
             return "already running"
         member = context.catalog.member(family_id, k)
+        if want is not None and not context.catalog.is_open(want):
+            return "not wanted"
         there = is_published(context, family, member, repo, private)
         if want is not None and there:
             # A job may arrive twice; without a request it is asked for anew.

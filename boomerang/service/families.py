@@ -37,7 +37,7 @@ from boomerang.service.setbacks import afresh
 from boomerang.service.store import Store, family_record, family_row, student_record, student_row
 from boomerang.service.students import cancel, obtain, requeue, verify
 from boomerang.service.transitions import Actor, Measuring
-from boomerang.service.wants import want_row
+from boomerang.service.wants import CANCELLED, give_up, want_row
 
 
 class FamilyStore(Store):
@@ -174,9 +174,11 @@ class FamilyStore(Store):
         """End what is done for a family: at once, or by its worker in a second.
 
         Its student's distillation ends where no other family waits for it, and its own measuring.
+        What was asked of it is done only for whoever asks again, and may: not for a rebuild.
         """
         with self.db.write() as session:
             row = family_row(session, family)
+            give_up(self.db, session, family, CANCELLED)
             student = student_row(session, row.student)
             ready, over = student.state == StudentState.READY, StudentState(student.state).over
             if over and (row.settled or not ready):
@@ -186,8 +188,7 @@ class FamilyStore(Store):
             if not over and _wanted(session, student) is None:
                 cancel(self.db, session, student)
             elif not row.settled and holder_of(self.db, session, f"family:{family}") is None:
-                reason = "cancelled on request"
-                change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REQUEST)
+                change_measuring(self.db, session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
             return student_record(student)
 
     def delete_family(self, family: str) -> tuple[str, ...]:

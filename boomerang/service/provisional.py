@@ -22,6 +22,7 @@ from boomerang.service.setbacks import Limits, Setback, achieved, afresh, again,
 from boomerang.service.store import family_row, record
 from boomerang.service.students import obtain
 from boomerang.service.transitions import KEYING, Actor, check
+from boomerang.service.wants import CANCELLED
 
 _OVER = (Keying.FAILED.value, Keying.CANCELLED.value)
 
@@ -159,12 +160,16 @@ class ProvisionalStore(FamilyStore):
                 change_keying(self.db, session, row, Keying.FAILED, reason, Actor.WORKER)
 
     def give_up(self, family: str) -> bool:
-        """Cancel a provisional family; False where there is none of that id to be keyed."""
+        """Cancel a provisional family; False where there is none of that id to be keyed.
+
+        It is published only for whoever asks for that again, and may: not for a rebuild.
+        """
         with self.db.write() as session:
             row = _unkeyed(session, family)
             if row is not None and row.state == Keying.HASHING:
-                reason = "cancelled on request"
-                change_keying(self.db, session, row, Keying.CANCELLED, reason, Actor.REQUEST)
+                row.requests = _joined([], [{**one, "publish": None} for one in row.requests])
+                row.wants = [want for want in row.wants if want["kind"] != "publish"]
+                change_keying(self.db, session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
             return row is not None
 
     def forget_waiting(self, family: str) -> bool:
@@ -244,7 +249,11 @@ def _plan(planned: Planned) -> dict[str, Any]:
 
 
 def _joined(known: Sequence[Any], more: Sequence[Any]) -> list[Any]:
-    return [*known, *(one for one in more if one not in known)]
+    found = list(known)
+    for one in more:
+        if one not in found:
+            found.append(one)
+    return found
 
 
 def _record(row: ProvisionalRow) -> Provisional:

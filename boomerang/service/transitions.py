@@ -128,9 +128,9 @@ WANT: Moves = {
     ("", "no"): _REQUEST,
     ("no", "running"): _WORKER,
     ("no", "yes"): _WORKER,  # its members are there
-    ("no", "failed"): _LOST,
+    ("no", "failed"): _ANY,
     ("running", "yes"): _WORKER,
-    ("running", "failed"): _LOST,
+    ("running", "failed"): _ANY,
     ("failed", "no"): _REQUEST,
     ("yes", "no"): _WORKER,  # the student of its members was made again
 }

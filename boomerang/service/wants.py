@@ -12,9 +12,17 @@ from boomerang.service.store import Store, record
 from boomerang.service.transitions import WANT, Actor, check
 from boomerang.service.tries import forget_tries
 
+CANCELLED = "cancelled on request"
+
 
 class WantStore(Store):
     """Requests of families."""
+
+    def is_open(self, want: int) -> bool:
+        """Whether a request is neither done nor given up."""
+        with self.db.read() as session:
+            row = session.get(WantRow, want)
+            return row is not None and row.state in (Fact.NO, Fact.RUNNING)
 
     def wants(self, family: str) -> tuple[Want, ...]:
         """What was asked of a family, oldest first."""
@@ -62,6 +70,13 @@ def reopen(db: Database, session: Session, family: str, kind: str, reason: str) 
         forget_tries(session, f"settle:{family}")
         afresh(row, 0.0)
         change_want(db, session, row, Fact.NO, reason, Actor.WORKER)
+
+
+def give_up(db: Database, session: Session, family: str, reason: str) -> None:
+    """End the requests of a family that are open, on request."""
+    unfinished = WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value))
+    for row in session.scalars(select(WantRow).where(WantRow.family == family, unfinished)):
+        change_want(db, session, row, Fact.FAILED, reason, Actor.REQUEST)
 
 
 def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:

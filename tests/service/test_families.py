@@ -287,6 +287,27 @@ def test_a_cancelled_family_can_be_cancelled_again(catalog: Catalog) -> None:
     assert catalog.family(first).measuring is Fact.FAILED
 
 
+def test_what_was_asked_of_a_cancelled_family_is_done_for_who_asks_for_it_again(
+    catalog: Catalog,
+) -> None:
+    publish = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
+    family = catalog.create_family(new_family(), new_student(), rungs(), [publish]).family.id
+    catalog.cancel(family)
+    (want,) = catalog.wants(family)
+    assert (want.state, want.reason) == (Fact.FAILED, "cancelled on request")
+    catalog.rebuild(family)
+    catalog.create_family(new_family(), new_student(), rungs())
+    assert catalog.wants(family) == (want,)
+    catalog.create_family(new_family(), new_student(), rungs(), [publish])
+    assert catalog.wants(family)[0].state is Fact.NO
+    # What is ready cannot be cancelled; what was to be done with it can.
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_measuring(family, Fact.NO)
+    catalog.cancel(family)
+    assert not catalog.is_open(want.id)
+    assert catalog.family(family).cancel is None
+
+
 def test_whoever_asks_after_a_cancellation_is_not_cancelled_with_it(catalog: Catalog) -> None:
     family = catalog.create_family(new_family(), new_student()).family.id
     lease = catalog.lease_acquire("student:" + "k" * 32, "a", 30)

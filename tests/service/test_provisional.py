@@ -1,5 +1,7 @@
 """Families that are not keyed: kept once, given out once, lost and found, on each database."""
 
+from dataclasses import replace
+
 import pytest
 
 from boomerang.errors import FamilyNotFound
@@ -105,6 +107,20 @@ def test_nothing_is_keyed_that_was_given_up_or_taken_over(catalog: Catalog) -> N
     catalog.set_hashed(waiting.id, 1, 1, lease=new)
     assert catalog.key_family(waiting.id, waiting.requests, known, lease=new) == ()
     assert catalog.families() == ()
+
+
+def test_a_publication_that_was_cancelled_is_none_of_a_rebuild(catalog: Catalog) -> None:
+    asked = planned()
+    to = {**asked.family.request, "publish": {"namespace": "me"}}
+    wants = (NewWant(kind="publish", what="*"), NewWant(kind="build", what="*"))
+    family = replace(asked.family, request=to)
+    id_ = catalog.expect(replace(asked, family=family, wants=wants), 1)[0].id
+    catalog.give_up(id_)
+    assert catalog.hash_again(id_)
+    waiting = catalog.waiting(id_)
+    assert waiting is not None
+    assert waiting.requests == ({**asked.family.request, "publish": None},)
+    assert [want["kind"] for want in waiting.wants] == ["build"]
 
 
 def test_what_nobody_holds_is_sent_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

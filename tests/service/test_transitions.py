@@ -87,9 +87,9 @@ def test_a_cancellation_that_came_too_late_ends_nothing_later(catalog: Catalog) 
 def test_what_a_late_writer_says_is_refused_like_a_lost_lease(catalog: Catalog) -> None:
     want = NewWant(kind="build", what="*")
     family = catalog.create_family(new_family(), new_student(), rungs(), [want]).family.id
-    catalog.cancel(family)
     (want_id,) = (want.id for want in catalog.wants(family))
     catalog.set_want(want_id, Fact.YES)
+    catalog.cancel(family)
     before = catalog.last_event()
     catalog.set_want(want_id, Fact.YES)
     for write in (

@@ -226,7 +226,9 @@ class Interleavings(RuleBasedStateMachine):
             for want in self.catalog.wants(family.id):
                 if want.state is Fact.FAILED:
                     assert want.reason
-                    self._want_given_up(want.kind, want.reason, members.values())
+                    cancelled = family.id in self.cancelled and "cancelled" in want.reason
+                    if not cancelled:
+                        self._want_given_up(want.kind, want.reason, members.values())
                 elif want.state is Fact.YES:
                     fact = "built" if want.kind == "build" else "published"
                     asked = [m for m in members.values() if want.what in ("*", m.size)]

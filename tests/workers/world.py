@@ -257,7 +257,7 @@ class World:
         lease = self._hold(worker, subject(kind, member))
         member = catalog.member(job.family, job.k)
         there = getattr(member, fact) is Fact.YES
-        if kind == "publish" and there:
+        if kind == "publish" and (there or (job.want and not catalog.is_open(job.want))):
             return
         if not there:
             catalog.set_fact(*which, Fact.RUNNING, lease=lease)
