@@ -3,13 +3,12 @@
 import logging
 from contextlib import suppress
 
-from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
-from boomerang.ladder import Budget
-from boomerang.service.building import FACT_OF
+from boomerang.errors import BoomerangError
 from boomerang.service.jobs import Assemble, Job, Publish
 from boomerang.service.leases import LostLease
 from boomerang.service.records import Fact, Family, Member, Want
 from boomerang.service.transitions import IllegalTransition
+from boomerang.service.wants import FACT_OF, resolve
 from workers.context import Context
 from workers.holding import holding
 from workers.members import card_now, family_name
@@ -89,31 +88,6 @@ def refresh(context: Context, family: Family) -> int:
                         force=True)  # fmt: skip
         sent += context.producer.send(again)
     return sent
-
-
-def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
-    """The members that a request means: `*`, an exact size, or the largest within a budget.
-
-    Raises SizeNotFound, BudgetOutOfRange.
-    """
-    if what == "*":
-        return members
-    exact = [member for member in members if member.size.casefold() == what.casefold()]
-    if exact:
-        return tuple(exact)
-    sizes = ", ".join(member.size for member in members)
-    try:
-        budget = Budget.parse(what)
-    except BadBudget:
-        raise SizeNotFound(
-            f"There is no size {what!r}.", value=what, fix=f"Sizes: {sizes}."
-        ) from None
-    fitting = [member for member in members if member.parameters <= budget.parameters]
-    if not fitting:
-        raise BudgetOutOfRange(
-            f"A budget of {what} is below the student.", value=what, fix=f"Sizes: {sizes}."
-        )
-    return (max(fitting, key=lambda member: (member.parameters, member.k)),)
 
 
 def subject(kind: str, member: Member) -> str:

@@ -1,6 +1,6 @@
 """The part of the catalog about members that are being built or published for a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
@@ -12,10 +12,7 @@ from boomerang.service.setbacks import Limits, Setback, again, later
 from boomerang.service.store import Store, member_row
 from boomerang.service.transitions import Actor
 from boomerang.service.tries import forget_tries, tries_of, work_of
-from boomerang.service.wants import change_want
-
-FACT_OF: Mapping[str, FactName] = {"build": "built", "publish": "published"}
-"""What a request of a kind is about."""
+from boomerang.service.wants import FACT_OF, change_want
 
 
 class BuildingStore(Store):

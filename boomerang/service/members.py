@@ -20,7 +20,7 @@ from boomerang.service.store import (
 )
 from boomerang.service.transitions import FACTS, MEASURING, Actor, Measuring, check
 from boomerang.service.tries import WORK, forget_tries, work_of
-from boomerang.service.wants import reopen
+from boomerang.service.wants import reopen, undo
 
 _MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
 _VALUES = _MEASURES | {"repo", "commit", "made_of"}
@@ -234,7 +234,9 @@ class MemberStore(Store):
     ) -> None:
         """A member is not what it was said to be: no longer built, or no longer on the Hub.
 
-        The requests that had it built are open again. Raises FamilyNotFound, SizeNotFound.
+        The requests that had it built are open again. Those that had it published have failed:
+        somebody may have wanted it gone, and who asks again has it again. Raises FamilyNotFound,
+        SizeNotFound, LostLease.
         """
         with self.db.write() as session:
             guard(session, lease)
@@ -243,6 +245,8 @@ class MemberStore(Store):
             change_fact(self.db, session, row, fact, state, reason, Actor.WORKER)
             if fact == "built":
                 reopen(self.db, session, family, "build", reason)
+            else:
+                undo(self.db, session, family, "publish", k, reason)
 
     def referenced(self, digests: Sequence[str]) -> frozenset[str]:
         """Which of these digests still belong to a family."""

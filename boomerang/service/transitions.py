@@ -132,7 +132,7 @@ WANT: Moves = {
     ("running", "yes"): _WORKER,
     ("running", "failed"): _ANY,
     ("failed", "no"): _REQUEST,
-    ("yes", "no"): _WORKER,  # the student of its members was made again
+    ("yes", "no"): frozenset({Actor.WORKER, Actor.REQUEST}),  # its members are no longer there
 }
 
 

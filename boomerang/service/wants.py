@@ -1,18 +1,24 @@
 """The part of the catalog about requests: which members to build or to publish, and when."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
+from boomerang.ladder import Budget
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard
-from boomerang.service.models import WantRow
-from boomerang.service.records import Fact, NewWant, Want, digest_of
+from boomerang.service.models import MemberRow, WantRow
+from boomerang.service.records import Fact, FactName, Member, NewWant, Want, digest_of
 from boomerang.service.setbacks import afresh
-from boomerang.service.store import Store, record
+from boomerang.service.store import Store, member_record, record
 from boomerang.service.transitions import WANT, Actor, check
 from boomerang.service.tries import forget_tries
 
 CANCELLED = "cancelled on request"
+FACT_OF: Mapping[str, FactName] = {"build": "built", "publish": "published"}
+"""What a request of a kind is about."""
 
 
 class WantStore(Store):
@@ -61,6 +67,31 @@ class WantStore(Store):
             forget_tries(session, f"settle:{family}")
 
 
+def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
+    """The members that a request means: `*`, an exact size, or the largest within a budget.
+
+    Raises SizeNotFound, BudgetOutOfRange.
+    """
+    if what == "*":
+        return members
+    exact = [member for member in members if member.size.casefold() == what.casefold()]
+    if exact:
+        return tuple(exact)
+    sizes = ", ".join(member.size for member in members)
+    try:
+        budget = Budget.parse(what)
+    except BadBudget:
+        raise SizeNotFound(
+            f"There is no size {what!r}.", value=what, fix=f"Sizes: {sizes}."
+        ) from None
+    fitting = [member for member in members if member.parameters <= budget.parameters]
+    if not fitting:
+        raise BudgetOutOfRange(
+            f"A budget of {what} is below the student.", value=what, fix=f"Sizes: {sizes}."
+        )
+    return (max(fitting, key=lambda member: (member.parameters, member.k)),)
+
+
 def reopen(db: Database, session: Session, family: str, kind: str, reason: str) -> None:
     """Open the requests of a family that were done; the next reaper has the rest of them done."""
     done = select(WantRow).where(
@@ -82,7 +113,8 @@ def give_up(db: Database, session: Session, family: str, reason: str) -> None:
 def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
     """Keep a request; return whether there is anything to do for it.
 
-    An equal request that is open or done is the same one; one that failed is opened again.
+    An equal request that is open or done is the same one; one that failed is opened again, and one
+    that was done and is so no longer.
     """
     digest = digest_of(new.options)
     same = select(WantRow).where(
@@ -104,12 +136,45 @@ def want_row(db: Database, session: Session, family: str, new: NewWant) -> bool:
         )
         session.add(row)
         session.flush()
-    elif row.state != Fact.FAILED:
+    elif row.state != Fact.FAILED and not _undone(session, row):
         return False
     afresh(row, db.now(session))
     forget_tries(session, f"settle:{family}")
     change_want(db, session, row, Fact.NO, None, Actor.REQUEST)
     return True
+
+
+def undo(db: Database, session: Session, family: str, kind: str, member: int, reason: str) -> None:
+    """A member with `member` patched layers is gone: requests that it was made for have failed.
+
+    Nobody makes it again who is not asked for that.
+    """
+    done = select(WantRow).where(
+        WantRow.family == family, WantRow.kind == kind, WantRow.state == Fact.YES.value
+    )
+    for row in session.scalars(done).all():
+        gone = [one for one in _meant(session, row) if one.k == member]
+        for one in gone:
+            # In two steps: a late worker must not make what is done failed.
+            for state in (Fact.NO, Fact.FAILED):
+                change_want(db, session, row, state, f"{one.size}: {reason}", Actor.WORKER)
+
+
+def _undone(session: Session, row: WantRow) -> bool:
+    """Whether a request was done of which a member is not there now."""
+    fact = FACT_OF[row.kind]
+    return row.state == Fact.YES and any(
+        getattr(member, fact) is not Fact.YES for member in _meant(session, row)
+    )
+
+
+def _meant(session: Session, row: WantRow) -> tuple[Member, ...]:
+    ladder = select(MemberRow).where(MemberRow.family == row.family)
+    rows = session.scalars(ladder.order_by(MemberRow.parameters, MemberRow.k))
+    try:
+        return resolve(tuple(member_record(one) for one in rows), row.what)
+    except BoomerangError:
+        return ()  # the ladder is another one now
 
 
 def change_want(

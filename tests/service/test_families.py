@@ -109,6 +109,23 @@ def test_wants_are_kept_once_and_opened_again_after_a_failure(catalog: Catalog) 
     assert asked.next == "settle"
 
 
+def test_a_request_that_was_done_is_opened_again_where_its_members_are_not_there(
+    catalog: Catalog,
+) -> None:
+    want = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
+    family = catalog.create_family(new_family(), new_student(), rungs(), [want]).family.id
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_members(family, rungs(), patch_order=(0,), chosen="last")
+    for state in (Fact.RUNNING, Fact.YES):
+        catalog.set_fact(family, 1, "published", state, repo="me/x", commit="9" * 40)
+    catalog.set_want(catalog.wants(family)[0].id, Fact.YES)
+    assert catalog.add_wants(family, [want]).next is None
+    # As older versions left it: the member is gone, the request is done.
+    catalog.set_fact(family, 1, "published", Fact.FAILED, "gone")
+    assert catalog.add_wants(family, [want]).next == "settle"
+    assert catalog.wants(family)[0].state is Fact.NO
+
+
 def test_forced_rebuild_stands_beside_the_old(catalog: Catalog) -> None:
     old = catalog.create_family(new_family(), new_student(), rungs()).family
     catalog.set_student_state("k" * 32, StudentState.READY)

@@ -14,13 +14,14 @@ from boomerang.service.catalog import Catalog
 from boomerang.service.records import Fact, Family, NewFamily, NewStudent, NewWant, Origin
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit
+from boomerang.service.wants import resolve
 from tests.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.assemble import assemble
 from workers.context import Context
 from workers.measure import measure
 from workers.publish import publish
-from workers.settle import resolve, settle
+from workers.settle import settle
 
 
 @pytest.fixture

@@ -5,10 +5,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from boomerang.cli_remote import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
+from boomerang.hub_publish import Published
+from boomerang.service.jobs import Publish
 from boomerang.service.leases import Lease
 from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, StudentState
@@ -17,6 +21,7 @@ from workers.assemble import assemble, sweep
 from workers.context import Context
 from workers.distill import distill
 from workers.measure import measure
+from workers.publish import publish
 from workers.settle import settle
 
 __all__ = ["context"]
@@ -159,6 +164,60 @@ def test_a_published_commit_that_is_gone_is_no_longer_said_to_be_there(
     assert distill(context, KEY) == "verified"
     assert catalog.member(made, 0).published is Fact.FAILED
     assert catalog.member(made, 0).published_reason == "Gone."
+
+
+def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
+    context: Context, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    catalog, size = context.catalog, context.catalog.member(made, 0).size
+    pushed: list[str] = []
+
+    def push(repo: str, *_: object, **__: object) -> Published:
+        pushed.append(repo)
+        return Published(repo, "9" * 40, "", True)
+
+    monkeypatch.setattr("boomerang.hub.publish", push)
+    wants = [
+        NewWant(kind="publish", what=what, options={"namespace": "me"}) for what in (size, "1G")
+    ]
+    catalog.add_wants(made, wants)
+    settle(context, made)
+    for job in sent(context):
+        assert publish(context, **job) == "published"
+    sent(context)  # where the other one is stands on the first one's card now
+    monkeypatch.setattr("boomerang.hub.resolve", lambda repo, *_, **__: _gone(repo, size))
+    catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    lost, kept = catalog.wants(made)
+    assert (lost.state, lost.reason) == (Fact.FAILED, f"{size}: Gone.")
+    assert kept.state is Fact.YES
+    # Whoever waits for the rebuild hears of it.
+    said = {"state": "ready"}
+    shown = {"id": made, "student": said, "measuring": "no", "settled": True, "chosen": "last"}
+    with pytest.raises(NotMade, match="Gone"):
+        is_made({**shown, "wants": [vars(lost)]})
+    # It is not published again by itself.
+    measure(context, made)
+    assert sent(context) == []
+    assert catalog.add_wants(made, wants).next == "settle"
+    settle(context, made)
+    for job in sent(context):
+        assert publish(context, **job) == "published"
+    assert len(pushed) == 3
+    assert {want.state for want in catalog.wants(made)} == {Fact.YES}
+
+
+def _gone(repo: str, size: str) -> None:
+    if repo.endswith(size):
+        raise TeacherNotFound("Gone.")
+
+
+def sent(context: Context) -> list[dict[str, Any]]:
+    """The publications that were sent since this was asked last, as a worker gets them."""
+    box = context.producer.sent  # type: ignore[attr-defined]
+    found = [job.model_dump() for job in box if isinstance(job, Publish)]
+    box.clear()
+    return [{("family_id" if k == "family" else k): v for k, v in job.items()} for job in found]
 
 
 def test_a_sweep_stands_in_the_catalog_until_it_is_done(context: Context, made: str) -> None:
