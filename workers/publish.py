@@ -9,8 +9,8 @@ from boomerang.service.publications import Publication
 from boomerang.service.records import Fact
 from workers.context import Context
 from workers.holding import holding
-from workers.members import member_files
-from workers.settle import close_want, is_published, subject
+from workers.members import made_of, member_files
+from workers.settle import close_want, has_weights, is_current, is_published, subject
 from workers.trouble import failed
 
 CARD = "README.md"
@@ -29,7 +29,8 @@ def publish(
 ) -> str:
     """Push a member to a repo of the Hub; return what was done, in a word.
 
-    A member that did not pass its gates (boomerang.quality.gates) is pushed only with `force`.
+    A member that did not pass its gates (boomerang.quality.gates) is pushed only with `force`, or
+    where its weights are there already and only its card is new.
     """
     from boomerang import hub
 
@@ -38,23 +39,35 @@ def publish(
     with holding(context, subject("publish", member)) as held:
         if held is None:
             return "already running"
+        # Read first: what changes from here on is published once more.
+        since = context.catalog.stale(family_id).get(repo)
         member = context.catalog.member(family_id, k)
-        if want is not None and not context.catalog.is_open(want):
-            return "not wanted"
+        family = context.catalog.family(family_id)
         there = is_published(context, family, member, repo, private)
         if want is not None and there:
-            # A job may arrive twice; without a request it is asked for anew.
+            # A job may arrive twice.
             return "already published"
+        if want is not None and not context.catalog.is_open(want):
+            return "not wanted"
+        if family.chosen is None:
+            return "not settled"  # its student is another one now, and nobody has measured it
         say = context.catalog.set_fact
         scratch = context.settings.scratch_folder(f"publish-{member.digest}")
         # Whoever holds the lease is the only publisher: what lies here is from one that died.
         shutil.rmtree(scratch, ignore_errors=True)
         try:
+            before = context.catalog.publication(repo) if there else None
+            if before is not None and is_current(context, family, member, before):
+                if since is not None:
+                    context.catalog.not_stale(repo, since, lease=held.lease)
+                return "already published"
             if not there:
                 say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
             context.catalog.claim_repo(repo, family_id, lease=held.lease)
             refuse_without_derivatives(family.teacher, family.license)
-            if member.flags and not force:
+            source = made_of(context, family)
+            kept = before is not None and has_weights(before, source)
+            if member.flags and not force and not kept:
                 raise Unusable(
                     f"{member.size} did not pass: {' '.join(member.flags)}",
                     value=member.size,
@@ -74,7 +87,8 @@ def publish(
             )
             card = files[CARD].sha256()
             context.catalog.set_publication(
-                Publication(repo=repo, family=family_id, private=hidden, card=card),
+                Publication(repo=repo, family=family_id, private=hidden, card=card, made_of=source),
+                since,
                 lease=held.lease,
             )
             facts = {"repo": repo, "commit": pushed.commit}
@@ -85,6 +99,8 @@ def publish(
         except Exception as error:
             # What was there before is there still, with the card that it had.
             result = failed(context, member, "published", error, held)
+            if there and result == "failed" and since is not None:
+                context.catalog.not_stale(repo, since, member.digest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     close_want(context, family_id, want)

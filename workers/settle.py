@@ -6,12 +6,13 @@ from contextlib import suppress
 from boomerang.errors import BoomerangError
 from boomerang.service.jobs import Assemble, Job, Publish
 from boomerang.service.leases import LostLease
+from boomerang.service.publications import Publication
 from boomerang.service.records import Fact, Family, Member, Want
 from boomerang.service.transitions import IllegalTransition
 from boomerang.service.wants import FACT_OF, resolve
 from workers.context import Context
 from workers.holding import holding
-from workers.members import card_now, family_name
+from workers.members import card_now, family_name, made_of
 
 log = logging.getLogger("boomerang.workers")
 
@@ -68,26 +69,51 @@ def _pending(context: Context, family: Family, want: Want) -> list[Member]:
 
 
 def refresh(context: Context, family: Family) -> int:
-    """Publish the cards again that say something new: a figure, or where the other sizes are."""
-    sent = 0
-    asked = [want for want in context.catalog.wants(family.id) if want.kind == "publish"]
+    """Publish again what says something new: a figure, where the other sizes are, other weights.
+
+    Not before they are measured: what does not pass is not published.
+    """
+    catalog, sent = context.catalog, 0
+    asked = [want for want in catalog.wants(family.id) if want.kind == "publish"]
+    if family.chosen is None or not family.settled or family.cancel:
+        return sent
     if any(want.state in (Fact.NO, Fact.RUNNING) for want in asked):
         # Where the sizes are is not known before all of them are somewhere.
         return sent
-    for member in context.catalog.members(family.id):
-        if member.published is not Fact.YES or member.repo is None:
+    stale = catalog.stale(family.id)
+    for member in catalog.members(family.id):
+        if member.published is not Fact.YES or member.repo not in stale:
             continue
-        there = context.catalog.publication(member.repo)
+        there, since = catalog.publication(member.repo), stale[member.repo]
+        held = catalog.lease_holder(subject("publish", member)) is not None
+        if held or catalog.member_waits(member, "published"):
+            continue
         try:
-            if there is None or there.card == card_now(context, family, member, member.repo):
+            if there is None or is_current(context, family, member, there):
+                catalog.not_stale(member.repo, since)
                 continue
         except (BoomerangError, OSError) as error:
             log.warning("the card of %s cannot be looked at: %s", member.repo, error)
             continue
+        forced = any(
+            want.options.get("force") and repo_of(context, family, member, want) == member.repo
+            for want in asked
+        )
         again = Publish(family=family.id, k=member.k, repo=member.repo, private=there.private,
-                        force=True)  # fmt: skip
+                        force=forced)  # fmt: skip
         sent += context.producer.send(again)
     return sent
+
+
+def is_current(context: Context, family: Family, member: Member, there: Publication) -> bool:
+    """Whether what is published would be published as it is. Raises as `card_now`."""
+    same = has_weights(there, made_of(context, family))
+    return same and there.card == card_now(context, family, member, there.repo)
+
+
+def has_weights(there: Publication, source: str) -> bool:
+    """Whether what is published was made of a student's bytes, as far as anybody knows."""
+    return there.made_of is None or there.made_of == source
 
 
 def subject(kind: str, member: Member) -> str:

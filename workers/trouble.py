@@ -83,22 +83,25 @@ def failed(
 ) -> str:
     """A member could not be built or published: keep why, and whether it is tried again.
 
-    What is said to be there stays so: it was only looked at.
+    What is said to be there stays so: it was only looked at, or is published again.
     """
     catalog, which = context.catalog, (member.family, member.k, fact)
     if not isinstance(error, BoomerangError | OSError) and not passes(error):
         log.exception("member %s of %s", member.size, member.family, exc_info=error)
     try:
-        if getattr(catalog.member(member.family, member.k), fact) is Fact.YES:
-            catalog.set_fact(*which, Fact.YES, said(error), lease=held.lease)
-        elif passes(error) and patiently(held)(
-            catalog.member_again,
-            *(*which, Setback.OUTSIDE, said(error), context.settings.limits),
-            lease=held.lease,
+        there = getattr(catalog.member(member.family, member.k), fact) is Fact.YES
+        if (
+            (not there or fact == "published")
+            and passes(error)
+            and patiently(held)(
+                catalog.member_again,
+                *(*which, Setback.OUTSIDE, said(error), context.settings.limits),
+                lease=held.lease,
+            )
         ):
             return "again"
-        else:
-            catalog.set_fact(*which, Fact.FAILED, said(error), lease=held.lease)
+        state = Fact.YES if there else Fact.FAILED
+        catalog.set_fact(*which, state, said(error), lease=held.lease)
     except (LostLease, NotFound):
         return "lost"
     return "failed"

@@ -61,9 +61,8 @@ class BuildingStore(Store):
             wait = again(tried, kind, self.db.now(session), limits)
             if wait is None:
                 return False
-            if getattr(row, fact) != Fact.YES:
-                said = later(reason, wait)
-                change_fact(self.db, session, row, fact, Fact.NO, said, Actor.WORKER)
+            state = Fact.YES if getattr(row, fact) == Fact.YES else Fact.NO
+            change_fact(self.db, session, row, fact, state, later(reason, wait), Actor.WORKER)
             return True
 
     def member_waits(self, member: Member, fact: FactName) -> bool:

@@ -13,6 +13,7 @@ from boomerang.service.models import (
     FamilyRow,
     MemberRow,
     RevisionRow,
+    StaleRow,
     StudentRow,
     SweepRow,
     WantRow,
@@ -204,7 +205,7 @@ class FamilyStore(Store):
                 session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
             )
             free_name(session, family)
-            for table in (WantRow, MemberRow, RevisionRow):
+            for table in (WantRow, MemberRow, RevisionRow, StaleRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
             session.flush()

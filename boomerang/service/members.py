@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard, revoke
 from boomerang.service.models import FamilyRow, MemberRow
+from boomerang.service.publications import outdate_cards, outdate_weights
 from boomerang.service.records import Fact, FactName, Family, Member, NewMember, has_result
 from boomerang.service.setbacks import Limits, Setback, achieved, again, later
 from boomerang.service.store import (
@@ -94,6 +95,8 @@ class MemberStore(Store):
             payload: dict[str, Any] = {"order": chosen, "patch_order": list(patch_order)}
             if calibration_kl is not None:
                 payload["calibration_kl"] = calibration_kl
+            session.flush()
+            outdate_cards(self.db, session, family)
             self.db.note(session, "order", payload, family=family)
             self.db.note(session, "members", {"count": len(members)}, family=family)
 
@@ -120,6 +123,9 @@ class MemberStore(Store):
             kept = {name: value for name, value in values.items() if name in _VALUES}
             if fact == "measured" and state is Fact.YES and row.measured != Fact.YES:
                 achieved(family_row(session, family))
+            figures = fact == "measured" and state is Fact.YES
+            if figures or kept.get("repo", row.repo) != row.repo:
+                outdate_cards(self.db, session, family, but=kept.get("repo"))
             change_fact(self.db, session, row, fact, state, reason, Actor.WORKER, kept)
             if fact in WORK and state is Fact.YES:
                 forget_tries(session, work_of(fact, row.digest))
@@ -142,6 +148,7 @@ class MemberStore(Store):
                 achieved(family_row(session, family))
             row.tasks = {**(row.tasks or {}), str(result["name"]): result}
             row.updated = self.db.now(session)
+            outdate_cards(self.db, session, family)
             self.db.note(session, "task", {"k": k, "size": row.size, **result}, family=family)
 
     def task_results(self, student: str) -> dict[str, dict[str, Any]]:
@@ -322,8 +329,8 @@ def unsettle(
 def outdate(db: Database, session: Session, family: str, reason: str) -> None:
     """What was built and measured of a family's student was of other bytes than it has now.
 
-    Who works on that has its lease taken away. The requests that had members built are open again;
-    the figures stay in the events.
+    Who works on that has its lease taken away. The requests that had members built are open again,
+    and what is published is published again; the figures stay in the events.
     """
     revoke(session, f"family:{family}")
     for row in session.scalars(select(MemberRow).where(MemberRow.family == family)).all():
@@ -339,6 +346,8 @@ def outdate(db: Database, session: Session, family: str, reason: str) -> None:
             change_fact(db, session, row, "measured", Fact.NO, reason, Actor.WORKER, gone)
         row.tasks = None
     reopen(db, session, family, "build", reason)
+    outdate_weights(session, family)
+    outdate_cards(db, session, family)
 
 
 def measuring_of(row: FamilyRow) -> Measuring:

@@ -232,7 +232,11 @@ class NameRow(Base):
 
 
 class RepoRow(Base):
-    """A repository of the Hub, the family it was given to, and what was published to it last."""
+    """A repository of the Hub, the family it was given to, and what was published to it last.
+
+    `made_of` stands for the bytes of the student that its weights are of: null where nobody wrote
+    that down, empty where they are of others than there are now.
+    """
 
     __tablename__ = "repositories"
 
@@ -240,6 +244,19 @@ class RepoRow(Base):
     family: Mapped[str] = mapped_column(Text(16), index=True)
     private: Mapped[bool]
     card: Mapped[str]
+    made_of: Mapped[str | None]
+
+
+class StaleRow(Base):
+    """A repository that may hold something else than would be published now, `since` when."""
+
+    __tablename__ = "stale"
+
+    repo: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    since: Mapped[float]
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
 
 
 class ProvisionalRow(Attempts, Base):

@@ -7,24 +7,31 @@ its family, and for ever once something was to be published under it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from boomerang.errors import BadName
+from boomerang.service.database import Database
 from boomerang.service.leases import Lease, guard
-from boomerang.service.models import FamilyRow, NameRow, RepoRow, WantRow
+from boomerang.service.models import FamilyRow, MemberRow, NameRow, RepoRow, StaleRow, WantRow
 from boomerang.service.names import family_name
+from boomerang.service.records import Fact
 from boomerang.service.store import Store, record
+from boomerang.service.tries import forget_tries, work_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What a repository of the Hub holds: of which family, who sees it, and the card's sha256."""
+    """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
+
+    `made_of` stands for the bytes of the student; None where that is not known.
+    """
 
     repo: str
     family: str
     private: bool
     card: str
+    made_of: str | None = None
 
 
 class PublicationStore(Store):
@@ -58,12 +65,60 @@ class PublicationStore(Store):
                     fix="Publish under another namespace.",
                 )
 
-    def set_publication(self, publication: Publication, *, lease: Lease | None = None) -> None:
-        """Keep what a repository holds now. Raises LostLease."""
+    def set_publication(
+        self, publication: Publication, since: float | None = None, *, lease: Lease | None = None
+    ) -> None:
+        """Keep what a repository holds now.
+
+        With `since` of `stale` it is so no longer, unless more has changed. Raises LostLease.
+        """
         with self.db.write() as session:
             guard(session, lease)
-            facts = {name: getattr(publication, name) for name in ("repo", "family", "private")}
-            session.merge(RepoRow(**facts, card=publication.card))
+            session.merge(RepoRow(**vars(publication)))
+            _fresh(session, publication.repo, since)
+
+    def stale(self, family: str) -> dict[str, float]:
+        """The repositories of a family that may have to be published again, and since when."""
+        with self.db.read() as session:
+            mine = select(StaleRow.repo, StaleRow.since).where(StaleRow.family == family)
+            return {row.repo: row.since for row in session.execute(mine)}
+
+    def not_stale(
+        self, repo: str, since: float, digest: str | None = None, *, lease: Lease | None = None
+    ) -> None:
+        """A repository is left as it is, unless more has changed than `since`.
+
+        Of the member of that `digest` all setbacks are forgotten. Raises LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            _fresh(session, repo, since)
+            if digest is not None:
+                forget_tries(session, work_of("published", digest))
+
+
+def outdate_cards(db: Database, session: Session, family: str, but: str | None = None) -> None:
+    """Something new is to be said of a family: have its publications looked at, `but` this one."""
+    there = select(MemberRow.repo).where(
+        MemberRow.family == family,
+        MemberRow.published == Fact.YES.value,
+        MemberRow.repo.is_not(None),
+    )
+    now = db.now(session)
+    for repo in session.scalars(there):
+        if repo != but:
+            session.merge(StaleRow(repo=repo, family=family, since=now, sent=now, sends=0))
+
+
+def outdate_weights(session: Session, family: str) -> None:
+    """What was published of a family is of other bytes than its student has now."""
+    unknown = update(RepoRow).where(RepoRow.family == family, RepoRow.made_of.is_(None))
+    session.execute(unknown.values(made_of=""))
+
+
+def _fresh(session: Session, repo: str, since: float | None) -> None:
+    if since is not None:
+        session.execute(delete(StaleRow).where(StaleRow.repo == repo, StaleRow.since <= since))
 
 
 def give_name(session: Session, row: FamilyRow) -> None:

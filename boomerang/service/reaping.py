@@ -18,6 +18,7 @@ from boomerang.service.models import (
     FamilyRow,
     MemberRow,
     ProvisionalRow,
+    StaleRow,
     StudentRow,
     SweepRow,
     TryRow,
@@ -29,7 +30,7 @@ from boomerang.service.setbacks import Limits, Sent, Setback, Tried, again, late
 from boomerang.service.store import Store
 from boomerang.service.students import change_state
 from boomerang.service.transitions import Actor, Measuring
-from boomerang.service.tries import WORK, tries_of, work_of
+from boomerang.service.tries import WORK, forget_tries, tries_of, work_of
 from boomerang.service.wants import change_want
 
 _LONGEST_WAIT = 3600.0
@@ -67,7 +68,7 @@ class ReapingStore(Store):
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
         with self.db.write() as session:
-            for table in (ProvisionalRow, StudentRow, FamilyRow, WantRow, SweepRow):
+            for table in (ProvisionalRow, StudentRow, FamilyRow, WantRow, SweepRow, StaleRow):
                 session.execute(update(table).values(sent=0.0, sends=0))
 
     def _unkeyed(self, session: Session, patience: float, most: int) -> Iterator[Due]:
@@ -150,13 +151,13 @@ class ReapingStore(Store):
 
     def _open_wants(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         moved = self._lost_members(session, most) | self._to_try_again(session)
+        families = self._stale(session, patience, most, moved)
         statement = select(WantRow, FamilyRow).join(FamilyRow, FamilyRow.id == WantRow.family)
         statement = statement.where(
             WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
             FamilyRow.chosen.is_not(None),
             FamilyRow.cancel.is_not(True),
         )
-        families: set[str] = set()
         for want, family in session.execute(statement):
             if family.id in moved:
                 want.sent, want.sends = 0.0, 0
@@ -165,6 +166,36 @@ class ReapingStore(Store):
             if family.settled and self._due(session, want, patience):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
+
+    def _stale(self, session: Session, patience: float, most: int, moved: set[str]) -> set[str]:
+        """The families that have something to be published again, once they are settled."""
+        families: set[str] = set()
+        there = (MemberRow.family == StaleRow.family) & (MemberRow.repo == StaleRow.repo)
+        statement = select(StaleRow, MemberRow).join(MemberRow, there)
+        statement = statement.join(FamilyRow, FamilyRow.id == StaleRow.family).where(
+            MemberRow.published == Fact.YES.value,
+            FamilyRow.settled.is_(True),
+            FamilyRow.chosen.is_not(None),
+            FamilyRow.cancel.is_not(True),
+        )
+        for row, member in session.execute(statement).all():
+            subject = work_of("published", member.digest)
+            if holder_of(self.db, session, subject) is not None:
+                continue
+            if died(self.db, session, subject) and self._count(session, subject, most) is None:
+                said = gave_up("its worker was lost", Limits(most, 0.0))
+                change_fact(self.db, session, member, "published", Fact.YES, said, Actor.REAPER)
+                forget_tries(session, subject)
+                session.delete(row)
+                continue
+            tried = session.get(TryRow, subject)
+            if tried is not None and tried.due is not None:
+                continue
+            if row.family in moved:
+                row.sent, row.sends = 0.0, 0
+            if self._late(session, row, patience):
+                families.add(row.family)
+        return families
 
     def _lost_members(self, session: Session, most: int) -> set[str]:
         """Have members whose worker was lost tried again later; return their families."""

@@ -85,7 +85,7 @@ BUILT: Moves = {
     ("running", "yes"): _WORKER,
     ("running", "failed"): _LOST,
     ("running", "no"): _LOST,
-    ("yes", "yes"): _WORKER,  # its card says something new
+    ("yes", "yes"): _LOST,  # its card says something new, or cannot be made to
     ("yes", "running"): _WORKER,
     ("yes", "failed"): _WORKER,
     ("yes", "no"): _WORKER,  # its student was made again

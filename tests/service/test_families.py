@@ -9,6 +9,7 @@ from sqlalchemy import text
 from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
 from boomerang.service.catalog import Catalog
 from boomerang.service.leases import LostLease
+from boomerang.service.publications import Publication
 from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, Origin, StudentState
 from tests.service.conftest import new_family, new_student, result, rungs
@@ -245,8 +246,12 @@ LATER = {
     ),
     4: (),
     5: ("members.made_of",),
-    6: tuple(
-        f"{table}.waited" for table in ("students", "families", "requests", "tries", "provisional")
+    6: (
+        *(
+            f"{name}.waited"
+            for name in ("students", "families", "requests", "tries", "provisional")
+        ),
+        "repositories.made_of",
     ),
 }
 
@@ -261,7 +266,7 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
             table, _, name = column.partition(".")
             session.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
         # Tables that came later are made whole.
-        for table, last in (("revisions", 3), ("provisional", 4), ("tries", 5)):
+        for table, last in (("revisions", 3), ("provisional", 4), ("tries", 5), ("stale", 6)):
             if version <= last:
                 session.execute(text(f"DROP TABLE {table}"))
     later = Catalog(url)
@@ -277,6 +282,10 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
         later.student_whole("k" * 32, {"model.safetensors": "a" * 64}, made=True)
         later.set_fact(made.id, 0, "built", Fact.YES, made_of="c" * 40)
         assert later.member(made.id, 0).made_of == "c" * 40
+        later.claim_repo("me/x", made.id)
+        there = Publication(repo="me/x", family=made.id, private=True, card="c", made_of="m")
+        later.set_publication(there)
+        assert (later.publication("me/x"), later.stale(made.id)) == (there, {})
         assert later.student("k" * 32).files == {"model.safetensors": "a" * 64}
     finally:
         later.close()

@@ -8,19 +8,26 @@ from typing import Any
 
 import pytest
 
-from boomerang.errors import BadName
+from boomerang.errors import BadName, HubFailure
+from boomerang.hub_publish import Published
 from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import Publish
+from boomerang.service.members import outdate, unsettle
+from boomerang.service.models import FamilyRow
+from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, Family, NewWant
+from boomerang.service.transitions import Actor
 from tests.hub.fixture import LocalHub, running
 from tests.hub.repos import OWNER
 from tests.workers.test_members import context, family
+from tests.workers.test_requests import Clock, clock, rewrite
+from tests.workers.test_setbacks import fails
 from workers.context import Context
 from workers.measure import measure
 from workers.publish import publish
 from workers.settle import settle
 
-__all__ = ["context"]
+__all__ = ["clock", "context"]
 
 
 @pytest.fixture
@@ -104,23 +111,139 @@ def _weights(hub: LocalHub, repo: str) -> dict[str, bytes]:
     return {name: data for name, data in hub.files(repo).items() if name.endswith(".safetensors")}
 
 
-def test_a_card_that_cannot_be_published_again_leaves_what_is_there(
-    there: Context, hub: LocalHub
-) -> None:
+def test_a_card_waits_for_a_hub_that_is_away(there: Context, hub: LocalHub, clock: Clock) -> None:
     made = family(there, to("me"))
     measure(there, made.id)
     (first,) = done(there)
-    there.catalog.set_fact(made.id, 0, "measured", Fact.YES, perplexity=7.25)
+    there.catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
     away = replace(there, settings=there.settings.model_copy(
         update={"hub_endpoint": "http://127.0.0.1:1"}))  # fmt: skip
     settle(away, made.id)
     job = away.producer.sent.pop()  # type: ignore[attr-defined]
-    assert publish(away, made.id, **job.model_dump(exclude={"family"})) == "failed"
+    assert publish(away, made.id, **job.model_dump(exclude={"family"})) == "again"
     member = there.catalog.member(made.id, first.k)
     assert member.published is Fact.YES
     assert "Hub" in str(member.published_reason)
+    # It waits in the catalog, for as long as it was said.
+    assert settle(there, made.id) == "0 sent"
+    assert there.catalog.reap(600, 3) == ()
+    clock.now += 2
+    assert there.catalog.reap(600, 3) == (Due("settle", made.id),)
     settle(there, made.id)
     assert [job.repo for job in done(there)] == [first.repo]
+    assert there.catalog.member(made.id, first.k).published_reason is None
+    clock.now += 10**6
+    assert there.catalog.reap(0, 3) == ()
+
+
+def test_a_card_that_is_refused_is_left_until_it_says_something_else(
+    there: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = family(there, to("me"))
+    measure(there, made.id)
+    (first,) = done(there)
+    figures = there.catalog.set_fact
+    figures(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
+    settle(there, made.id)
+    with monkeypatch.context() as refusing:
+        refusing.setattr("boomerang.hub.publish", fails(1, print, HubFailure("Status 403.")))
+        job = there.producer.sent.pop()  # type: ignore[attr-defined]
+        assert publish(there, made.id, **job.model_dump(exclude={"family"})) == "failed"
+    member = there.catalog.member(made.id, first.k)
+    assert (member.published, member.published_reason) == (Fact.YES, "Status 403.")
+    assert there.catalog.reap(0, 3) == ()
+    figures(made.id, first.k, "measured", Fact.YES, perplexity=7.5)
+    assert there.catalog.reap(0, 3) == (Due("settle", made.id),)
+
+
+def test_a_card_whose_message_or_publisher_is_lost_is_published_all_the_same(
+    there: Context, hub: LocalHub, clock: Clock
+) -> None:
+    made = family(there, to("me"))
+    measure(there, made.id)
+    (first,) = done(there)
+    digest, catalog = there.catalog.member(made.id, first.k).digest, there.catalog
+    catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
+    for _ in range(2):
+        # Neither who settles nor who publishes comes to an end.
+        clock.now += 61
+        assert catalog.reap(60, 3) == (Due("settle", made.id),)
+        settle(there, made.id)
+        there.producer.sent.clear()  # type: ignore[attr-defined]
+        catalog.lease_acquire(f"publish:{digest}", "one that dies", 30)
+        assert settle(there, made.id) == "0 sent"
+        clock.now += 31
+        assert catalog.reap(60, 3) == ()
+        assert settle(there, made.id) == "0 sent"
+    clock.now += 61
+    assert catalog.reap(60, 3) == (Due("settle", made.id),)
+    catalog.lease_acquire(f"publish:{digest}", "one that dies", 30)
+    clock.now += 31
+    assert catalog.reap(60, 3) == ()
+    member = catalog.member(made.id, first.k)
+    assert (member.published, str(member.published_reason)[:19]) == (
+        Fact.YES,
+        "its worker was lost",
+    )
+    clock.now += 10**6
+    assert catalog.reap(60, 3) == ()
+    # What is new after that is tried as often again.
+    catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.5)
+    settle(there, made.id)
+    assert len(done(there)) == 1
+    assert "7.5" in hub.files(first.repo)["README.md"].decode()
+
+
+def test_what_changes_while_a_card_is_published_is_not_forgotten(
+    there: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = family(there, to("me"))
+    measure(there, made.id)
+    (first,) = done(there)
+    there.catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
+    settle(there, made.id)
+    (job,) = there.producer.sent  # type: ignore[attr-defined]
+
+    def push(repo: str, *_: Any, **__: Any) -> Published:
+        there.catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.5)
+        return Published(repo, "9" * 40, "", True)
+
+    monkeypatch.setattr("boomerang.hub.publish", push)
+    assert publish(there, made.id, **job.model_dump(exclude={"family"})) == "published"
+    assert there.catalog.reap(0, 3) == (Due("settle", made.id),)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_student_that_is_made_again_is_published_again_where_it_passes(
+    there: Context, hub: LocalHub, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    # As with a student of ours, whose name says nothing of its bytes.
+    monkeypatch.setattr("boomerang.service.shelf.check_unchanged", lambda *_: None)
+    catalog, made = there.catalog, family(there, to("me", "2.5K", force=force))
+    measure(there, made.id)
+    (first,) = done(there)
+    before = _weights(hub, first.repo)
+    rewrite(there, seed=3)
+    with catalog.db.write() as session:
+        outdate(catalog.db, session, made.id, "its student is new")
+        unsettle(catalog.db, session, session.get_one(FamilyRow, made.id), None, Actor.WORKER,
+                 anew=True)  # fmt: skip
+    # Nobody knows yet how good it is.
+    assert catalog.reap(0, 3) == (Due("measure", made.id),)
+    assert publish(there, made.id, **first.model_dump(exclude={"family", "want"})) == "not settled"
+    catalog.set_fact(made.id, first.k, "measured", Fact.YES, flags=["A dip."])
+    measure(there, made.id)
+    (again,) = there.producer.sent  # type: ignore[attr-defined]
+    said = publish(there, made.id, **again.model_dump(exclude={"family"}))
+    member = catalog.member(made.id, first.k)
+    if force:
+        assert (said, member.published_reason) == ("published", None)
+        assert _weights(hub, first.repo) != before
+    else:
+        assert (said, member.published) == ("failed", Fact.YES)
+        assert "did not pass: A dip." in str(member.published_reason)
+        assert _weights(hub, first.repo) == before
+    assert catalog.reap(0, 3) == ()
 
 
 def test_a_name_and_a_repository_are_given_once(there: Context, hub: LocalHub) -> None:

@@ -333,6 +333,9 @@ class World:
                 found.append(family)
             if ready and family.settled and family.chosen and not family.cancel:
                 found += [w for w in catalog.wants(family.id) if w.state not in OVER]
+            if ready and family.settled and family.chosen and not family.cancel:
+                there = {m.repo for m in catalog.members(family.id) if m.published is Fact.YES}
+                found += [repo for repo in catalog.stale(family.id) if repo in there]
         return found + list(catalog.sweeps())
 
     def is_done(self, family_id: str) -> bool:
