@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from boomerang.bytefile import ByteFile
@@ -38,7 +38,8 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
             files = member_files(context, family, member)
             folder = context.settings.member_folder(member.digest)
             source = made_of(context, family)
-            if source == member.made_of and _whole(context, folder, files):
+            same = source == member.made_of
+            if same and damage_of(context, folder, files) is None:
                 result = _keep(folder, files)
             else:
                 if there:
@@ -54,27 +55,47 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
     return result
 
 
-def _whole(context: Context, folder: Path, files: Mapping[str, ByteFile]) -> bool:
-    """Whether a folder that was built from the same models still has exactly these files.
+def damage_of(
+    context: Context,
+    folder: Path,
+    files: Mapping[str, ByteFile],
+    *,
+    look: Callable[[], object] | None = None,
+) -> str | None:
+    """What keeps a folder that was built from the same models from being these files, if anything.
 
-    Weights are what was hashed while they were written; the card may have changed.
+    Weights are what was hashed while they were written, and the card may have changed. With `look`,
+    which is called before each file, every byte is read, also of files that seem untouched, and the
+    card must be what was written.
     """
     if not folder.is_dir():
-        return False
+        return "its folder is gone"
     found = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
-    if {*found, CARD} != {*files, CARD}:
-        return False
-    return all(_same(context, found[name], file) for name, file in files.items() if name != CARD)
+    for name in sorted({*files, *found}):
+        if name == CARD and look is None:
+            continue
+        if name not in found:
+            return f"{name} is missing"
+        if name not in files:
+            return f"{name} is none of its files"
+        if look is not None:
+            look()
+        if not _same(context, found[name], files[name], look is not None):
+            return f"{name} is not what was written"
+    return None
 
 
-def _same(context: Context, path: Path, file: ByteFile) -> bool:
+def _same(context: Context, path: Path, file: ByteFile, look: bool) -> bool:
+    known = context.catalog.hash_of(path)
+    if path.name == CARD:
+        return known is None or sha256_of(FileSource.of(path)) == known
     if path.stat().st_size != file.size:
         return False
     if not path.name.endswith(WEIGHTS):
         return path.read_bytes() == file.read()
-    written = context.catalog.hash_of(path)
-    now = context.catalog.known_hash(path) or sha256_of(FileSource.of(path))
-    return written == now
+    if look:
+        return sha256_of(FileSource.of(path)) == (known or file.sha256())
+    return known == (context.catalog.known_hash(path) or sha256_of(FileSource.of(path)))
 
 
 def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:
@@ -110,9 +131,9 @@ def _build(context: Context, held: Holding, folder: Path, files: Mapping[str, By
 
 
 def _remember(context: Context, folder: Path) -> None:
-    """Hash weights that were not hashed while they were written (the Hub's interface tells it)."""
-    for path in folder.glob(f"*{WEIGHTS}"):
-        if context.catalog.known_hash(path) is None:
+    """Hash what was not hashed while it was written (the Hub's interface tells it)."""
+    for path in folder.rglob("*"):
+        if path.is_file() and context.catalog.known_hash(path) is None:
             source = FileSource.of(path)
             context.catalog.remember_hash(path, sha256_of(source), source)
 

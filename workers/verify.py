@@ -9,7 +9,6 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from boomerang.checkpoint import Checkpoint, FileSource
 from boomerang.content import content_commit, files_of, sha256_of
@@ -23,8 +22,10 @@ from boomerang.errors import (
 from boomerang.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.records import Fact, Family, Member, Origin, Student
+from workers import assemble
 from workers.context import Context
 from workers.holding import Holding, holding
+from workers.members import member_files
 from workers.settle import subject
 
 log = logging.getLogger("boomerang.workers")
@@ -143,28 +144,16 @@ def verify_members(context: Context, student: Student, held: Holding) -> None:
 def _verify_built(context: Context, family: Family, member: Member, held: Holding) -> None:
     folder = context.settings.member_folder(member.digest)
     with holding(context, subject("build", member)) as own:
-        damage = None if own is None else _built_damage(context, folder, held)
-        if own is None or damage is None:
+        if own is None:
+            return
+        files = member_files(context, family, member)
+        damage = assemble.damage_of(context, folder, files, look=held.check)
+        if damage is None:
             return
         log.warning("member %s of %s is damaged: %s", member.size, family.id, damage)
         if folder.exists():
             shutil.rmtree(folder)
         context.catalog.member_gone(family.id, member.k, "built", damage, lease=own.lease)
-
-
-def _built_damage(context: Context, folder: Path, held: Holding) -> str | None:
-    if not folder.is_dir():
-        return "its folder is gone"
-    try:
-        checkpoint = Checkpoint.open(folder)
-    except (BoomerangError, FileNotFoundError) as error:
-        return str(error)
-    for source in files_of(checkpoint):
-        held.check()
-        known = context.catalog.hash_of(source.path)
-        if known is not None and sha256_of(source) != known:
-            return f"{source.name} is not what was written"
-    return None
 
 
 def _verify_published(context: Context, family: Family, member: Member) -> None:

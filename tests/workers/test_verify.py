@@ -150,6 +150,23 @@ def test_a_built_member_that_is_damaged_or_gone_is_built_again(context: Context,
     assert context.catalog.wants(made)[0].state is Fact.YES
 
 
+@pytest.mark.parametrize("name", ["config.json", "README.md", "model.safetensors"])
+@pytest.mark.parametrize("how", ["flipped", "missing"])
+def test_any_file_of_a_built_member_is_looked_at(
+    context: Context, made: str, name: str, how: str
+) -> None:
+    assert assemble(context, made, 0) == "built"
+    folder = context.settings.member_folder(context.catalog.member(made, 0).digest)
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    assert context.catalog.member(made, 0).built is Fact.YES
+    flip(folder / name) if how == "flipped" else (folder / name).unlink()
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    member = context.catalog.member(made, 0)
+    assert (member.built, name in str(member.built_reason)) == (Fact.NO, True)
+
+
 def test_a_published_commit_that_is_gone_is_no_longer_said_to_be_there(
     context: Context, monkeypatch: pytest.MonkeyPatch, made: str
 ) -> None:
