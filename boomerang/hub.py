@@ -193,13 +193,14 @@ def fetch(
     *,
     progress: Progress | None = None,
     arrived: Callable[[], object] | None = None,
+    hashed: Callable[[str, str], object] | None = None,
     endpoint: str | None = None,
 ) -> Path:
     """Download what travels at a commit into `folder`, which appears whole or not at all.
 
-    An interrupted fetch is taken up where it stopped; `arrived` is called for each file that is
-    whole now and was not before. Raises as `resolve`, and HubFailure where a file is not what the
-    Hub listed.
+    `hashed` is called with each file's name and its sha256. An interrupted fetch is taken up where it
+    stopped; `arrived` is called for each file that is whole now and was not before. Raises as
+    `resolve`, and HubFailure where a file is not what the Hub listed.
     """
     import shutil
 
@@ -214,13 +215,15 @@ def fetch(
         whole = part / ".cache" / "whole" / name
         if not whole.exists():
             _download(resolved, name, part, partial(_told, progress, done, total))
-            _verify(resolved, name, part / name)
+            digest = _verify(resolved, name, part / name)
             on_disk(part / name)
             # So that nobody who goes on reads hundreds of gigabytes again before he gets further.
             whole.parent.mkdir(parents=True, exist_ok=True)
-            whole.touch()
+            whole.write_text(digest)
             if arrived is not None:
                 arrived()
+        if hashed is not None:
+            hashed(name, whole.read_text())
         done += size
         _told(progress, done, total, 0)
     # What is kept beside the files (etags, locks, what was half there, what was whole).
@@ -271,11 +274,11 @@ def _download(resolved: Resolved, name: str, folder: Path, told: Callable[[int],
         )
 
 
-def _verify(resolved: Resolved, name: str, path: Path) -> None:
-    """Refuse, and remove, a file that has not the size or digest that the Hub listed."""
-    wanted = resolved.sha256.get(name)
+def _verify(resolved: Resolved, name: str, path: Path) -> str:
+    """The sha256 of a file; one without the size or digest that the Hub listed is removed."""
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest() if wanted else None
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    wanted = resolved.sha256.get(name) or digest
     if path.stat().st_size != resolved.files[name] or digest != wanted:
         path.unlink()
         raise HubUnreachable(
@@ -283,6 +286,7 @@ def _verify(resolved: Resolved, name: str, path: Path) -> None:
             value=name,
             fix="Fetch it again.",
         )
+    return digest
 
 
 def _check_names(repo_id: str, revision: str | None) -> None:

@@ -18,6 +18,7 @@ from workers.fetching import check_pair, fetch_student, fetch_teacher
 from workers.holding import End, Holding, holding
 from workers.launch import trainer_command
 from workers.process import Outcome, run
+from workers.teachers import check_teacher
 from workers.trouble import passes, patiently, said
 from workers.verify import damage_of, hashes, set_aside, verify_members
 
@@ -67,6 +68,8 @@ def _verify(context: Context, student: Student, held: Holding) -> str:
     if student.verify is None:
         return "ready"
     try:
+        # First: nothing can be said of what is made of it, nor made again, where it is damaged.
+        check_teacher(context, student, held)
         damage = damage_of(context, student, held)
         if damage is None:
             verify_members(context, student, held)

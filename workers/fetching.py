@@ -42,8 +42,9 @@ def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding
 
     while not folder.is_dir():
         held.check()
-        with holding(context, f"fetch:{folder.name}") as own:
+        with holding(context, fetch_lease(folder)) as own:
             if own is not None:
+                files: dict[str, str] = {}
                 log.info("fetching %s at %s", repo, commit)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 hub.fetch(
@@ -53,10 +54,18 @@ def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding
                     progress=lambda *_: held.check(),
                     # A machine that is taken away again and again gets there, file by file.
                     arrived=lambda: patiently(held)(context.catalog.lease_achieved, held.lease),
+                    hashed=files.__setitem__,
                     endpoint=context.settings.hub_endpoint,
                 )
+                if files:
+                    context.catalog.remember_files(commit, files)
                 return
         held.ended.wait(1)
+
+
+def fetch_lease(folder: Path) -> str:
+    """The lease under which the model in a folder is fetched, or set aside."""
+    return f"fetch:{folder.name}"
 
 
 def check_pair(teacher: Path, student: Path, kept: tuple[int, ...] | None = None) -> Pair:

@@ -7,7 +7,6 @@ and says nothing about the student.
 
 import logging
 import shutil
-import time
 from collections.abc import Iterator
 
 from boomerang.checkpoint import Checkpoint, FileSource
@@ -23,15 +22,13 @@ from boomerang.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.records import Fact, Family, Member, Origin, Student
 from workers import assemble
+from workers.aside import put_aside
 from workers.context import Context
 from workers.holding import Holding, holding
 from workers.members import member_files
 from workers.settle import subject
 
 log = logging.getLogger("boomerang.workers")
-
-ASIDE = "set-aside"
-"""The folder, beside the students, of those that were found damaged."""
 
 
 def damage_of(context: Context, student: Student, held: Holding) -> str | None:
@@ -108,21 +105,12 @@ def _read(checkpoint: Checkpoint, held: Holding) -> Iterator[tuple[str, str]]:
 
 
 def set_aside(context: Context, student: Student, held: Holding, why: str) -> None:
-    """Give a damaged student another name, with the reason beside it: it cost GPU time.
-
-    Readers that have it open keep what they have.
-    """
+    """Give a damaged student another name, with the reason beside it: it cost GPU time."""
     folder = context.settings.student_folder(student.key)
     if not folder.exists():
         return
-    aside = folder.parent / ASIDE / f"{student.key}.{held.lease.fence}"
-    aside.parent.mkdir(exist_ok=True)
-    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    aside.with_name(f"{aside.name}.txt").write_text(
-        f"{when}: student of {student.teacher}: {why}\n"
-    )
-    folder.rename(aside)
-    told = {"name": f"{ASIDE}/{aside.name}", "reason": why}
+    name = put_aside(folder, held.lease.fence, f"student of {student.teacher}", why)
+    told = {"name": name, "reason": why}
     context.catalog.student_set_aside(student.key, told, lease=held.lease)
 
 

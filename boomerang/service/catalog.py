@@ -4,7 +4,7 @@ What it gives are frozen records; what it takes is written in one transaction ea
 event. It is synchronous and safe to call from many threads and processes at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from boomerang.service.members import MemberStore
 from boomerang.service.models import (
     EventRow,
     FamilyRow,
+    FilesRow,
     HashRow,
     MemberRow,
     ProvisionalRow,
@@ -159,6 +160,17 @@ class Catalog(
         with self.db.read() as session:
             row = session.get(HashRow, str(path.absolute()))
             return None if row is None else row.sha256
+
+    def files_at(self, commit: str) -> dict[str, str] | None:
+        """The sha256 of each file of a model at a commit, by path, if they were written down."""
+        with self.db.read() as session:
+            row = session.get(FilesRow, commit)
+            return None if row is None else dict(row.files)
+
+    def remember_files(self, commit: str, files: Mapping[str, str]) -> None:
+        """Write down the files of a model at a commit, once it is known that they are whole."""
+        with self.db.write() as session:
+            session.merge(FilesRow(commit=commit, files=dict(files)))
 
     def sweeps(self) -> tuple[str, ...]:
         """The digests of members whose folders are to be removed where they belong to nobody."""

@@ -328,3 +328,12 @@ class HashRow(Base):
     inode: Mapped[int]
     mtime_ns: Mapped[int]
     sha256: Mapped[str] = mapped_column(Text(64))
+
+
+class FilesRow(Base):
+    """The sha256 of each file of a model at a commit, by path, whatever lies there now."""
+
+    __tablename__ = "model_files"
+
+    commit: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    files: Mapped[dict[str, Any]]

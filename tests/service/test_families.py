@@ -266,7 +266,13 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
             table, _, name = column.partition(".")
             session.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
         # Tables that came later are made whole.
-        for table, last in (("revisions", 3), ("provisional", 4), ("tries", 5), ("stale", 6)):
+        for table, last in (
+            ("revisions", 3),
+            ("provisional", 4),
+            ("tries", 5),
+            ("stale", 6),
+            ("model_files", 6),
+        ):
             if version <= last:
                 session.execute(text(f"DROP TABLE {table}"))
     later = Catalog(url)
@@ -286,6 +292,8 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
         there = Publication(repo="me/x", family=made.id, private=True, card="c", made_of="m")
         later.set_publication(there)
         assert (later.publication("me/x"), later.stale(made.id)) == (there, {})
+        later.remember_files("c" * 40, {"config.json": "d"})
+        assert later.files_at("c" * 40) == {"config.json": "d"}
         assert later.student("k" * 32).files == {"model.safetensors": "a" * 64}
     finally:
         later.close()

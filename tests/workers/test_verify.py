@@ -1,6 +1,7 @@
 """What a rebuild looks at: bytes, not words; and what it does with what it finds."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -8,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from boomerang.cli_remote import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub_publish import Published
 from boomerang.service.jobs import Publish
 from boomerang.service.leases import Lease
+from boomerang.service.models import FilesRow
 from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, StudentState
+from tests.hub.fixture import running
+from tests.hub.repos import OWNER
 from tests.workers.test_setbacks import KEY, ask, context, fails, until_over
 from workers.assemble import assemble, sweep
 from workers.context import Context
@@ -111,6 +116,64 @@ def test_what_keeps_a_look_from_being_taken_leaves_the_student_ready(
     gone.with_name("away").rename(gone)
     context.catalog.rebuild(made)
     assert distill(context, KEY) == "verified"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_bit_of_a_local_teacher_is_found_and_named(
+    context: Context, made: str, known: bool
+) -> None:
+    weights = context.settings.home.parent / "teacher" / "model.safetensors"
+    if known:
+        context.catalog.rebuild(made)
+        assert distill(context, KEY) == "verified"
+    flip(weights)
+    for _ in range(2 if known else 1):
+        context.catalog.rebuild(made)
+        assert distill(context, KEY) == "not verified"
+        told = [e.payload for e in context.catalog.events_after(0) if e.kind == "unverified"][-1]
+        assert told["again_in"] is None
+        assert "model.safetensors of the teacher 'teacher' changed" in told["reason"]
+    # What is read of it is not believed any more.
+    assert assemble(context, made, 0) == "failed"
+    flip(weights)
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    assert (starts(context), assemble(context, made, 0)) == (1, "built")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("how", ["flipped", "missing"])
+def test_a_fetched_teacher_that_is_damaged_is_fetched_again_and_kept(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool, how: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", OWNER)
+    source = tmp_path / "teacher"
+    with running(tmp_path / "hub") as hub:
+        monkeypatch.setitem(context.settings.__dict__, "hub_endpoint", hub.url)
+        commit = hub.add_repo("org/teacher", source)
+        # Where the trainer of these tests looks for what it "makes".
+        shutil.copytree(tmp_path / "student", context.settings.teacher_folder("student"))
+        made = ask(context, "quick", teacher="org/teacher", teacher_commit=commit,
+                   teacher_source=None).family.id  # fmt: skip
+        assert distill(context, KEY) == "ready"
+        folder = context.settings.teacher_folder(commit)
+        assert set(context.catalog.files_at(commit) or ()) == {"config.json", "model.safetensors"}
+        if not known:
+            with context.catalog.db.write() as session:
+                session.execute(delete(FilesRow))
+        weights = folder / "model.safetensors"
+        good = weights.read_bytes()
+        flip(weights) if how == "flipped" else weights.unlink()
+        context.catalog.rebuild(made)
+        assert distill(context, KEY) == "verified"
+        assert (weights.read_bytes(), starts(context)) == (good, 1)
+        (kept,) = [path for path in (folder.parent / "set-aside").iterdir() if path.is_dir()]
+        assert (kept / "config.json").is_file()
+        assert "model.safetensors changed" in kept.with_name(f"{kept.name}.txt").read_text()
+        (told,) = [e.payload for e in context.catalog.events_after(0) if e.kind == "set-aside"]
+        assert told["name"] == f"set-aside/{kept.name}"
+        context.catalog.rebuild(made)
+        assert distill(context, KEY) == "verified"
 
 
 def test_a_hub_that_is_away_does_not_damage_a_student(
