@@ -155,6 +155,21 @@ class Interleavings(RuleBasedStateMachine):
         if key in self.world.students:
             self.world.damaged[key] = 1
 
+    @rule(pick=ANY)
+    @precondition(lambda self: self._published())
+    def unpublish(self, pick: int) -> None:
+        there = self._published()
+        family, k = there[pick % len(there)]
+        self.catalog.member_gone(family, k, "published", "gone from the Hub")
+
+    def _published(self) -> list[tuple[str, int]]:
+        return sorted(
+            (family.id, member.k)
+            for family in self.catalog.families()
+            for member in self.catalog.members(family.id)
+            if member.published is Fact.YES
+        )
+
     # What must be so whatever happens.
 
     @invariant()
@@ -247,7 +262,7 @@ class Interleavings(RuleBasedStateMachine):
         subjects = {f"{kind}:{member.digest}" for member in members}
         lost = any(self.world.losses[subject] >= MOST for subject in subjects)
         refused = bool(subjects & self.world.errors)
-        assert lost or refused or "not ready" in reason, reason
+        assert lost or refused or "not ready" in reason or "gone from" in reason, reason
 
 
 def _profile(examples: int) -> settings:
