@@ -198,8 +198,8 @@ def fetch(
 ) -> Path:
     """Download what travels at a commit into `folder`, which appears whole or not at all.
 
-    `hashed` is called with each file's name and its sha256. An interrupted fetch is taken up where it
-    stopped; `arrived` is called for each file that is whole now and was not before. Raises as
+    `hashed` is called with each file's name and its sha256. An interrupted fetch is taken up where
+    it stopped; `arrived` is called for each file that is whole now and was not before. Raises as
     `resolve`, and HubFailure where a file is not what the Hub listed.
     """
     import shutil

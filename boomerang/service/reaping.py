@@ -182,12 +182,14 @@ class ReapingStore(Store):
             subject = work_of("published", member.digest)
             if holder_of(self.db, session, subject) is not None:
                 continue
-            if died(self.db, session, subject) and self._count(session, subject, most) is None:
-                said = gave_up("its worker was lost", Limits(most, 0.0))
-                change_fact(self.db, session, member, "published", Fact.YES, said, Actor.REAPER)
-                forget_tries(session, subject)
-                session.delete(row)
-                continue
+            if died(self.db, session, subject):
+                wait = self._count(session, tries_of(session, subject), most)
+                if wait is None:
+                    said = _said(wait, most)
+                    change_fact(self.db, session, member, "published", Fact.YES, said, Actor.REAPER)
+                    forget_tries(session, subject)
+                    session.delete(row)
+                    continue
             tried = session.get(TryRow, subject)
             if tried is not None and tried.due is not None:
                 continue
