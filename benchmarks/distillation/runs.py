@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import mean, median
 
+from boomerang.threads import environment
+
 SIDES = {
     "plain": "plain loop, padded",
     "packed": "packed, one stream",
@@ -56,7 +58,7 @@ class Side:
 
 def run(command: list[str]) -> Result:
     """Run one contender, whose last line of output is JSON."""
-    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment())
     found = json.loads(told.stdout.splitlines()[-1])
     every = found.get("tokens_per_s", found.get("padded_tokens_per_s"))
     # A loop that is no part of this project tells MiB.
