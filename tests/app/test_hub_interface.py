@@ -1,7 +1,7 @@
 """The Hub's own clients read members from here, in a fresh process with HF_ENDPOINT."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -133,7 +133,8 @@ def test_a_commit_stands_for_every_byte(held: tuple[Front, tuple[Member, ...]]) 
     assert json.loads(config.content)["num_hidden_layers"] == member.layers
 
 
-def test_a_commit_that_was_told_stays_valid(front: Front) -> None:
+def test_a_commit_that_was_told_stays_valid(make_front: Callable[..., Front], url: str) -> None:
+    front = make_front(BOOMERANG_DATABASE_URL=url)
     family = front.ready()
     member = front.catalog.members(family.id)[0]
     repo = f"boomerang/teacher-{member.size}"

@@ -18,13 +18,13 @@ from boomerang.service.digests import AT_ONCE
 from boomerang.service.intake import take
 from boomerang.service.jobs import Distill
 from tests.app.conftest import Front, problem
-from tests.app.test_families import messages, queue
+from tests.app.test_families import database, messages, queue
 from tests.outbox import Outbox
 from tests.sparse import llama
 from workers import keying
 from workers.context import Context
 
-__all__ = ["queue"]
+__all__ = ["database", "queue"]
 
 ASKED = {"teacher": "large", "data": "texts", "order": "last"}
 

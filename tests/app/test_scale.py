@@ -68,9 +68,10 @@ def counted(catalog: Catalog) -> Iterator[list[str]]:
      ("/models/9M", "application/json")],
 )  # fmt: skip
 def test_a_page_asks_as_much_for_many_families_as_for_few(
-    path: str, accept: str, tmp_path: Path
+    path: str, accept: str, tmp_path: Path, url: str
 ) -> None:
-    app = create_app(Settings(home=tmp_path, redis_url="redis://127.0.0.1:1/0"))
+    redis = "redis://127.0.0.1:1/0"
+    app = create_app(Settings(home=tmp_path, database_url=url, redis_url=redis))
     counts = []
     with TestClient(app, base_url="http://127.0.0.1", headers={"Accept": accept}) as client:
         catalog = app.state.service.catalog
@@ -85,8 +86,8 @@ def test_a_page_asks_as_much_for_many_families_as_for_few(
     assert counts[0] == counts[1] <= 10
 
 
-def test_what_nothing_happened_to_is_not_read_again(tmp_path: Path) -> None:
-    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.sqlite")
+def test_what_nothing_happened_to_is_not_read_again(url: str) -> None:
+    catalog = Catalog(url)
     ids = grow(catalog, 0, 8)
     known = Known(catalog, -1).now()
     before = known.ladders(), known.names(), [known.student(f"{i:032}") for i in range(8)]
@@ -118,8 +119,8 @@ def test_what_nothing_happened_to_is_not_read_again(tmp_path: Path) -> None:
     catalog.close()
 
 
-def test_all_who_listen_ask_once(tmp_path: Path) -> None:
-    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.sqlite")
+def test_all_who_listen_ask_once(url: str) -> None:
+    catalog = Catalog(url)
     grow(catalog, 0, 1)
 
     async def listen() -> list[int]:
@@ -139,12 +140,12 @@ def test_all_who_listen_ask_once(tmp_path: Path) -> None:
     catalog.close()
 
 
-def test_old_steps_are_forgotten_and_states_are_not(tmp_path: Path) -> None:
+def test_old_steps_are_forgotten_and_states_are_not(url: str) -> None:
     from sqlalchemy import update
 
     from boomerang.service.models import EventRow
 
-    catalog = Catalog(f"sqlite:///{tmp_path}/catalog.sqlite")
+    catalog = Catalog(url)
     kept, gone = grow(catalog, 0, 2)
     for step in range(3):
         catalog.student_progress(f"{0:032}", {"step": step})

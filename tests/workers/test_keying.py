@@ -28,7 +28,7 @@ NAMES = ("config.json", "model.safetensors", "train.txt", "calibration.txt", "he
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+def context(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     """Models that count as large: whatever is not known has to be hashed by a worker."""
     monkeypatch.setattr(take, "__defaults__", (0,))
     monkeypatch.setattr(keying, "SHARED", 0)
@@ -40,7 +40,9 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
     (models / "texts").mkdir()
     for split in ("train", "calibration", "heldout"):
         (models / "texts" / f"{split}.txt").write_text(f"in the beginning of {split}")
-    settings = Settings(home=tmp_path / "home", models=models, recipe="smoke", lease_seconds=1.5)
+    settings = Settings(
+        home=tmp_path / "home", models=models, database_url=url, recipe="smoke", lease_seconds=1.5
+    )
     opened = Context(settings, Catalog(settings.database_url), Outbox())
     yield opened
     opened.catalog.close()

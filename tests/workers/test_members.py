@@ -25,12 +25,12 @@ from workers.settle import settle
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Context]:
+def context(tmp_path: Path, url: str) -> Iterator[Context]:
     write_model(tmp_path / "teacher", LAYERS, seed=1)
     write_model(tmp_path / "student", len(KEPT), seed=2)
     kept = {"copied_teacher_layers": list(KEPT)}
     (tmp_path / "student" / "student_config.json").write_text(json.dumps(kept))
-    settings = Settings(home=tmp_path / "home", shard_size=2000)
+    settings = Settings(home=tmp_path / "home", database_url=url, shard_size=2000)
     opened = Context(settings, Catalog(settings.database_url), Outbox())
     yield opened
     opened.catalog.close()

@@ -17,6 +17,7 @@ from boomerang.checkpoint import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
 from boomerang.service import setbacks
 from boomerang.service.catalog import Catalog
+from boomerang.service.database import Database
 from boomerang.service.reaping import Due
 from boomerang.service.records import Created, Fact, NewFamily, NewStudent, StudentState
 from boomerang.service.settings import Settings
@@ -34,7 +35,7 @@ AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connect
 
 
 @pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+def context(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
     monkeypatch.setattr(setbacks, "_FIRST_SECONDS", 0.1)
     write_model(tmp_path / "teacher", LAYERS, seed=1)
     write_model(tmp_path / "student", len(KEPT), seed=2)
@@ -42,6 +43,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
     (tmp_path / "student" / "student_config.json").write_text(json.dumps(kept))
     settings = Settings(
         home=tmp_path / "home",
+        database_url=url,
         trainer=(sys.executable, str(HERE / "fake_trainer.py")),
         measurer=(sys.executable, str(HERE / "fake_measurer.py")),
         max_attempts=3,
@@ -365,6 +367,8 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_measuring(
 def test_a_measurer_that_is_killed_is_started_again(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [1e9]
+    monkeypatch.setattr(Database, "now", lambda *_: now[0])
     made = ask(context, "quick", data=str(context.settings.home.parent))
     assert distill(context, KEY) == "ready"
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -376,6 +380,6 @@ def test_a_measurer_that_is_killed_is_started_again(
     assert "SIGKILL" in str(family.measuring_reason)
     assert "again in 0 s" in str(family.measuring_reason)
     assert context.catalog.reap(0, 3) == ()
-    time.sleep(0.15)
+    now[0] += 0.15
     assert context.catalog.reap(60, 3) == (Due("measure", made.family.id),)
     assert measure(context, made.family.id) == "measured"
