@@ -312,8 +312,8 @@ class Volumes:
             found = self._pairs.get(key)
         if student.state is StudentState.READY and found is not None and _fresh(found[1]):
             return found[0]
-        pair = open_pair(self._settings, student, verify=False)
         try:
+            pair = open_pair(self._settings, self._catalog, student, verify=False, at_once=AT_ONCE)
             check_unchanged(self._catalog, student, pair, AT_ONCE)
         except Unhashed:
             self._rehash(student.key)

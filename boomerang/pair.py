@@ -77,7 +77,7 @@ class Pair:
         pair = cls(*_fitting(teacher, student, kept), shared_embeddings=False)
         record = student.json(RECORD) or {}
         believed = bool(record.get("frozen_embeddings"))
-        shared = pair._same_embeddings() if verify else believed
+        shared = pair.same_embeddings() if verify else believed
         return cls(pair.teacher, pair.student, pair.layermap, shared)
 
     @classmethod
@@ -128,7 +128,13 @@ class Pair:
         """The teacher's tensors, by layer."""
         return tuple(self.teacher.part(Part.LAYER, index) for index in range(self.teacher.depth))
 
-    def _same_embeddings(self) -> bool:
+    @property
+    def compared(self) -> int:
+        """The bytes that comparing the embeddings may have to read."""
+        return sum(2 * (t.stop - t.start) for _, t in self.teacher.part(Part.EMBEDDINGS))
+
+    def same_embeddings(self) -> bool:
+        """Whether both have the same embeddings, byte for byte."""
         return all(
             equal_bytes(tensor, self.student.tensors[role])
             for role, tensor in self.teacher.part(Part.EMBEDDINGS)

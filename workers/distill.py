@@ -107,7 +107,7 @@ def _make(context: Context, student: Student, held: Holding) -> str:
             return _ended(context, student, held, held.end)
         if outcome.reason is not None:
             return _stopped(context, student, held, outcome, outcome.reason)
-    check_pair(teacher, fetch_student(context, student, held), shelf.kept_of(student))
+    check_pair(context, student, teacher, fetch_student(context, student, held))
     _whole(context, student, held, made=True)
     return "ready"
 

@@ -68,6 +68,12 @@ def fetch_lease(folder: Path) -> str:
     return f"fetch:{folder.name}"
 
 
-def check_pair(teacher: Path, student: Path, kept: tuple[int, ...] | None = None) -> Pair:
-    """The pair in two folders. Raises as Checkpoint.open and Pair.of where it is no such pair."""
-    return Pair.of(Checkpoint.open(teacher), Checkpoint.open(student), kept=kept)
+def check_pair(context: Context, student: Student, teacher: Path, folder: Path) -> Pair:
+    """The pair in two folders. Raises as Checkpoint.open and Pair.of where it is no such pair.
+
+    A student that was given is compared with its teacher once; then it must be what it was.
+    """
+    sides = Checkpoint.open(teacher), Checkpoint.open(folder)
+    if student.origin is Origin.DISTILLED:
+        return Pair.of(*sides)
+    return shelf.given_pair(context.catalog, student, *sides)

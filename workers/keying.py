@@ -68,12 +68,18 @@ def key(context: Context, family: str) -> str:
 
 
 def rehash(context: Context, student: str) -> str:
-    """Hash the files behind a student's members again, where they were touched."""
-    found = context.catalog.student(student)
-    pair = shelf.open_pair(context.settings, found, verify=False)
-    sources = [s for side in (pair.teacher, pair.student) for s in files_of(side.checkpoint)]
-    behind = _hash(context, sources, lambda got: None)
-    return "already running" if behind else "hashed"
+    """Hash the files behind a student's members again, where they were touched.
+
+    One that was given is compared with its teacher, where nobody has.
+    """
+    found, settings = context.catalog.student(student), context.settings
+    sides = shelf.teacher_checkpoint(settings, found), shelf.student_checkpoint(settings, found)
+    sources = [source for side in sides for source in files_of(side)]
+    with holding(context, f"compare:{student}") as held:
+        if held is None or _hash(context, sources, lambda got: None):
+            return "already running"
+        shelf.open_pair(settings, context.catalog, found, verify=False)
+    return "hashed"
 
 
 @dataclass
@@ -128,7 +134,7 @@ class _Keying:
 
     def _taken(self, request: dict[str, object]) -> Intake:
         asked = FamilyRequest.model_validate(request)
-        return take(self.context.settings, self.context.catalog, asked, at_once=0)
+        return take(self.context.settings, self.context.catalog, asked, at_once=0, compare=True)
 
     def _hashed(self, got: int) -> None:
         self.held.check()

@@ -107,7 +107,7 @@ class _Measuring:
     def work(self) -> str:
         teacher = fetch_teacher(self.context, self.student, self.held)
         folder = fetch_student(self.context, self.student, self.held)
-        self.pair: Pair = check_pair(teacher, folder, shelf.kept_of(self.student))
+        self.pair: Pair = check_pair(self.context, self.student, teacher, folder)
         named = named_order(self.pair.layermap, self.family.order)
         if named is not None:
             self._settle_order(self.family.order, named)

@@ -24,7 +24,7 @@ def member_files(
     Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
-    pair = shelf.open_pair(context.settings, student)
+    pair = shelf.open_pair(context.settings, context.catalog, student)
     shelf.check_unchanged(context.catalog, student, pair)
     _verify(pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
@@ -35,7 +35,7 @@ def member_files(
 def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
     """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
     student = context.catalog.student(family.student)
-    pair = shelf.open_pair(context.settings, student, verify=False)
+    pair = shelf.open_pair(context.settings, context.catalog, student, verify=False)
     members = context.catalog.members(family.id)
     text = card_text(pair, family, student, members, member, repo)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -53,7 +53,7 @@ def _settle(settings: Settings, id_: str) -> dict[int, str]:
     if student.state is not StudentState.READY:
         catalog.set_student_state(student.key, StudentState.READY)
         student = catalog.student(family.student)
-    pair = shelf.open_pair(settings, student)
+    pair = shelf.open_pair(settings, catalog, student)
     order = named_order(pair.layermap, "last")
     if order is None:
         raise RuntimeError("There is no order 'last'.")

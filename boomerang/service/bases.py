@@ -44,14 +44,15 @@ def transferred(
     commit: str,
     source: str | None,
     base: str,
+    at_once: int | None,
 ) -> tuple[Pair, NewStudent]:
     """The student that the weight delta of the base's student makes, planned.
 
     Raises BadRecipe where the base has no student that is ready, StudentMismatch where the
-    teacher is no fine-tune of it.
+    teacher is no fine-tune of it, and as `open_pair` with `at_once`.
     """
     student = _ready(catalog, base)
-    pair = shelf.open_pair(settings, student, verify=False)
+    pair = shelf.open_pair(settings, catalog, student, verify=False, at_once=at_once)
     check_fine_tune(dissect(teacher), pair)
     planned = Pair.planned(teacher, pair.layermap, frozen=pair.shared_embeddings)
     own = _own(catalog, commit, student)

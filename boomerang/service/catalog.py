@@ -18,6 +18,7 @@ from boomerang.service.families import FamilyStore
 from boomerang.service.leases import LeaseStore
 from boomerang.service.members import MemberStore
 from boomerang.service.models import (
+    ComparisonRow,
     EventRow,
     FamilyRow,
     FilesRow,
@@ -171,6 +172,17 @@ class Catalog(
         """Write down the files of a model at a commit, once it is known that they are whole."""
         with self.db.write() as session:
             session.merge(FilesRow(commit=commit, files=dict(files)))
+
+    def same_embeddings(self, teacher: str, student: str) -> bool | None:
+        """Whether two models have the same embeddings, by their commits; None where unknown."""
+        with self.db.read() as session:
+            row = session.get(ComparisonRow, (teacher, student))
+            return None if row is None else row.same
+
+    def remember_same_embeddings(self, teacher: str, student: str, same: bool) -> None:
+        """Remember what comparing the embeddings of two models came to, by their commits."""
+        with self.db.write() as session:
+            session.merge(ComparisonRow(teacher=teacher, student=student, same=same))
 
     def sweeps(self) -> tuple[str, ...]:
         """The digests of members whose folders are to be removed where they belong to nobody."""

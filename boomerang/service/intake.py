@@ -29,7 +29,7 @@ from boomerang.service.asks import FamilyRequest, HubText
 from boomerang.service.bases import base_of, transferred
 from boomerang.service.catalog import Catalog
 from boomerang.service.digests import AT_ONCE, Digests
-from boomerang.service.jobs import KeyFamily, Producer
+from boomerang.service.jobs import KeyFamily, Producer, Rehash
 from boomerang.service.orders import named_order
 from boomerang.service.records import Created, NewFamily, NewStudent, NewWant, Origin, Planned
 from boomerang.service.settings import Settings
@@ -84,14 +84,20 @@ class Text:
 class Intake:
     """The records of a request, and what the answer adds to the family.
 
-    As long as there are files `unhashed`, commit, key and ids in it are provisional: they stand
-    for the same request, and must be used for nothing else.
+    As long as there are files `unhashed` or bytes `uncompared`, commit, key and ids in it are
+    provisional: they stand for the same request, and must be used for nothing else.
     """
 
     planned: Planned
     budget: dict[str, Any] | None
     cost: dict[str, Any]
     unhashed: tuple[FileSource, ...] = ()
+    uncompared: int = 0
+
+    @property
+    def behind(self) -> int:
+        """The bytes that a worker has to read before the names are known."""
+        return sum(source.size for source in self.unhashed) + self.uncompared
 
 
 def ask(
@@ -105,11 +111,15 @@ def ask(
     if request.tasks:
         # Names alone: a folder of tasks is code, which no request may bring.
         tasknames.check(request.tasks, None)
-    intake = take(settings, catalog, request)
+    try:
+        intake = take(settings, catalog, request)
+    except shelf.Unhashed as error:
+        if error.student is not None:
+            producer.send(Rehash(key=error.student))
+        raise
     planned = intake.planned
-    if intake.unhashed:
-        total = sum(source.size for source in intake.unhashed)
-        waiting, send = catalog.expect(planned, total)
+    if intake.behind:
+        waiting, send = catalog.expect(planned, intake.behind)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, intake
@@ -125,10 +135,16 @@ def looked_for(settings: Settings, catalog: Catalog, created: Created) -> Create
 
 
 def take(
-    settings: Settings, catalog: Catalog, request: FamilyRequest, at_once: int = AT_ONCE
+    settings: Settings,
+    catalog: Catalog,
+    request: FamilyRequest,
+    at_once: int = AT_ONCE,
+    *,
+    compare: bool = False,
 ) -> Intake:
     """Turn a request into records; at most `at_once` bytes are hashed for it.
 
+    Nor are more compared of a student that is given, but with `compare`.
     Raises whatever is wrong with the request.
     """
     teacher = find(settings, request.teacher, request.revision)
@@ -141,20 +157,28 @@ def take(
     files = [source for model in models for source in model.files()]
     files += [FileSource.of(file.path) for file in (texts.local() if texts else ())]
     digests = Digests.known(catalog, files, at_once)
+    pair, uncompared = None, 0
+    most = None if compare else at_once
+    if given is not None:
+        pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=request.kept, verify=False)
+        # Comparing weights takes as long as hashing them: it waits for that, and for a worker.
+        if given.folder is not None and not digests.unhashed:
+            commits = teacher.pinned(digests).commit, given.pinned(digests).commit
+            try:
+                pair = shelf.compared(catalog, pair, commits, most)
+            except shelf.Unhashed:
+                digests, uncompared = Digests.unnamed(files), pair.compared
     teacher = teacher.pinned(digests)
     text = Text.of(texts, digests) if texts else None
     if request.kept is not None and given is None:
         recipe = recipe.override(kept=request.kept, name="custom")
-    if given is not None:
-        # Comparing weights takes as long as hashing them: it waits for that.
-        pair, student = _given(
-            request, teacher, given.pinned(digests), text, verify=not digests.unhashed
-        )
+    if given is not None and pair is not None:
+        student = _given(request, pair, teacher, given.pinned(digests), text)
     elif request.base is not None:
         base = base_of(request, teacher.checkpoint, teacher.base_model)
         source = str(teacher.folder) if teacher.folder else None
         pair, student = transferred(
-            settings, catalog, request, teacher.checkpoint, teacher.commit, source, base
+            settings, catalog, request, teacher.checkpoint, teacher.commit, source, base, most
         )
     else:
         pair, student = _distilled(request, teacher, recipe, text)
@@ -186,7 +210,7 @@ def take(
     trained = request.student is None and request.base is None
     cost = _cost(ladder, recipe if trained else None)
     bought = None if request.budget is None else _bought(request.budget, ladder)
-    return Intake(planned, bought, cost, digests.unhashed)
+    return Intake(planned, bought, cost, digests.unhashed, uncompared)
 
 
 def _refuse_together(request: FamilyRequest) -> None:
@@ -325,14 +349,12 @@ def _distilled(
 
 
 def _given(
-    request: FamilyRequest, teacher: Model, given: Model, text: Text | None, *, verify: bool
-) -> tuple[Pair, NewStudent]:
-    verify = verify and given.folder is not None
-    pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=request.kept, verify=verify)
+    request: FamilyRequest, pair: Pair, teacher: Model, given: Model, text: Text | None
+) -> NewStudent:
     made_of = f"given\n{teacher.commit}\n{given.commit}\n{text.digest if text else ''}"
     if request.kept is not None:
         made_of += f"\n{pair.layermap.kept}"
-    student = NewStudent(
+    return NewStudent(
         key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
         teacher=request.teacher,
         teacher_commit=teacher.commit,
@@ -345,7 +367,6 @@ def _given(
         revision_commit=given.commit,
         teacher_source=str(teacher.folder) if teacher.folder else None,
     )
-    return pair, student
 
 
 def _wants(request: FamilyRequest, ladder: Ladder, family: NewFamily) -> Sequence[NewWant]:

@@ -337,3 +337,13 @@ class FilesRow(Base):
 
     commit: Mapped[str] = mapped_column(Text(64), primary_key=True)
     files: Mapped[dict[str, Any]]
+
+
+class ComparisonRow(Base):
+    """Whether two models, by the commits that stand for their content, have the same embeddings."""
+
+    __tablename__ = "comparisons"
+
+    teacher: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    student: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    same: Mapped[bool]

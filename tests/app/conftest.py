@@ -173,7 +173,7 @@ class Front:
         if student.state is not StudentState.READY:
             self.catalog.set_student_state(student.key, StudentState.READY)
             student = self.catalog.student(family.student)
-        pair = shelf.open_pair(self.settings, student)
+        pair = shelf.open_pair(self.settings, self.catalog, student)
         order = named_order(pair.layermap, "last" if family.order == "auto" else family.order)
         assert order is not None
         members = shelf.ladder_members(pair, order, family.commit, family.student)

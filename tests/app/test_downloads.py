@@ -142,7 +142,8 @@ def test_400_billion_parameters_stream_like_few(
     (folder / "boomerang.json").write_text(json.dumps({"seconds": 1.0}))
     front.catalog.set_student_state(student.key, StudentState.READY)
     # As the worker does, but for comparing eight gigabytes of embeddings.
-    pair = shelf.open_pair(front.settings, front.catalog.student(student.key), verify=False)
+    found = front.catalog.student(student.key)
+    pair = shelf.open_pair(front.settings, front.catalog, found, verify=False)
     order = last_to_first(pair.layermap)
     ladder = shelf.ladder_members(pair, order, student.teacher_commit, student.key)
     front.catalog.set_members(made["id"], ladder, patch_order=order, chosen="last")

@@ -272,6 +272,7 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
             ("tries", 5),
             ("stale", 6),
             ("model_files", 6),
+            ("comparisons", 6),
         ):
             if version <= last:
                 session.execute(text(f"DROP TABLE {table}"))
