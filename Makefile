@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-memory bench-quality bench-recipes chaos \
-	lock format clean
+.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-memory bench-quality \
+	bench-recipes chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -42,6 +42,9 @@ bench-quality: $(READY)  ## every size beside pruning and students of its own, a
 
 chaos: $(READY)  ## processes of a service killed at random while it distils: ten seeds, half an hour
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)
+
+chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
+	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/workers/test_interleavings.py
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,47 +1,95 @@
 """A world around a catalog: a queue that loses and doubles, workers that die, a clock, a disk.
 
-Workers are generators over what the real ones write, in the same order; they stop wherever another
-could come between. What they send, settle and close is done by the workers' own code.
+The workers' own functions run, each in a greenlet that stops before every write to the catalog and
+wherever something outside is asked (stage.py stands for that): others may come in between there.
 """
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from greenlet import getcurrent, greenlet
 
 from boomerang.errors import NotFound
 from boomerang.layermap import LayerMap
 from boomerang.service.catalog import Catalog
-from boomerang.service.jobs import Assemble, Distill, Job, Measure, Publish, Settle, Sweep
+from boomerang.service.jobs import (
+    Assemble,
+    Distill,
+    Job,
+    KeyFamily,
+    Measure,
+    Publish,
+    Settle,
+    Sweep,
+)  # fmt: skip
 from boomerang.service.leases import Lease, LostLease
+from boomerang.service.models import Base, LeaseRow
 from boomerang.service.orders import composition_of
-from boomerang.service.records import Fact, NewFamily, NewMember, NewStudent, StudentState
-from boomerang.service.setbacks import Limits, Setback
+from boomerang.service.records import (
+    Fact,
+    Keying,
+    NewFamily,
+    NewMember,
+    NewStudent,
+    NewWant,
+    Planned,
+    StudentState,
+)  # fmt: skip
 from boomerang.service.settings import Settings
 from tests.outbox import Outbox
+from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context
-from workers.settle import close_want, done, settle, subject
+from workers.holding import End, Holding
 
 KEPT, LAYERS, COMMIT = (0, 2, 3), 4, "c" * 40
 LEASE, PATIENCE, MOST = 30.0, 60.0, 3
-LIMITS = Limits(MOST, 1e12)
 
 How = Literal["on", "stop", "away", "died", "error"]
 """What befalls a worker at its next step."""
-Work = Generator[None, How, None]
 REFUSED = "it cannot be"
+READS = {
+    "student", "students", "family", "families", "families_of_student", "members", "member",
+    "task_results", "wants", "names", "publication", "referenced", "sweeps", "lease_holder",
+    "member_waits", "keying", "all_waiting", "known_hashes",
+}  # fmt: skip
 
 
-@dataclass
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass(eq=False)
 class Worker:
-    """A job that is being done. `stalled` does not renew its lease, and knows nothing of it."""
+    """A job that is being done. `stalled` does not renew its leases, and knows nothing of it."""
 
     job: Job
-    name: str
+    context: Context = field(init=False)
+    green: greenlet = field(init=False)
+    held: list[Holding] = field(default_factory=list)
+    how: How = "on"
     stalled: bool = False
-    lease: Lease | None = None
-    steps: Work = field(init=False)
+    dead: bool = False
+
+
+class Watched:
+    """The catalog as a worker has it: somebody may come between before it writes."""
+
+    def __init__(self, world: "World", worker: Worker) -> None:
+        self.world, self.worker = world, worker
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.world.catalog, name)
+        if name in READS:
+            return found
+
+        def write(*args: Any, **values: Any) -> Any:
+            self.world.pause(self.worker)
+            return self.world.write(found, *args, **values)
+
+        return write
 
 
 @dataclass
@@ -49,61 +97,152 @@ class World:
     """Everything outside the catalog, and what it must come to."""
 
     catalog: Catalog
+    home: Path
     now: float = 1e9
     workers: list[Worker] = field(default_factory=list)
-    students: dict[str, int] = field(default_factory=dict)
-    """What lies in a student's folder, by key: which of all the distillations made it."""
+    hashed: set[str] = field(default_factory=lambda: {"a" * 32})
+    """The students that are named by content: all files behind them are hashed."""
     checkpoints: dict[str, int] = field(default_factory=dict)
+    training: set[str] = field(default_factory=set)
     trained: Counter[str] = field(default_factory=Counter)
-    damaged: Counter[str] = field(default_factory=Counter)
-    set_aside: list[int] = field(default_factory=list)
-    members: dict[str, int] = field(default_factory=dict)
-    """The students that built members were made of, by digest."""
+    built: Counter[tuple[str, str]] = field(default_factory=Counter)
+    uploaded: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
     errors: set[str] = field(default_factory=set)
-    begun: int = 0
+    broken: str | None = None
 
     def __post_init__(self) -> None:
         self.catalog.db.now = lambda _: self.now  # type: ignore[method-assign]
         self.outbox = Outbox()
-        self.context = Context(Settings(home=Path("/nowhere")), self.catalog, self.outbox)
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir()
+        self.settings = Settings(
+            home=self.home, data=self.home, max_attempts=MOST, outage_seconds=1e12
+        )
 
     @property
     def queue(self) -> list[Job]:
         return self.outbox.sent
 
+    def made(self, key: str) -> str | None:
+        """What lies in a student's folder: which of all distillations made it, `!` if damaged."""
+        file = self.settings.student_folder(key) / "made"
+        return file.read_text() if file.exists() else None
+
+    def built_of(self, digest: str) -> str | None:
+        """Which student lies in a built folder."""
+        file = self.settings.member_folder(digest) / "made"
+        return file.read_text() if file.exists() else None
+
+    def set_aside(self, key: str) -> set[str]:
+        """What was made of a student and is kept elsewhere now."""
+        found = self.settings.student_folder(key).parent.glob(f"set-aside/{key}.*/made")
+        return {file.read_text().rstrip("!") for file in found}
+
+    def damage(self, key: str) -> None:
+        file = self.settings.student_folder(key) / "made"
+        if file.exists() and "!" not in file.read_text():
+            file.write_text(f"{file.read_text()}!")
+
     def start(self, job: Job) -> None:
-        """Give a message to a worker; it does its first step."""
-        self.begun += 1
-        worker = Worker(job, f"w{self.begun}")
-        worker.steps = self._work(worker)
+        """Give a message to a worker; it goes to where somebody else may come between."""
+        worker = Worker(job)
+        worker.context = Context(self.settings, Watched(self, worker), self.outbox)  # type: ignore[arg-type]
+        worker.green = greenlet(lambda: self._run(worker))
         self.workers.append(worker)
-        self.step(worker, None)
+        self.step(worker)
 
-    def step(self, worker: Worker, how: How | None = "on") -> None:
+    def step(self, worker: Worker, how: How = "on") -> None:
         """Let a worker go on to where somebody else may come between, or to its end."""
+        worker.how = how
+        if how == "stop":
+            worker.context.stopping.set()
         self.beat(worker)
-        try:
-            worker.steps.send(how)  # type: ignore[arg-type]
-        except StopIteration:
-            self.workers.remove(worker)
-
-    def beat(self, worker: Worker) -> None:
-        """Renew a worker's lease, as its heartbeat does while it is not stalled."""
-        if worker.lease is not None and not worker.stalled:
-            self.catalog.lease_renew(worker.lease, LEASE)
+        worker.green.switch()
+        self._look(worker)
 
     def kill(self, worker: Worker) -> None:
         """It writes nothing more, and gives nothing back."""
-        self.workers.remove(worker)
-        if worker.lease is not None:
-            self.losses[worker.lease.subject] += 1
+        self._lost(worker)
+        worker.dead = True
+        worker.green.throw(Killed)
+        self._look(worker)
 
     def stall(self, worker: Worker) -> None:
         """It goes on, but its heartbeat does not."""
+        self._lost(worker)
         worker.stalled = True
-        if worker.lease is not None:
-            self.losses[worker.lease.subject] += 1
+
+    def _lost(self, worker: Worker) -> None:
+        self.losses.update(held.lease.subject for held in worker.held)
+
+    def _look(self, worker: Worker) -> None:
+        if worker.green.dead:
+            self.workers.remove(worker)
+        assert self.broken is None, self.broken
+
+    def _run(self, worker: Worker) -> None:
+        job, context = worker.job, worker.context
+        values = job.model_dump()
+        family = values.pop("family", "")
+        try:
+            match job:
+                case KeyFamily():
+                    keying.key(context, family)
+                case Distill():
+                    distill.distill(context, job.key)
+                case Measure():
+                    measure.measure(context, family)
+                case Settle():
+                    settle.settle(context, family)
+                case Assemble():
+                    assemble.assemble(context, family, **values)
+                case Publish():
+                    publish.publish(context, family, **values)
+                case Sweep():
+                    assemble.sweep(context)
+        except (LostLease, NotFound, Killed):
+            pass
+
+    def pause(self, worker: Worker) -> None:
+        """Somebody else may come between. Raises Killed."""
+        if not worker.dead and getcurrent() is worker.green:
+            worker.green.parent.switch()
+        if worker.dead:
+            raise Killed
+
+    def beat(self, worker: Worker) -> None:
+        """Do what the heartbeat does, while it is not stalled."""
+        for held in () if worker.stalled else worker.held:
+            if not self.catalog.lease_renew(held.lease, LEASE):
+                held._finish(End.LOST)
+            elif held.end is None and worker.context.stopping.is_set():
+                held._finish(End.STOPPING)
+            elif held.end is None and held._cancelled():
+                held._finish(End.CANCELLED)
+
+    def write(self, call: Any, *args: Any, **values: Any) -> Any:
+        """Nobody's word counts after somebody took over: nothing is written then."""
+        lease: Lease | None = values.get("lease")
+        if lease is None or not self._is_lost(lease):
+            return call(*args, **values)
+        before = self._rows()
+        try:
+            call(*args, **values)
+        finally:
+            if self._rows() != before:
+                # Workers catch what is raised here.
+                self.broken = f"{call.__name__} was believed of a worker that was replaced"
+
+    def _is_lost(self, lease: Lease) -> bool:
+        with self.catalog.db.read() as session:
+            row = session.get(LeaseRow, lease.subject)
+            return row is None or row.holder is None or row.fence != lease.fence
+
+    def _rows(self) -> list[list[Any]]:
+        tables = [t for t in Base.metadata.sorted_tables if t is not LeaseRow.__table__]
+        with self.catalog.db.read() as session:
+            return [sorted(map(repr, session.execute(table.select()))) for table in tables]
 
     def tick(self, seconds: float) -> None:
         """Time goes by in steps that a heartbeat keeps up with."""
@@ -114,259 +253,65 @@ class World:
 
     def reap(self) -> int:
         """Look for what nobody holds; how many jobs were sent."""
-        return sum(self.outbox.due(due) for due in self.catalog.reap(PATIENCE, MOST))
+        found = self.catalog.reap(PATIENCE, MOST)
+        # Some of it comes from sets: the same steps must be the same run.
+        return sum(map(self.outbox.due, sorted(found, key=lambda due: (due.job, due.subject))))
 
-    def _work(self, worker: Worker) -> Work:
-        job = worker.job
-        kinds: dict[type[Job], Callable[[Worker], Work]] = {
-            Distill: self._distill,
-            Measure: self._measure,
-            Settle: self._settle,
-            Assemble: self._member,
-            Publish: self._member,
-            Sweep: self._sweep,
-        }
-        try:
-            yield from kinds[type(job)](worker)
-        except (LostLease, NotFound):
-            pass
-        except _Released:
-            pass
-        if worker.lease is not None:
-            self.catalog.lease_release(worker.lease)
-
-    def _hold(self, worker: Worker, subject: str) -> Lease:
-        lease = self.catalog.lease_acquire(subject, worker.name, LEASE)
-        if lease is None:
-            raise _Released
-        worker.lease = lease
-        return lease
-
-    def _distill(self, worker: Worker) -> Work:
-        assert isinstance(worker.job, Distill)
-        catalog, key = self.catalog, worker.job.key
-        lease = self._hold(worker, f"student:{key}")
-        yield
-        student = catalog.student(key)
-        if student.state in (StudentState.FAILED, StudentState.CANCELLED):
-            return
-        if student.state is StudentState.READY:
-            if student.verify is None:
+    def work_off(self, but: Worker | None = None) -> None:
+        """Everything that was sent is done, and what that sends."""
+        for _ in range(2000):
+            while self.queue:
+                self.start(self.queue.pop(0))
+            awake = [worker for worker in self.workers if worker is not but]
+            if not awake:
                 return
-            if (yield) == "away":
-                catalog.student_not_seen(key, "away", LIMITS, lease=lease)
-                return
-            if not self.damaged[key]:
-                self._whole(key, lease, made=False)
-                return
-            self.set_aside.append(self.students.pop(key))
-            del self.damaged[key]
-        yield from self._make(key, lease)
-
-    def _make(self, key: str, lease: Lease) -> Work:
-        catalog = self.catalog
-        if catalog.student(key).cancel:
-            catalog.set_student_state(key, StudentState.CANCELLED, "cancelled", lease=lease)
-            return
-        catalog.set_student_state(key, StudentState.DISTILLING, lease=lease)
-        while key not in self.students:
-            how = yield
-            if catalog.student(key).cancel:
-                catalog.set_student_state(key, StudentState.CANCELLED, "cancelled", lease=lease)
-                return
-            if how == "stop":
-                catalog.student_resend(key, "stopped", lease=lease)
-                return
-            if how in ("away", "died"):
-                kind = Setback.OUTSIDE if how == "away" else Setback.DIED
-                self.losses[f"student:{key}"] += how == "died"
-                catalog.student_again(key, kind, how, LIMITS, lease=lease)
-                return
-            if how == "error":
-                self.errors.add(key)
-                catalog.set_student_state(key, StudentState.FAILED, REFUSED, lease=lease)
-                return
-            step = self.checkpoints.get(key, 0) + 1
-            catalog.student_saved(key, {"step": step}, lease=lease)
-            self.checkpoints[key] = step
-            if step % 2 == 0:
-                self.trained[key] += 1
-                self.students[key] = sum(self.trained.values())
-        yield
-        self._whole(key, lease, made=True)
-
-    def _whole(self, key: str, lease: Lease, *, made: bool) -> None:
-        files = {"model.safetensors": str(self.students[key])}
-        self.catalog.student_whole(key, files, made=made, lease=lease)
-        for family in self.catalog.families_of_student(key):
-            if not family.settled and not family.cancel:
-                self.outbox.send(Measure(family=family.id))
-
-    def _measure(self, worker: Worker) -> Work:
-        assert isinstance(worker.job, Measure)
-        catalog, id_ = self.catalog, worker.job.family
-        lease = self._hold(worker, f"family:{id_}")
-        family = catalog.family(id_)
-        if catalog.student(family.student).state is not StudentState.READY or family.settled:
-            return
-        if family.cancel:
-            catalog.measure_cancelled(id_, "cancelled", lease=lease)
-            return
-        made = self.students.get(family.student)
-        yield
-        catalog.set_members(
-            id_, ladder(family.student), patch_order=(0,), chosen=family.order, lease=lease
-        )
-        catalog.set_measuring(id_, Fact.RUNNING, lease=lease)
-        for k in (0, 1):
-            how = yield
-            if catalog.family(id_).cancel:
-                catalog.measure_cancelled(id_, "cancelled", lease=lease)
-                return
-            if how == "stop":
-                catalog.measure_resend(id_, "stopped", lease=lease)
-                return
-            if how in ("away", "died"):
-                kind = Setback.OUTSIDE if how == "away" else Setback.DIED
-                self.losses[f"family:{id_}"] += how == "died"
-                if not catalog.measure_again(id_, kind, how, LIMITS, lease=lease):
-                    catalog.set_measuring(id_, Fact.FAILED, how, lease=lease)
-                return
-            if how == "error" or made is None:
-                self.errors.add(id_)
-                catalog.set_measuring(id_, Fact.FAILED, REFUSED, lease=lease)
-                return
-            catalog.set_fact(id_, k, "measured", Fact.YES, lease=lease, perplexity=float(made))
-        yield
-        catalog.set_measuring(id_, Fact.YES, lease=lease)
-        yield
-        settle(self.context, id_)
-
-    def _settle(self, worker: Worker) -> Work:
-        assert isinstance(worker.job, Settle)
-        settle(self.context, worker.job.family)
-        yield
-
-    def _member(self, worker: Worker) -> Work:
-        job = worker.job
-        assert isinstance(job, Assemble | Publish)
-        catalog, kind = self.catalog, "build" if isinstance(job, Assemble) else "publish"
-        fact: Literal["built", "published"] = "built" if kind == "build" else "published"
-        member = catalog.member(job.family, job.k)
-        which = (job.family, job.k, fact)
-        lease = self._hold(worker, subject(kind, member))
-        member = catalog.member(job.family, job.k)
-        there = getattr(member, fact) is Fact.YES
-        if kind == "publish" and (there or (job.want and not catalog.is_open(job.want))):
-            return
-        if not there:
-            catalog.set_fact(*which, Fact.RUNNING, lease=lease)
-        student = catalog.student(catalog.family(job.family).student)
-        made = str(self.students.get(student.key))
-        how = yield
-        if how == "error" and not there:
-            self.errors.add(subject(kind, member))
-            catalog.set_fact(*which, Fact.FAILED, REFUSED, lease=lease)
-        elif how in ("away", "died") and not there:
-            self.losses[subject(kind, member)] += how == "died"
-            setback = Setback.OUTSIDE if how == "away" else Setback.DIED
-            if not catalog.member_again(*which, setback, how, LIMITS, lease=lease):
-                catalog.set_fact(*which, Fact.FAILED, how, lease=lease)
-        elif kind == "build":
-            if student.state is not StudentState.READY or made == "None":
-                if not there:
-                    catalog.set_fact(*which, Fact.FAILED, "its student is not ready", lease=lease)
-            else:
-                kept = str(self.members.get(member.digest)) == made == member.made_of
-                if there and not kept:
-                    catalog.set_fact(*which, Fact.RUNNING, lease=lease)
-                yield
-                if not catalog.lease_renew(lease, LEASE):
-                    return
-                self.members[member.digest] = int(made)
-                catalog.set_fact(*which, Fact.YES, lease=lease, made_of=made)
-        else:
-            assert isinstance(job, Publish)
-            catalog.set_fact(*which, Fact.YES, lease=lease, repo=job.repo, commit="1")
-        yield
-        catalog.lease_release(lease)
-        worker.lease = None
-        close_want(self.context, job.family, job.want)
-
-    def _sweep(self, worker: Worker) -> Work:
-        for digest in self.catalog.sweeps():
-            lease = self.catalog.lease_acquire(f"build:{digest}", worker.name, LEASE)
-            if lease is None:
-                continue
-            worker.lease = lease
-            if not self.catalog.referenced([digest]):
-                yield
-                self.members.pop(digest, None)
-            self.catalog.swept(digest)
-            self.catalog.lease_release(lease)
-            worker.lease = None
-        yield
+            for worker in awake:
+                self.step(worker)
+        raise AssertionError(f"no end: {self.workers}")
 
     def settle_down(self, rounds: int = 40) -> None:
         """Nothing more goes wrong: whatever is open is done, or it is stuck for ever."""
         for worker in [w for w in self.workers if w.stalled]:
-            self.workers.remove(worker)
+            self.kill(worker)
         for _ in range(rounds):
-            self.tick(4000)
-            self.reap()
-            while self.queue or self.workers:
-                while self.queue:
-                    self.start(self.queue.pop(0))
-                for worker in list(self.workers):
-                    self.step(worker)
+            self.work_off()
             if not self._open():
                 return
+            self.tick(4000)
+            self.reap()
         raise AssertionError(f"stuck: {self._open()}")
 
     def _open(self) -> list[object]:
         """What is neither done nor given up."""
         catalog = self.catalog
         found: list[object] = [s for s in catalog.students() if not s.state.over or s.verify]
+        found += [one for one in catalog.all_waiting() if one.state is Keying.HASHING]
         for family in catalog.families():
             ready = catalog.student(family.student).state is StudentState.READY
             if ready and not family.settled:
                 found.append(family)
             if ready and family.settled and family.chosen and not family.cancel:
                 found += [w for w in catalog.wants(family.id) if w.state not in OVER]
-            if ready and family.settled and family.chosen and not family.cancel:
                 there = {m.repo for m in catalog.members(family.id) if m.published is Fact.YES}
                 found += [repo for repo in catalog.stale(family.id) if repo in there]
         return found + list(catalog.sweeps())
-
-    def is_done(self, family_id: str) -> bool:
-        """Whether everything that was asked of a family is there."""
-        family, catalog = self.catalog.family(family_id), self.catalog
-        members = catalog.members(family_id)
-        return all(
-            any(done(self.context, family, member, want) for member in members)
-            for want in catalog.wants(family_id)
-            if want.state is Fact.YES
-        )
 
 
 OVER = (Fact.YES, Fact.FAILED)
 
 
-class _Released(Exception):
-    """Somebody else has the lease."""
-
-
-def new_student(key: str) -> NewStudent:
+def plan(key: str, order: str, wants: list[NewWant], tasks: bool = False) -> Planned:
     """What is asked for: two requests with the same key are the same student."""
-    return NewStudent(key=key, teacher="org/T", teacher_commit=COMMIT, kept=KEPT, layers=LAYERS)
-
-
-def new_family(key: str, order: str) -> NewFamily:
-    """A family of that student."""
-    return NewFamily(
+    request: dict[str, Any] = {"teacher": "org/T", "data": key, "order": order}
+    request["sizes"] = [want.what for want in wants if want.kind == "build"] or None
+    request["publish"] = {"namespace": "me"} if any(w.kind == "publish" for w in wants) else None
+    request["tasks"] = ["t"] if tasks else None
+    family = NewFamily(
         name="T", teacher="org/T", revision=None, commit=COMMIT, source=None, student=key,
-        order=order,
+        order=order, request=request, tasks={"t": None} if tasks else None,
     )  # fmt: skip
+    student = NewStudent(key=key, teacher="org/T", teacher_commit=COMMIT, kept=KEPT, layers=LAYERS)
+    return Planned(family=family, student=student, members=ladder(key), wants=tuple(wants))
 
 
 def ladder(key: str) -> tuple[NewMember, ...]:
