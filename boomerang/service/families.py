@@ -237,8 +237,9 @@ class FamilyStore(Store):
                 requeue(self.db, session, student, "rebuild")
             elif student.state == StudentState.READY:
                 verify(self.db, session, student)
-            self._wanted_again(session, row)
-            student.cancel = False
+            if not force:
+                self._wanted_again(session, row)
+                student.cancel = False
             return Rebuilt(
                 family=fresh.family if fresh else family_record(row),
                 student=fresh.student if fresh else student_record(student),

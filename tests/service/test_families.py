@@ -142,6 +142,16 @@ def test_forced_rebuild_stands_beside_the_old(catalog: Catalog) -> None:
     assert catalog.rebuild(old.id, force=True).student.generation == 3
 
 
+def test_a_forced_rebuild_takes_no_cancellation_of_the_old_back(catalog: Catalog) -> None:
+    old = catalog.create_family(new_family(), new_student(), rungs()).family
+    assert catalog.lease_acquire(f"student:{'k' * 32}", "a worker", 60) is not None
+    catalog.cancel(old.id)
+    assert catalog.student("k" * 32).cancel
+    assert catalog.rebuild(old.id, force=True).next == "distill"
+    assert catalog.student("k" * 32).cancel
+    assert catalog.family(old.id).cancel
+
+
 def test_rebuild_without_force_changes_nothing(catalog: Catalog) -> None:
     old = catalog.create_family(new_family(), new_student()).family
     catalog.set_student_state("k" * 32, StudentState.READY)
