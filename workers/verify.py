@@ -109,6 +109,8 @@ def set_aside(context: Context, student: Student, held: Holding, why: str) -> No
     folder = context.settings.student_folder(student.key)
     if not folder.exists():
         return
+    # Whoever was given up for dead must not move what another has made since.
+    held.keep()
     name = put_aside(folder, held.lease.fence, f"student of {student.teacher}", why)
     told = {"name": name, "reason": why}
     context.catalog.student_set_aside(student.key, told, lease=held.lease)

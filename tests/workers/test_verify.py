@@ -15,7 +15,7 @@ from boomerang.cli_remote import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub_publish import Published
 from boomerang.service.jobs import Publish
-from boomerang.service.leases import Lease
+from boomerang.service.leases import Lease, revoke
 from boomerang.service.models import FilesRow
 from boomerang.service.reaping import Due
 from boomerang.service.records import Fact, NewWant, StudentState
@@ -86,6 +86,22 @@ def test_one_bit_of_the_students_tensors_is_found_and_what_was_is_kept(
     assert "changed since it became ready" in kept.with_name(f"{kept.name}.txt").read_text()
     (told,) = [e.payload for e in context.catalog.events_after(0) if e.kind == "set-aside"]
     assert told["name"] == f"set-aside/{kept.name}"
+
+
+def test_whoever_was_replaced_puts_nothing_aside(
+    context: Context, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it saw to be damaged may have been made again since."""
+
+    def slow(context: Context, *_: object) -> str:
+        with context.catalog.db.write() as session:
+            revoke(session, f"student:{KEY}")
+        return "it changed"
+
+    monkeypatch.setattr("workers.distill.damage_of", slow)
+    context.catalog.rebuild(made)
+    assert distill(context, KEY) == "lost"
+    assert context.settings.student_folder(KEY).exists()
 
 
 def test_a_student_whose_folder_is_gone_is_made_again(context: Context, made: str) -> None:
