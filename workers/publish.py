@@ -29,8 +29,9 @@ def publish(
 ) -> str:
     """Push a member to a repo of the Hub; return what was done, in a word.
 
-    A member that did not pass its gates (boomerang.quality.gates) is pushed only with `force`, or
-    where its weights are there already and only its card is new.
+    Without `want` what is there is published again, and nothing else. A member that did not pass
+    its gates (boomerang.quality.gates) is pushed only with `force`, or where its weights are there
+    already and only its card is new.
     """
     from boomerang import hub
 
@@ -47,7 +48,8 @@ def publish(
         if want is not None and there:
             # A job may arrive twice.
             return "already published"
-        if want is not None and not context.catalog.is_open(want):
+        if not (there if want is None else context.catalog.is_open(want)):
+            # Without a request it is published again, but not where it is gone meanwhile.
             return "not wanted"
         if family.chosen is None:
             return "not settled"  # its student is another one now, and nobody has measured it

@@ -149,7 +149,15 @@ def _verify_built(context: Context, family: Family, member: Member, held: Holdin
 def _verify_published(context: Context, family: Family, member: Member) -> None:
     from boomerang import hub
 
-    try:
-        hub.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
-    except TeacherNotFound as error:
-        context.catalog.member_gone(family.id, member.k, "published", error.detail)
+    # Else whoever publishes it again just now would bring back what somebody has taken down.
+    with holding(context, subject("publish", member)) as own:
+        if own is None:
+            return
+        member = context.catalog.member(family.id, member.k)
+        if member.published is not Fact.YES:
+            return
+        try:
+            hub.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
+        except TeacherNotFound as error:
+            gone = context.catalog.member_gone
+            gone(family.id, member.k, "published", error.detail, lease=own.lease)

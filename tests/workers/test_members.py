@@ -111,6 +111,15 @@ def test_a_job_that_arrives_twice_takes_nothing_back(
     assert len(pushed) == 1
 
 
+def asked(context: Context, family: str, k: int, repo: str, **options: Any) -> str:
+    """What comes of it to ask for a member in a repo."""
+    size = context.catalog.member(family, k).size
+    want = NewWant(kind="publish", what=size, options={"repo": repo, **options})
+    context.catalog.add_wants(family, [want])
+    settle(context, family)
+    return publish(context, **_named(context.producer.sent[-1].model_dump()))  # type: ignore[attr-defined]
+
+
 def _named(job: dict[str, Any]) -> dict[str, Any]:
     return {("family_id" if name == "family" else name): value for name, value in job.items()}
 
@@ -172,7 +181,7 @@ def test_a_refused_push_is_a_fact_with_its_reason(
     monkeypatch.setattr("boomerang.hub.publish", push)
     made = family(context)
     measure(context, made.id)
-    assert publish(context, made.id, 0, "me/x") == "failed"
+    assert asked(context, made.id, 0, "me/x") == "failed"
     member = context.catalog.member(made.id, 0)
     assert (member.published, member.built) == (Fact.FAILED, Fact.NO)
     assert member.published_reason == "The Hub said 403. Check the token."
@@ -184,7 +193,7 @@ def test_a_licence_without_derivatives_is_not_published(
     monkeypatch.setattr("boomerang.hub.publish", lambda *_, **__: None)
     made = family(context, license="cc-by-nc-nd-4.0")
     measure(context, made.id)
-    assert publish(context, made.id, 0, "me/x") == "failed"
+    assert asked(context, made.id, 0, "me/x") == "failed"
     assert "nd-4.0" in str(context.catalog.member(made.id, 0).published_reason)
 
 
@@ -200,10 +209,10 @@ def test_a_member_that_did_not_pass_is_published_only_by_force(
     context.catalog.set_fact(
         made.id, 1, "measured", Fact.YES, flags=["A dip: its KL is 0.45, below it 0.41."]
     )
-    assert publish(context, made.id, 1, "me/x") == "failed"
+    assert asked(context, made.id, 1, "me/x") == "failed"
     assert "A dip: its KL is 0.45" in str(context.catalog.member(made.id, 1).published_reason)
-    assert publish(context, made.id, 1, "me/x", force=True) == "published"
-    assert publish(context, made.id, 0, "me/y") == "published"
+    assert asked(context, made.id, 1, "me/x", force=True) == "published"
+    assert asked(context, made.id, 0, "me/y") == "published"
 
 
 def test_what_a_request_means(context: Context) -> None:

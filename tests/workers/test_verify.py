@@ -280,8 +280,16 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
     settle(context, made)
     for job in sent(context):
         assert publish(context, **job) == "published"
-    sent(context)  # where the other one is stands on the first one's card now
+    late = sent(context)  # where the other one is stands on the first one's card now
+    assert [job["want"] for job in late] == [None]
     monkeypatch.setattr("boomerang.hub.resolve", lambda repo, *_, **__: _gone(repo, size))
+    # Whoever publishes it just now makes it be there.
+    lease = catalog.lease_acquire(f"publish:{catalog.member(made, 0).digest}", "other", 30)
+    assert isinstance(lease, Lease)
+    catalog.rebuild(made)
+    assert distill(context, KEY) == "verified"
+    assert catalog.member(made, 0).published is Fact.YES
+    catalog.lease_release(lease)
     catalog.rebuild(made)
     assert distill(context, KEY) == "verified"
     lost, kept = catalog.wants(made)
@@ -292,9 +300,11 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
     shown = {"id": made, "student": said, "measuring": "no", "settled": True, "chosen": "last"}
     with pytest.raises(NotMade, match="Gone"):
         is_made({**shown, "wants": [vars(lost)]})
-    # It is not published again by itself.
+    # It is not published again by itself, nor by a job that was sent before.
     measure(context, made)
     assert sent(context) == []
+    assert [publish(context, **job) for job in late] == ["not wanted"]
+    assert catalog.member(made, 0).published is Fact.FAILED
     assert catalog.add_wants(made, wants).next == "settle"
     settle(context, made)
     for job in sent(context):
