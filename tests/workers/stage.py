@@ -18,10 +18,11 @@ from boomerang.hub_publish import Published
 from boomerang.layermap import LayerMap
 from boomerang.service.asks import FamilyRequest
 from boomerang.service.intake import Intake
-from boomerang.service.records import Family, Member, NewWant, Student, StudentState
+from boomerang.service.records import Fact, Family, Member, NewWant, Student, StudentState
 from boomerang.service.setbacks import Setback
 from boomerang.tasknames import harness_version
-from tests.workers.world import KEPT, LAYERS, REFUSED, World, ladder, plan
+from tests.workers.plans import KEPT, LAYERS, ladder, plan
+from tests.workers.world import REFUSED, World
 from workers.context import Context
 from workers.holding import Holding
 from workers.process import Outcome
@@ -80,6 +81,7 @@ def _made(context: Context, family: Family) -> str:
 def damage_of(context: Context, student: Student, held: Holding) -> str | None:
     outside(context, f"student:{student.key}")
     found = world_of(context).made(student.key)
+    world_of(context).pause(context.catalog.worker)  # type: ignore[attr-defined]
     if found is None:
         return "its folder is gone"
     return "it changed" if "!" in found else None
@@ -153,8 +155,10 @@ def member_files(context: Context, family: Family, member: Member, repo: str = "
 
 
 def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
-    figures = [context.catalog.member(family.id, k).perplexity for k in (0, 1)]
-    said = f"{family.id} {member.k} {_made(context, family)} {figures}"
+    ladder = [context.catalog.member(family.id, k) for k in (0, 1)]
+    known = [(one.perplexity, one.repo if one.published is Fact.YES else None) for one in ladder]
+    known[member.k] = known[member.k][0], repo
+    said = f"{family.id} {member.k} {_made(context, family)} {known}"
     return hashlib.sha256(said.encode()).hexdigest()
 
 
@@ -177,8 +181,11 @@ def built_damage(context: Context, folder: Path, files: Files, **_: Any) -> str 
 def upload(repo: str, files: Files, **_: Any) -> Published:
     outside(files.context, files.what)
     world, worker = world_of(files.context), files.context.catalog.worker  # type: ignore[attr-defined]
-    # Without a request it is asked for anew.
-    world.uploaded[repo, files.what, files.card] += worker.job.want is not None
+    world.uploaded[repo, files.what, files.card] += 1
+    job, lost = worker.job, any(world._is_lost(held.lease) for held in worker.held)
+    asked = job.want is not None or lost
+    if not asked and world.catalog.member(job.family, job.k).published is not Fact.YES:
+        world.broken = f"{repo} was published again, though it was gone"
     return Published(repo, "9" * 40, "", True)
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from greenlet import getcurrent, greenlet
 
 from boomerang.errors import NotFound
-from boomerang.layermap import LayerMap
 from boomerang.service.catalog import Catalog
 from boomerang.service.jobs import (
     Assemble,
@@ -27,15 +26,9 @@ from boomerang.service.jobs import (
 )  # fmt: skip
 from boomerang.service.leases import Lease, LostLease
 from boomerang.service.models import Base, LeaseRow
-from boomerang.service.orders import composition_of
 from boomerang.service.records import (
     Fact,
     Keying,
-    NewFamily,
-    NewMember,
-    NewStudent,
-    NewWant,
-    Planned,
     StudentState,
 )  # fmt: skip
 from boomerang.service.settings import Settings
@@ -44,7 +37,6 @@ from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context
 from workers.holding import End, Holding
 
-KEPT, LAYERS, COMMIT = (0, 2, 3), 4, "c" * 40
 LEASE, PATIENCE, MOST = 30.0, 60.0, 3
 
 How = Literal["on", "stop", "away", "died", "error"]
@@ -108,6 +100,8 @@ class World:
     built: Counter[tuple[str, str]] = field(default_factory=Counter)
     uploaded: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
+    gone: Counter[str] = field(default_factory=Counter)
+    """How often each publication was found to be gone."""
     errors: set[str] = field(default_factory=set)
     broken: str | None = None
 
@@ -143,6 +137,15 @@ class World:
         file = self.settings.student_folder(key) / "made"
         if file.exists() and "!" not in file.read_text():
             file.write_text(f"{file.read_text()}!")
+
+    def unpublish(self, family: str, k: int) -> None:
+        """What was published is found to be gone, if nobody publishes it just now."""
+        subject = f"publish:{self.catalog.member(family, k).digest}"
+        lease = self.catalog.lease_acquire(subject, "whoever looks", LEASE)
+        if lease is not None:
+            self.gone[subject] += 1
+            self.catalog.member_gone(family, k, "published", "gone from the Hub", lease=lease)
+            self.catalog.lease_release(lease)
 
     def start(self, job: Job) -> None:
         """Give a message to a worker; it goes to where somebody else may come between."""
@@ -284,7 +287,10 @@ class World:
     def _open(self) -> list[object]:
         """What is neither done nor given up."""
         catalog = self.catalog
-        found: list[object] = [s for s in catalog.students() if not s.state.over or s.verify]
+        found: list[object] = [
+            s for s in catalog.students()
+            if not s.state.over or (s.verify and s.state is StudentState.READY)
+        ]  # fmt: skip
         found += [one for one in catalog.all_waiting() if one.state is Keying.HASHING]
         for family in catalog.families():
             ready = catalog.student(family.student).state is StudentState.READY
@@ -298,29 +304,3 @@ class World:
 
 
 OVER = (Fact.YES, Fact.FAILED)
-
-
-def plan(key: str, order: str, wants: list[NewWant], tasks: bool = False) -> Planned:
-    """What is asked for: two requests with the same key are the same student."""
-    request: dict[str, Any] = {"teacher": "org/T", "data": key, "order": order}
-    request["sizes"] = [want.what for want in wants if want.kind == "build"] or None
-    request["publish"] = {"namespace": "me"} if any(w.kind == "publish" for w in wants) else None
-    request["tasks"] = ["t"] if tasks else None
-    family = NewFamily(
-        name="T", teacher="org/T", revision=None, commit=COMMIT, source=None, student=key,
-        order=order, request=request, tasks={"t": None} if tasks else None,
-    )  # fmt: skip
-    student = NewStudent(key=key, teacher="org/T", teacher_commit=COMMIT, kept=KEPT, layers=LAYERS)
-    return Planned(family=family, student=student, members=ladder(key), wants=tuple(wants))
-
-
-def ladder(key: str) -> tuple[NewMember, ...]:
-    """The two members of a student."""
-    layermap = LayerMap(KEPT, LAYERS)
-    return tuple(
-        NewMember(
-            k=k, size=size, code=code, digest=composition_of(layermap, code).digest(COMMIT, key),
-            parameters=1000 * (k + 1), bytes=4000 * (k + 1), layers=3 + k,
-        )
-        for k, size, code in ((0, "1.00K", "sss+sss"), (1, "2.00K", "bbb+ttt"))
-    )  # fmt: skip
