@@ -213,7 +213,9 @@ def fetch(
     done, total = 0, sum(wanted.values())
     for name, size in wanted.items():
         whole = part / ".cache" / "whole" / name
-        if not whole.exists():
+        # An empty one is of a process that was killed while it wrote it.
+        digest = whole.read_text() if whole.exists() else ""
+        if not digest:
             _download(resolved, name, part, partial(_told, progress, done, total))
             digest = _verify(resolved, name, part / name)
             on_disk(part / name)
@@ -223,7 +225,7 @@ def fetch(
             if arrived is not None:
                 arrived()
         if hashed is not None:
-            hashed(name, whole.read_text())
+            hashed(name, digest)
         done += size
         _told(progress, done, total, 0)
     # What is kept beside the files (etags, locks, what was half there, what was whole).

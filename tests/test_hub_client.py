@@ -1,6 +1,7 @@
 """boomerang.hub against the test Hub: the real client, on a real socket."""
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -329,6 +330,24 @@ def test_a_fetch_goes_on_with_the_files_that_are_not_whole(
     our.fetch("org/teacher", commit, target, arrived=killed, endpoint=hub.endpoint)
     assert (len(whole), sorted(read)) == (len(TRAVELLED), sorted(TRAVELLED))
     assert {path.name for path in target.iterdir()} == TRAVELLED
+
+
+def test_a_mark_that_was_half_written_counts_for_nothing(
+    hub: LocalHub, teacher: Path, tmp_path: Path
+) -> None:
+    commit = hub.add_repo("org/teacher", teacher)
+    target, told = tmp_path / "got", dict[str, str]()
+
+    def killed() -> None:
+        for mark in tmp_path.rglob(".cache/whole/*"):
+            mark.write_text("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        our.fetch("org/teacher", commit, target, arrived=killed, endpoint=hub.endpoint)
+    our.fetch("org/teacher", commit, target, hashed=told.__setitem__, endpoint=hub.endpoint)
+    for path in target.iterdir():
+        assert told[path.name] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_disk_that_is_full_is_not_said_of_the_hub() -> None:
