@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.library import Library
 
 _CPU_LOGITS = 2**25
 _CPU_ROWS = 2**20
@@ -147,7 +148,7 @@ def _autocast_grouped_products() -> object:
     torch has no rule for them (pytorch/pytorch#174763), so that transformers' experts would be in
     the dtype of their weights, float32 in training.
     """
-    rules: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    rules: Any = Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     for kind in ("cpu", "cuda"):
         key = f"Autocast{kind.upper()}"
         rules.impl("_grouped_mm", _autocast_rule(kind, key), key)
