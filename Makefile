@@ -17,7 +17,7 @@ test: $(READY)  ## every test
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-tasks: $(READY)-tasks  ## the tests that need lm-eval, which is 450 MB
-	$(BIN)/pytest tests/quality/test_tasks.py
+	$(BIN)/pytest tests/quality/tasks/test_tasks.py
 
 check: $(READY)  ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
@@ -44,7 +44,7 @@ chaos: $(READY)  ## processes of a service killed at random while it distils: te
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
-	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/workers/test_interleavings.py
+	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/workers/catalog/test_interleavings.py
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.lanes import Lanes
 from app.redaction import Redactor
-from app.volumes import Volumes
-from boomerang.service.catalog import Catalog
+from app.serving.lanes import Lanes
+from app.serving.volumes import Volumes
+from boomerang.catalog.catalog import Catalog
 from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings
 

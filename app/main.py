@@ -9,9 +9,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app import errors
+from app.api import events, families, health, models, webhooks
 from app.deps import Service
+from app.hub import routes as hub
+from app.pages import pages
 from app.redaction import Redactor
-from app.routes import events, families, health, hub, models, pages, webhooks
 from app.security import Guard
 from boomerang import __version__
 from boomerang.service.settings import Settings, get_settings
@@ -44,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings or get_settings()
     errors.install(app, Redactor(app.state.settings))
     app.add_middleware(Guard, settings=app.state.settings)
-    static = Path(__file__).parent / "static"
+    static = Path(__file__).parent / "pages/static"
     app.mount(
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
     )

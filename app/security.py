@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NO_SNIFF, problem, too_long
+from boomerang.catalog.records.families import Family
 from boomerang.errors import GatedTeacher
-from boomerang.service.records import Family
 from boomerang.service.settings import Settings
 
 WEBHOOK = "/webhooks/hub"

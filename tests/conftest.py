@@ -13,7 +13,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
 
-from tests.databases import new_database, postgres_server
+from tests.support.databases import new_database, postgres_server
 
 settings.register_profile(
     "boomerang",

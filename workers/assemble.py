@@ -6,16 +6,17 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from boomerang.bytefile import ByteFile
-from boomerang.checkpoint import Checkpoint, FileSource
-from boomerang.content import sha256_of
-from boomerang.service.leases import LostLease
-from boomerang.service.records import Fact
+from boomerang.assembly.bytefile import ByteFile
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.states import Fact
+from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
 from workers.context import Context
-from workers.holding import Holding, holding
-from workers.members import made_of, member_files
+from workers.holding.holding import Holding, holding
+from workers.holding.trouble import failed
+from workers.models.members import made_of, member_files
 from workers.settle import close_want, subject
-from workers.trouble import failed
 
 CARD = "README.md"
 WEIGHTS = ".safetensors"

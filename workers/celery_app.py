@@ -9,11 +9,12 @@ from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
+from boomerang.processes.children import READY
 from boomerang.service import jobs
-from boomerang.service.children import READY
 from boomerang.service.settings import get_settings
-from workers import assemble, distill, keying, measure, publish, reaper, settle
+from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import context
+from workers.holding import reaper
 
 app: Any = jobs.celery_app(get_settings().redis_url)
 

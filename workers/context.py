@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from boomerang.service.catalog import Catalog
+from boomerang.catalog.catalog import Catalog
 from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings, get_settings
 

@@ -6,21 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from boomerang.distill.recipe import Recipe
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.students import Origin, Student
+from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
+from boomerang.recipes.recipe import Recipe
 from boomerang.service import shelf
 from boomerang.service.jobs import Measure
-from boomerang.service.leases import LostLease
-from boomerang.service.records import Origin, Student, StudentState
-from boomerang.service.setbacks import Setback
 from workers.context import Context
-from workers.fetching import check_pair, fetch_student, fetch_teacher
-from workers.holding import End, Holding, holding
+from workers.holding.holding import End, Holding, holding
+from workers.holding.process import Outcome, run
+from workers.holding.trouble import passes, patiently, said
 from workers.launch import trainer_command
-from workers.process import Outcome, run
-from workers.teachers import check_teacher
-from workers.trouble import passes, patiently, said
-from workers.verify import damage_of, hashes, set_aside, verify_members
+from workers.models.fetching import check_pair, fetch_student, fetch_teacher
+from workers.models.teachers import check_teacher
+from workers.models.verify import damage_of, hashes, set_aside, verify_members
 
 log = logging.getLogger("boomerang.workers")
 

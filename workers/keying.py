@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from boomerang.checkpoint import FileSource
-from boomerang.content import files_of, sha256_of
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.families import Created, Provisional
+from boomerang.catalog.records.states import Keying
+from boomerang.catalog.setbacks import Setback
+from boomerang.checkpoint.content import files_of, sha256_of
+from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
 from boomerang.service import shelf
 from boomerang.service.asks import FamilyRequest
 from boomerang.service.intake import Intake, looked_for, take
 from boomerang.service.jobs import KeyFamily
-from boomerang.service.leases import LostLease
-from boomerang.service.records import Created, Keying, Provisional
-from boomerang.service.setbacks import Setback
 from workers.context import Context
-from workers.holding import End, Holding, Over, holding
-from workers.trouble import passes, patiently, said
+from workers.holding.holding import End, Holding, Over, holding
+from workers.holding.trouble import passes, patiently, said
 
 log = logging.getLogger("boomerang.workers")
 

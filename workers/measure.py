@@ -6,23 +6,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from boomerang.distill.hub_texts import SCHEME
-from boomerang.distill.texts import locations
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import has_result
+from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.students import Student
+from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError, FamilyNotFound
-from boomerang.pair import Pair
-from boomerang.patch_order import PatchOrder
+from boomerang.family.codes import named_order
+from boomerang.family.pair import Pair
+from boomerang.family.patch_order import PatchOrder
 from boomerang.service import shelf
-from boomerang.service.leases import LostLease
-from boomerang.service.orders import named_order
-from boomerang.service.records import Fact, Family, Student, StudentState, has_result
-from boomerang.service.setbacks import Setback
-from boomerang.tasknames import harness_version
+from boomerang.texts.datasets import SCHEME
+from boomerang.texts.task_names import harness_version
+from boomerang.texts.texts import locations
 from workers.context import Context
-from workers.fetching import check_pair, fetch_student, fetch_teacher
-from workers.holding import End, Holding, holding
-from workers.process import run
+from workers.holding.holding import End, Holding, holding
+from workers.holding.process import run
+from workers.holding.trouble import passes, patiently, said
+from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.settle import settle
-from workers.trouble import passes, patiently, said
 
 log = logging.getLogger("boomerang.workers")
 

@@ -2,16 +2,17 @@
 
 import shutil
 
-from boomerang.content import refuse_without_derivatives
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.parts.publications import Publication
+from boomerang.catalog.records.states import Fact
+from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.errors import Unusable
-from boomerang.service.leases import LostLease
-from boomerang.service.publications import Publication
-from boomerang.service.records import Fact
+from boomerang.hub.publish import publish as push
 from workers.context import Context
-from workers.holding import holding
-from workers.members import made_of, member_files
+from workers.holding.holding import holding
+from workers.holding.trouble import failed
+from workers.models.members import made_of, member_files
 from workers.settle import close_want, has_weights, is_current, is_published, subject
-from workers.trouble import failed
 
 CARD = "README.md"
 
@@ -33,8 +34,6 @@ def publish(
     its gates (boomerang.quality.gates) is pushed only with `force`, or where its weights are there
     already and only its card is new.
     """
-    from boomerang import hub
-
     family = context.catalog.family(family_id)
     member = context.catalog.member(family_id, k)
     with holding(context, subject("publish", member)) as held:
@@ -78,7 +77,7 @@ def publish(
             scratch.mkdir(parents=True)
             files = member_files(context, family, member, repo)
             hidden = private or family.gated or family.private
-            pushed = hub.publish(
+            pushed = push(
                 repo,
                 files,
                 private=hidden,

@@ -3,16 +3,19 @@
 import logging
 from contextlib import suppress
 
+from boomerang.catalog.leases import LostLease
+from boomerang.catalog.parts.publications import Publication
+from boomerang.catalog.parts.requests import FACT_OF, resolve
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.requests import Want
+from boomerang.catalog.records.states import Fact
+from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError
 from boomerang.service.jobs import Assemble, Job, Publish
-from boomerang.service.leases import LostLease
-from boomerang.service.publications import Publication
-from boomerang.service.records import Fact, Family, Member, Want
-from boomerang.service.transitions import IllegalTransition
-from boomerang.service.wants import FACT_OF, resolve
 from workers.context import Context
-from workers.holding import holding
-from workers.members import card_now, family_name, made_of
+from workers.holding.holding import holding
+from workers.models.members import card_now, family_name, made_of
 
 log = logging.getLogger("boomerang.workers")
 

@@ -27,8 +27,9 @@ from benchmarks.assembly.runs import (
 WEIGHTS = "model.safetensors"
 CLIENTS = 8
 UNSYNCED = (
-    "from functools import partialmethod as p; from boomerang.bytefile import ByteFile as B; "
-    "B.write = p(B.write, sync=False); from boomerang.cli import main; main()"
+    "from functools import partialmethod as p; "
+    "from boomerang.assembly.bytefile import ByteFile as B; "
+    "B.write = p(B.write, sync=False); from boomerang.cli.main import main; main()"
 )
 
 

@@ -10,10 +10,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.states import StudentState
+from boomerang.family.codes import named_order
 from boomerang.service import shelf, supervisor
-from boomerang.service.catalog import Catalog
-from boomerang.service.orders import named_order
-from boomerang.service.records import StudentState
 from boomerang.service.settings import Settings
 
 

@@ -21,11 +21,11 @@ from typing import Any
 
 from benchmarks.chaos import toy
 from benchmarks.chaos.victims import kill_one
-from boomerang.checkpoint import Checkpoint
-from boomerang.cli_remote import Service, is_made
-from boomerang.demo_server import serving
+from boomerang.catalog.catalog import Catalog
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.cli.demo.server import serving
+from boomerang.cli.remote import Service, is_made
 from boomerang.errors import BoomerangError
-from boomerang.service.catalog import Catalog
 
 RECIPE: dict[str, Any] = {
     "batch_tokens": 256, "sequence_length": 64, "micro_batch": 4, "learning_rate": 2e-3,

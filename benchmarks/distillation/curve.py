@@ -25,11 +25,11 @@ from torch.nn import functional
 from benchmarks.distillation import plain
 from benchmarks.distillation.ours import END, Clock, from_folder
 from benchmarks.distillation.shapes import Shape, lengths
-from boomerang.distill.data import Tokeniser
 from boomerang.distill.loop import Trainer, rate_at
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Split, Texts
-from boomerang.distill.windows import Stream
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Split, Texts
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 
 TEACHER, TEXT = Path("examples/kjv/KJV-1.4M"), Path("examples/kjv")
 SHAPE = Shape(layers=12, width=96, vocabulary=2048, batch=4, length=256, steps=0)

@@ -18,17 +18,18 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill import student as students
-from boomerang.distill.allocator import give_back_large_blocks
-from boomerang.distill.estimate import need
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.loop import Trainer
-from boomerang.distill.process import Reporter
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.windows import Stream
-from boomerang.layermap import LayerMap
-from boomerang.pair import Pair
-from boomerang.quality.models import Causal, couple
+from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.estimate import need
+from boomerang.distill.students import student as students
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.pair import Pair
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import couple
+from boomerang.processes.reporting import Reporter
+from boomerang.recipes.recipe import Recipe
+from boomerang.tokens.windows import Stream
 
 MOST = 0.15
 """How far an estimate may be from the peak, as a share of the peak."""

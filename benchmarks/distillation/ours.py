@@ -14,17 +14,18 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill import student as students
-from boomerang.distill.allocator import give_back_large_blocks
-from boomerang.distill.estimate import Need, need
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.loop import Trainer
-from boomerang.distill.process import Reporter
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.windows import Stream
-from boomerang.layermap import LayerMap
-from boomerang.pair import Pair
-from boomerang.quality.models import Couple, couple, load
+from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.estimate import Need, need
+from boomerang.distill.students import student as students
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.pair import Pair
+from boomerang.modules.couple import Couple, couple
+from boomerang.modules.load import load
+from boomerang.processes.reporting import Reporter
+from boomerang.recipes.recipe import Recipe
+from boomerang.tokens.windows import Stream
 
 END = 0
 """The token before each document; the documents have none of it."""

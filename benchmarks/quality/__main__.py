@@ -17,8 +17,8 @@ from benchmarks.quality import cost, report
 from benchmarks.quality.family import Found, Source, measured
 from benchmarks.quality.memory import peaks
 from benchmarks.quality.picture import picture
-from boomerang.distill.recipe import Recipe
-from boomerang.quality.order import CALIBRATION
+from boomerang.quality.orders import CALIBRATION
+from boomerang.recipes.recipe import Recipe
 
 LARGER = Shape(12, 512, 4096, 16, 64, 1)
 """A shape where the layers, and not the vocabulary, are most of the work."""

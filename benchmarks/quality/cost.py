@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.distillation.shapes import Shape, random_teacher
-from boomerang.checkpoint import Checkpoint
-from boomerang.composition import Composition, Side, first_to_last, last_to_first
-from boomerang.distill.student import initialise, student_config
-from boomerang.layermap import LayerMap
-from boomerang.patch_order import members_of
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.distill.students.student import initialise, student_config
+from boomerang.family.composition import Composition, Side, first_to_last, last_to_first
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.patch_order import members_of
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import Couple, couple
+from boomerang.modules.load import load
 from boomerang.quality.measure import Quality, Target, measure, quality, whole_teacher
-from boomerang.quality.models import Causal, Couple, couple, load
 
 ORDERS = {"last": last_to_first, "first": first_to_last}
 

@@ -10,22 +10,23 @@ from torch import Tensor
 
 from benchmarks.quality.pruned import measure_pruned
 from benchmarks.quality.students import distilled
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.composition import Choice, Composition
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Split, Texts
-from boomerang.distill.windows import Stream
-from boomerang.ladder import Ladder
-from boomerang.layermap import LayerMap
-from boomerang.pair import Pair
-from boomerang.patch_order import PatchOrder, members_of
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.family.composition import Choice, Composition
+from boomerang.family.ladder import Ladder
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.pair import Pair
+from boomerang.family.patch_order import PatchOrder, members_of
+from boomerang.modules.couple import Couple, couple
+from boomerang.modules.load import load
 from boomerang.quality.measure import Quality, measure, naive_counterpart
-from boomerang.quality.models import Couple, couple, load
-from boomerang.quality.order import choose, klpatch
+from boomerang.quality.orders import choose, klpatch
 from boomerang.quality.search import Judge
 from boomerang.quality.similarity import distances, least_influential_pruned
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Split, Texts
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 
 AUTO, LAST, FIRST, KLPATCH = "order auto", "order last", "order first", "order klpatch"
 NAIVE, NAIVE_BEST = "naive pruning, same blocks", "naive pruning, best blocks"

@@ -12,12 +12,12 @@ import torch
 
 from benchmarks.quality.family import Source, every, lowest
 from benchmarks.quality.paired import Estimate
-from boomerang.composition import Choice
-from boomerang.distill.recipe import Recipe
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Choice
+from boomerang.family.layer_map import LayerMap
+from boomerang.modules.couple import Couple
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.models import Couple
 from boomerang.quality.search import Judge
+from boomerang.recipes.recipe import Recipe
 
 
 def family(both: Couple, calibration: torch.Tensor, heldout: torch.Tensor) -> dict[int, Quality]:

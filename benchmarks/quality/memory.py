@@ -16,10 +16,10 @@ from torch import Tensor
 
 from benchmarks.distillation.shapes import Shape
 from benchmarks.quality.cost import ORDERS, apart, from_shape, random_windows
-from boomerang.composition import Composition
-from boomerang.patch_order import members_of
+from boomerang.family.composition import Composition
+from boomerang.family.patch_order import members_of
+from boomerang.modules.couple import Couple
 from boomerang.quality.measure import measure
-from boomerang.quality.models import Couple
 
 
 def _members(both: Couple, order: str) -> list[Composition]:

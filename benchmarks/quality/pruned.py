@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from boomerang.modules.causal import Causal
 from boomerang.quality.measure import Quality, Target, quality
-from boomerang.quality.models import Causal
 
 
 @torch.no_grad()

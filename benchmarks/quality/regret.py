@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.quality.family import Source, lowest
-from boomerang.composition import Choice, Composition
-from boomerang.distill.recipe import Recipe
-from boomerang.patch_order import members_of
+from boomerang.family.composition import Choice, Composition
+from boomerang.family.patch_order import members_of
+from boomerang.modules.couple import Couple
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.models import Couple
-from boomerang.quality.order import klpatch
+from boomerang.quality.orders import klpatch
 from boomerang.quality.search import Judge, search
+from boomerang.recipes.recipe import Recipe
 
 DRAWS = {1024: 5, 2048: 5, 4096: 4, 8192: 2, 16384: 1}
 """Tokens of calibration text, and how many pieces of that length."""

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.content import content_commit
-from boomerang.distill.recipe import Recipe, student_key
-from boomerang.distill.texts import Texts
-from boomerang.layermap import LayerMap
+from boomerang.checkpoint.content import content_commit
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.keys import student_key
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
 
 
 def distilled(teacher: Path, data: Path, recipe: Recipe, layermap: LayerMap, out: Path) -> Path:

@@ -16,16 +16,17 @@ import torch
 
 from benchmarks.quality.students import distilled
 from benchmarks.recipes.cost import costs
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Texts
-from boomerang.distill.windows import Stream
-from boomerang.patch_order import members_of
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.family.patch_order import members_of
+from boomerang.modules.couple import couple
+from boomerang.modules.load import load
 from boomerang.quality.measure import measure
-from boomerang.quality.models import couple, load
-from boomerang.quality.order import CALIBRATION, choose
+from boomerang.quality.orders import CALIBRATION, choose
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 
 TRIES = Path(__file__).parent / "tries.toml"
 

@@ -8,17 +8,18 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill import student as students
-from boomerang.distill.data import Tokeniser
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.loop import Trainer
 from boomerang.distill.patching import member_for
-from boomerang.distill.process import Reporter
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Texts
-from boomerang.distill.windows import Stream
-from boomerang.quality.models import couple, load
+from boomerang.distill.students import student as students
+from boomerang.modules.couple import couple
+from boomerang.modules.load import load
+from boomerang.processes.reporting import Reporter
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 
 ROUNDS = 12
 """Passes timed of each recipe; which blocks are patched differs from one to the next."""

@@ -16,22 +16,16 @@ import torch
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill import student as students
-from boomerang.distill.allocator import give_back_large_blocks
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.delta import transfer
-from boomerang.distill.devices import Devices, joined, leave, told_rank
-from boomerang.distill.estimate import available, need, refuse_what_cannot_fit
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.job import Job, Placement
 from boomerang.distill.loop import Trainer
-from boomerang.distill.mixture import training_stream
-from boomerang.distill.process import STOPPED, Reporter, Stopped, locked
-from boomerang.distill.recipe import TRAINER_VERSION, Recipe
-from boomerang.distill.sharding import gathered, placement
-from boomerang.distill.texts import Texts
-from boomerang.distill.windows import Stream
+from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.estimate import available, need, refuse_what_cannot_fit
+from boomerang.distill.parallel.devices import Devices, joined, leave, told_rank
+from boomerang.distill.parallel.sharding import gathered, placement
+from boomerang.distill.students import student as students
+from boomerang.distill.students.delta import transfer
 from boomerang.errors import (
     MAKE_ROOM,
     BadRecipe,
@@ -40,10 +34,18 @@ from boomerang.errors import (
     TrainingFailed,
     no_room,
 )
-from boomerang.layermap import LayerMap
-from boomerang.pair import RECORD, Pair
-from boomerang.quality.accelerator import Accelerator, device
-from boomerang.quality.models import cast, couple, load
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.pair import RECORD, Pair
+from boomerang.modules.accelerator import Accelerator, device
+from boomerang.modules.couple import couple
+from boomerang.modules.load import cast, load
+from boomerang.processes.reporting import STOPPED, Reporter, Stopped, locked
+from boomerang.recipes.keys import TRAINER_VERSION
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
+from boomerang.tokens.mixture import training_stream
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 
 FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""

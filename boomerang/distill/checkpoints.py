@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from boomerang.distill.devices import Devices
 from boomerang.distill.optimisers import MOMENTS, moments, resume
-from boomerang.distill.sharding import gathered, placed
+from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.parallel.sharding import gathered, placed
 from boomerang.errors import TrainingFailed
 
 FILE = "checkpoint.safetensors"

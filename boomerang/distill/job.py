@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from boomerang.distill.recipe import Recipe
 from boomerang.errors import BadRecipe
+from boomerang.recipes.recipe import Recipe
 
 
 class Delta(BaseModel):

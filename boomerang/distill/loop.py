@@ -11,26 +11,26 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from boomerang.composition import Choice, Composition
 from boomerang.distill import checkpoints
 from boomerang.distill.checkpoints import Progress
-from boomerang.distill.devices import Devices
-from boomerang.distill.estimate import Need, available, halve
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.job import Placement
-from boomerang.distill.losses import Losses, Weights, distillation_losses
-from boomerang.distill.marks import Sequences
-from boomerang.distill.mean import Mean
+from boomerang.distill.memory.estimate import Need, available, halve
+from boomerang.distill.objective.losses import Losses, Weights, distillation_losses
+from boomerang.distill.objective.mean import Mean
 from boomerang.distill.optimisers import optimiser_for, set_rate
+from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.parallel.sharding import Root, clip, sharded, sum_gradients
 from boomerang.distill.passes import passes, shares
-from boomerang.distill.process import Reporter, Stopped
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.sharding import Root, clip, sharded, sum_gradients
-from boomerang.distill.student import trained
-from boomerang.distill.windows import Windows
+from boomerang.distill.students.student import trained
 from boomerang.errors import TrainingFailed
-from boomerang.quality.accelerator import Accelerator
-from boomerang.quality.models import Couple
+from boomerang.family.composition import Choice, Composition
+from boomerang.modules.accelerator import Accelerator
+from boomerang.modules.couple import Couple
+from boomerang.processes.reporting import Reporter, Stopped
+from boomerang.recipes.recipe import Recipe
+from boomerang.tokens.loss_mask import Sequences
+from boomerang.tokens.windows import Windows
 
 T = TypeVar("T")
 

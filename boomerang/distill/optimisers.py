@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from boomerang.distill.recipe import Recipe
 from boomerang.errors import BadRecipe
+from boomerang.recipes.recipe import Recipe
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 

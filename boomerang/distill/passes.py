@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from boomerang.composition import Composition
-from boomerang.distill.devices import Devices
-from boomerang.distill.marks import labels, share
+from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.patching import member_for
-from boomerang.distill.recipe import Recipe
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.recipe import Recipe
+from boomerang.tokens.loss_mask import labels, share
 
 
 @dataclass(frozen=True)

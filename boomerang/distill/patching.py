@@ -6,9 +6,9 @@ they do in every intermediate model.
 
 import random
 
-from boomerang.composition import Composition
-from boomerang.distill.recipe import Recipe
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.recipe import Recipe
 
 
 def member_for(

@@ -14,12 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from transformers.utils import logging
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.composition import Composition
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.process import STOPPED, Reporter, Stopped
-from boomerang.distill.texts import Texts
-from boomerang.encoders import not_measured
+from boomerang.architecture.bert import not_measured
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     MAKE_ROOM,
     BadRecipe,
@@ -28,17 +24,22 @@ from boomerang.errors import (
     TrainingFailed,
     no_room,
 )
-from boomerang.ladder import Ladder
-from boomerang.pair import Pair
-from boomerang.patch_order import PatchOrder
-from boomerang.quality.accelerator import Accelerator, device
+from boomerang.family.composition import Composition
+from boomerang.family.ladder import Ladder
+from boomerang.family.pair import Pair
+from boomerang.family.patch_order import PatchOrder
+from boomerang.modules.accelerator import Accelerator, device
+from boomerang.modules.couple import Couple, couple
+from boomerang.modules.load import load
+from boomerang.processes.reporting import STOPPED, Reporter, Stopped
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import growing, ladder_members, naive_counterpart
-from boomerang.quality.models import Couple, couple, load
-from boomerang.quality.order import CALIBRATION, WINDOW, choose, given
-from boomerang.quality.tasks import Asked, run_tasks
-from boomerang.quality.text import first_windows
+from boomerang.quality.orders import CALIBRATION, WINDOW, choose, given
+from boomerang.quality.tasks.run import Asked, run_tasks
+from boomerang.texts.texts import Texts
+from boomerang.tokens.heldout import first_windows
+from boomerang.tokens.packing import Tokeniser
 
 SAID_EVERY = 5.0
 """Seconds between two events that only say how far the choice of an order is."""

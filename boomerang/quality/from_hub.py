@@ -19,10 +19,10 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from boomerang.distill.chat import Chat
-from boomerang.distill.conversations import Conversation
-from boomerang.distill.texts import Texts
 from boomerang.errors import BadRecipe, CorruptCheckpoint
+from boomerang.texts.chat import Chat
+from boomerang.texts.conversations import Conversation
+from boomerang.texts.texts import Texts
 
 WINDOWS_AT_ONCE = 8
 

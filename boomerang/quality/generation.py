@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from boomerang.composition import Composition
+from boomerang.family.composition import Composition
+from boomerang.modules.context import Context
+from boomerang.modules.couple import Couple
 from boomerang.quality.measure import SharedWalk, whole_teacher
-from boomerang.quality.models import Context, Couple
 
 PROMPTS = 8
 PROMPT = 32

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from boomerang.composition import Choice, Composition, Side
-from boomerang.patch_order import members_of
-from boomerang.quality.accelerator import Accelerator
-from boomerang.quality.models import Context, Couple
+from boomerang.family.composition import Choice, Composition, Side
+from boomerang.family.patch_order import members_of
+from boomerang.modules.accelerator import Accelerator
+from boomerang.modules.context import Context
+from boomerang.modules.couple import Couple
 
 FEW = 16
 """Windows of a batch, at most, on a CPU."""

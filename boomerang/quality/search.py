@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from boomerang.composition import Choice, Composition
+from boomerang.family.composition import Choice, Composition
+from boomerang.modules.couple import Couple
 from boomerang.quality.gates import DIP
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.models import Couple
 
 EVALUATIONS = 96
 """What a search may cost: so many members measured on all of the text. Looks count by their part.

@@ -10,16 +10,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.texts import Texts
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import StudentMismatch
-from boomerang.layermap import LayerMap
-from boomerang.quality.accelerator import Accelerator, device
-from boomerang.quality.models import Causal, load
-from boomerang.quality.text import first_windows
+from boomerang.family.layer_map import LayerMap
+from boomerang.modules.accelerator import Accelerator, device
+from boomerang.modules.causal import Causal
+from boomerang.modules.load import load
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
+from boomerang.tokens.heldout import first_windows
+from boomerang.tokens.packing import Tokeniser
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from boomerang.ladder import Budget
+from boomerang.family.budget import Budget
 
 
 class PublishTo(BaseModel):

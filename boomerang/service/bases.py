@@ -4,16 +4,17 @@ from typing import Any
 
 import yaml
 
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill.recipe import delta_key
-from boomerang.distill.related import check_fine_tune
+from boomerang.architecture.anatomy import dissect
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.students import NewStudent, Origin, Student
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BadRequest
-from boomerang.pair import Pair
+from boomerang.family.pair import Pair
+from boomerang.family.related import check_fine_tune
+from boomerang.recipes.keys import delta_key
 from boomerang.service import shelf
 from boomerang.service.asks import FamilyRequest
-from boomerang.service.catalog import Catalog
-from boomerang.service.records import NewStudent, Origin, Student, StudentState
 from boomerang.service.settings import Settings
 
 AUTO = "auto"

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from boomerang.card import Facts, Size, card
-from boomerang.card_tasks import Task
-from boomerang.distill.texts import locations
-from boomerang.pair import Pair
-from boomerang.service.orders import composition_of
-from boomerang.service.records import Fact, Family, Member, Student
+from boomerang.card.card import card
+from boomerang.card.facts import Facts, Size
+from boomerang.card.tasks import Task
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.students import Student
+from boomerang.family.codes import composition_of
+from boomerang.family.pair import Pair
+from boomerang.texts.texts import locations
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 

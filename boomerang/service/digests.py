@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from boomerang.checkpoint import FileSource
-from boomerang.content import sha256_of
+from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.sources import FileSource
 
 if TYPE_CHECKING:
-    from boomerang.service.catalog import Catalog
+    from boomerang.catalog.catalog import Catalog
 
 AT_ONCE = 64 << 20
 """Bytes that are hashed while somebody waits: 50 ms of a processor that knows SHA-256, 160 of one

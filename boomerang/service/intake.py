@@ -11,29 +11,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from boomerang import hub, tasknames
-from boomerang.anatomy import dissect
-from boomerang.checkpoint import Checkpoint, FileSource
-from boomerang.composition import last_to_first
-from boomerang.content import content_commit, files_of, refuse_without_derivatives
-from boomerang.distill.hub_texts import SCHEME, Dataset
-from boomerang.distill.recipe import Recipe, student_key
-from boomerang.distill.text_files import LocalFile, TextFile
-from boomerang.distill.texts import Texts
-from boomerang.encoders import not_measured
+from boomerang.architecture.anatomy import dissect
+from boomerang.architecture.bert import not_measured
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.families import Created, NewFamily, Planned
+from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.students import NewStudent, Origin
+from boomerang.checkpoint.content import content_commit, files_of, refuse_without_derivatives
+from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
-from boomerang.ladder import Budget, Ladder
-from boomerang.pair import Pair
+from boomerang.family.budget import Budget
+from boomerang.family.codes import named_order
+from boomerang.family.composition import last_to_first
+from boomerang.family.ladder import Ladder
+from boomerang.family.pair import Pair
+from boomerang.hub import remote, resolve
+from boomerang.recipes.keys import student_key
+from boomerang.recipes.recipe import Recipe
 from boomerang.service import shelf
 from boomerang.service.asks import FamilyRequest, HubText
 from boomerang.service.bases import base_of, transferred
-from boomerang.service.catalog import Catalog
 from boomerang.service.digests import AT_ONCE, Digests
 from boomerang.service.jobs import KeyFamily, Producer, Rehash
-from boomerang.service.orders import named_order
-from boomerang.service.records import Created, NewFamily, NewStudent, NewWant, Origin, Planned
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import ladder_members
+from boomerang.texts import task_names as tasknames
+from boomerang.texts.datasets import SCHEME, Dataset
+from boomerang.texts.files import LocalFile, TextFile
+from boomerang.texts.texts import Texts
 
 
 @dataclass(frozen=True)
@@ -248,8 +254,8 @@ def _found(settings: Settings, name: str, revision: str | None) -> Model:
             value=name,
             fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
         )
-    found = hub.resolve(name, revision, endpoint=settings.hub_endpoint)
-    checkpoint = hub.checkpoint(found, name)
+    found = resolve.resolve(name, revision, endpoint=settings.hub_endpoint)
+    checkpoint = remote.checkpoint(found, name)
     return Model(
         name, checkpoint, None, found.commit, found.license, found.gated, found.private,
         found.base_model,

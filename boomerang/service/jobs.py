@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from boomerang.service.reaping import Due
-from boomerang.service.records import Created
+from boomerang.catalog.reaping import Due
+from boomerang.catalog.records.families import Created
 
 log = logging.getLogger("boomerang.jobs")
 

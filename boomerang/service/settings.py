@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from boomerang.catalog.setbacks import Limits
 from boomerang.errors import BadRequest
-from boomerang.service.setbacks import Limits
 
 FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
 WORKERS_ALONE = frozenset(

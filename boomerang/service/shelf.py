@@ -8,20 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boomerang.bytefile import ByteFile
-from boomerang.checkpoint import Checkpoint, FileSource
-from boomerang.content import content_commit, files_of
-from boomerang.distill.texts import Texts
+from boomerang.assembly.bytefile import ByteFile
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member, NewMember
+from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.students import Origin, Student
+from boomerang.checkpoint.content import content_commit, files_of
+from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import NotReady, SourceChanged, TeacherNotFound
-from boomerang.ladder import Ladder
-from boomerang.pair import Pair
+from boomerang.family.codes import composition_of
+from boomerang.family.ladder import Ladder
+from boomerang.family.pair import Pair
+from boomerang.hub.resolve import open_remote
 from boomerang.service.digests import Digests
-from boomerang.service.orders import composition_of
-from boomerang.service.records import Family, Member, NewMember, Origin, Student, StudentState
 from boomerang.service.settings import Settings
+from boomerang.texts.texts import Texts
 
 if TYPE_CHECKING:
-    from boomerang.service.catalog import Catalog
+    from boomerang.catalog.catalog import Catalog
 
 
 class Unhashed(NotReady):
@@ -86,10 +91,8 @@ def _opened(folder: Path, name: str) -> Checkpoint:
 
 def _remote(settings: Settings, repo: str, commit: str | None) -> Checkpoint:
     """Headers of a repository that the catalog pinned. Raises SourceChanged where it is gone."""
-    from boomerang import hub
-
     try:
-        return hub.open_remote(repo, commit, endpoint=settings.hub_endpoint)
+        return open_remote(repo, commit, endpoint=settings.hub_endpoint)
     except TeacherNotFound as error:
         raise SourceChanged(
             f"{repo!r} is no longer on the Hub at the commit that the family was made from.",
@@ -263,7 +266,7 @@ def member_files(
     card: str | None = None,
 ) -> dict[str, ByteFile]:
     """Every file of a member, by name."""
-    from boomerang.stitch import member_files as stitched
+    from boomerang.assembly.stitch import member_files as stitched
 
     composition = composition_of(pair.layermap, member.code)
     record: dict[str, Any] = {

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from boomerang.catalog.catalog import Catalog
 from boomerang.errors import BadRequest, BoomerangError
-from boomerang.service.catalog import Catalog
-from boomerang.service.children import READY, Child
+from boomerang.processes.children import READY, Child
 from boomerang.service.jobs import QUEUES, Producer
 from boomerang.service.settings import Settings
 
@@ -189,7 +189,8 @@ def front_end(settings: Settings, environment: Mapping[str, str]) -> Child:
     """The front end, named but not imported."""
     arguments = [
         sys.executable, "-m", "uvicorn", "app.main:app", "--host", settings.host,
-        "--port", str(settings.port), "--http", "app.zerocopy:Connection", "--no-access-log",
+        "--port", str(settings.port), "--no-access-log",
+        "--http", "app.serving.zerocopy:Connection",
         "--timeout-graceful-shutdown", "3", "--log-level", settings.log_level.lower(),
     ]  # fmt: skip
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104

@@ -14,20 +14,21 @@ from typing import Any
 import httpx
 import pytest
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.pair import Pair
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.states import StudentState
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.family.codes import named_order
+from boomerang.family.pair import Pair
 from boomerang.service import shelf
-from boomerang.service.catalog import Catalog
-from boomerang.service.orders import named_order
-from boomerang.service.records import Family, StudentState
 from boomerang.service.settings import Settings
-from tests.hub.fixture import LocalHub, running
-from tests.models import Duo, duo
-from tests.outbox import Outbox
+from tests.local_hub.fixture import LocalHub, running
+from tests.support.models import Duo, duo
+from tests.support.outbox import Outbox
+from tests.support.places import ROOT
 from workers import keying
 from workers.context import Context
 
-ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -104,7 +105,7 @@ class Front:
             "uvicorn",
             "app.main:app",
             "--http",
-            "app.zerocopy:Connection",
+            "app.serving.zerocopy:Connection",
             "--port",
             str(self.port),
         ]

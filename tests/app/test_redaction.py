@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.redaction import Redactor
-from boomerang.service.records import Fact
+from boomerang.catalog.records.states import Fact
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from boomerang.service.records import Fact, StudentState
+from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front, problem
-from tests.hub.fixture import OWNER, LocalHub
-from tests.models import Duo
+from tests.local_hub.fixture import OWNER, LocalHub
+from tests.support.models import Duo
 
 JSON = {"Content-Type": "application/json"}
 

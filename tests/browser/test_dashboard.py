@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from boomerang.service.records import Fact, StudentState
+from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front
 
 pytestmark = pytest.mark.browser

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from boomerang.distill import __main__ as trainer
-from boomerang.distill.recipe import Recipe
-from tests.models import VOCABULARY, model
+from boomerang.recipes.recipe import Recipe
+from tests.support.models import VOCABULARY, model
 
 WORDS = [f"w{i}" for i in range(VOCABULARY - 3)]
 RECIPE: dict[str, Any] = {

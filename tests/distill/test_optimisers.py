@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from boomerang.distill.optimisers import moments, optimiser_for, resume, set_rate
-from boomerang.distill.recipe import Recipe
+from boomerang.recipes.recipe import Recipe
 from tests.distill.jobs import RECIPE, job, told
 
 

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boomerang.composition import Composition
-from boomerang.distill.devices import Devices
-from boomerang.distill.estimate import Need
 from boomerang.distill.job import Placement
+from boomerang.distill.memory.estimate import Need
+from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.parallel.sharding import placement
 from boomerang.distill.passes import Pass, passes
-from boomerang.distill.recipe import Recipe
-from boomerang.distill.sharding import placement
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.recipe import Recipe
 
 MAP = LayerMap.from_kept([0, 2, 4, 6, 7], 8)
 

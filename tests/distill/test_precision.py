@@ -11,14 +11,16 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill import student as students
-from boomerang.layermap import LayerMap
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.distill.students import student as students
+from boomerang.family.layer_map import LayerMap
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import Couple, couple
+from boomerang.modules.load import cast, load
 from boomerang.quality import __main__ as measurer
-from boomerang.quality.models import Causal, Couple, cast, couple, load
-from tests.devices import MIXED, PRECISE, pretend
 from tests.distill.jobs import events, job, save_teacher, save_texts, told
-from tests.models import KEPT, KINDS, LAYERS, model
+from tests.support.devices import MIXED, PRECISE, pretend
+from tests.support.models import KEPT, KINDS, LAYERS, model
 
 ONE_OF_EACH: dict[str, dict[str, Any]] = {
     "qwen3_moe": {"mlp_only_layers": [0]},

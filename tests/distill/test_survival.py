@@ -14,14 +14,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from boomerang.composition import Composition
 from boomerang.distill import __main__ as trainer
-from boomerang.distill import estimate, guard, loop
-from boomerang.distill.devices import Devices
-from boomerang.distill.losses import Losses
-from boomerang.distill.process import locked
+from boomerang.distill import guard, loop
+from boomerang.distill.memory import estimate
+from boomerang.distill.objective.losses import Losses
+from boomerang.distill.parallel.devices import Devices
 from boomerang.errors import MAKE_ROOM
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.processes.reporting import locked
 from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
 

@@ -14,14 +14,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from boomerang.checkpoint import Checkpoint
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill import checkpoints, loop
-from boomerang.distill.devices import Devices
 from boomerang.distill.loop import rate_at
-from boomerang.distill.losses import Losses
-from boomerang.pair import Pair
+from boomerang.distill.objective.losses import Losses
+from boomerang.distill.parallel.devices import Devices
+from boomerang.family.pair import Pair
+from boomerang.modules.causal import Causal
 from boomerang.quality import __main__ as measurer
-from boomerang.quality.models import Causal
 from tests.distill.jobs import events, job, save_texts, save_tokenizer, told
 
 LONG = {"steps": 4000}
@@ -344,7 +344,7 @@ def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path)
         "import resource, sys, torch\n"
         "from pathlib import Path\n"
         "from boomerang.distill import checkpoints\n"
-        "from boomerang.distill.devices import Devices\n"
+        "from boomerang.distill.parallel.devices import Devices\n"
         "weights = {str(i): torch.nn.Parameter(torch.ones(1 << 22)) for i in range(8)}\n"
         "optimiser = torch.optim.AdamW(weights.values(), lr=0.0, fused=True)\n"
         "for weight in weights.values():\n"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.composition import Composition
+from boomerang.assembly.stitch import member_files
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill import __main__ as trainer
-from boomerang.pair import Pair
-from boomerang.stitch import member_files
+from boomerang.family.composition import Composition
+from boomerang.family.pair import Pair
+from tests.architecture.test_wrappers import whole
+from tests.assembly.test_stitch import loaded
 from tests.distill.jobs import job, save_teacher, save_texts, save_tokenizer
-from tests.test_nested import whole
-from tests.test_stitch import loaded
 
 SORTS = {
     "gemma2": (0, 3, 4, 6, 7),

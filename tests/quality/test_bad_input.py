@@ -12,17 +12,17 @@ from unittest.mock import Mock
 
 import pytest
 
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.states import Fact
 from boomerang.errors import MAKE_ROOM
 from boomerang.quality.__main__ import main
-from boomerang.service.catalog import Catalog
-from boomerang.service.records import Fact
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit
-from tests.cli_stub import boomerang, error
 from tests.distill.jobs import events, save_texts, save_tokenizer
-from tests.harness_stub import save_harness
-from tests.models import Duo, duo
-from tests.outbox import Outbox
+from tests.support.cli_stub import boomerang, error
+from tests.support.harness_stub import save_harness
+from tests.support.models import Duo, duo
+from tests.support.outbox import Outbox
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +168,10 @@ def test_a_worker_keeps_the_reason_and_no_figure(
     job: dict[str, Any], models: Duo, tmp_path: Path, catalog: Catalog
 ) -> None:
     """The measurer as a process, on a family whose tokenizer has no end of text."""
-    from boomerang.checkpoint import Checkpoint
-    from boomerang.service.records import NewFamily, NewStudent, NewWant, Origin
+    from boomerang.catalog.records.families import NewFamily
+    from boomerang.catalog.records.requests import NewWant
+    from boomerang.catalog.records.students import NewStudent, Origin
+    from boomerang.checkpoint.table import Checkpoint
     from workers.context import Context
     from workers.measure import measure
 

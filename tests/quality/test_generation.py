@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from boomerang.composition import Choice, Composition
-from boomerang.layermap import LayerMap
-from boomerang.patch_order import members_of
+from boomerang.family.composition import Choice, Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.patch_order import members_of
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import Couple, couple
 from boomerang.quality import generation
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import Quality
-from boomerang.quality.models import Causal, Couple, couple
-from tests.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, following, model
+from tests.support.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, following, model
 
 WINDOWS = torch.randint(3, VOCABULARY, (20, 25), generator=torch.Generator().manual_seed(3))
 

@@ -11,18 +11,19 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
-from boomerang.composition import Composition, first_to_last, last_to_first
-from boomerang.layermap import LayerMap
+from boomerang.family.composition import Composition, first_to_last, last_to_first
+from boomerang.family.layer_map import LayerMap
+from boomerang.modules.accelerator import Accelerator
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
-from boomerang.quality.accelerator import Accelerator
 from boomerang.quality.measure import FEW, Target, ladder_members, measure, naive_counterpart
-from boomerang.quality.models import Causal, Couple, couple
-from boomerang.quality.order import choose, klpatch
+from boomerang.quality.orders import choose, klpatch
 from boomerang.quality.search import Judge
-from tests.devices import H100, PRECISE, described, pretend
 from tests.distill.jobs import events, save_texts, save_tokenizer
-from tests.distill.test_divergence import Launches
-from tests.models import KEPT, LAYERS, VOCABULARY, duo, model
+from tests.distill.objective.test_divergence import Launches
+from tests.support.devices import H100, PRECISE, described, pretend
+from tests.support.models import KEPT, LAYERS, VOCABULARY, duo, model
 
 WINDOWS = torch.randint(VOCABULARY, (20, 13), generator=torch.Generator().manual_seed(3))
 

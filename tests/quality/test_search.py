@@ -6,16 +6,17 @@ from itertools import product
 import pytest
 import torch
 
-from boomerang.composition import Choice, Composition
 from boomerang.errors import BadComposition
-from boomerang.layermap import LayerMap
-from boomerang.patch_order import members_of, parse_order, show_order
+from boomerang.family.composition import Choice, Composition
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.patch_order import members_of, parse_order, show_order
+from boomerang.modules.causal import Causal
+from boomerang.modules.couple import Couple, couple
 from boomerang.quality import search as searching
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.models import Causal, Couple, couple
-from boomerang.quality.order import NESTED, choose, klpatch
+from boomerang.quality.orders import NESTED, choose, klpatch
 from boomerang.quality.search import Judge, search
-from tests.models import VOCABULARY, model
+from tests.support.models import VOCABULARY, model
 
 WINDOWS = torch.randint(VOCABULARY, (24, 13), generator=torch.Generator().manual_seed(5))
 MAP = LayerMap((0, 2, 4, 6), 8)

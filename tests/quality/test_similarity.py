@@ -8,24 +8,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill.data import Tokeniser
-from boomerang.distill.texts import Texts
-from boomerang.distill.windows import Stream
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import StudentMismatch
-from boomerang.layermap import LayerMap
-from boomerang.pair import Pair
-from boomerang.quality.models import Causal, load
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.pair import Pair
+from boomerang.modules.causal import Causal
+from boomerang.modules.load import load
 from boomerang.quality.similarity import (
     block_influence,
     distances,
     least_influential_pruned,
     map_by_similarity,
 )
-from tests.cli_stub import boomerang, told
-from tests.devices import H100, PRECISE, described, pretend
+from boomerang.texts.texts import Texts
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import Stream
 from tests.distill.jobs import save_teacher, save_texts
-from tests.models import LAYERS, VOCABULARY, model
+from tests.support.cli_stub import boomerang, told
+from tests.support.devices import H100, PRECISE, described, pretend
+from tests.support.models import LAYERS, VOCABULARY, model
 
 WINDOWS = torch.randint(VOCABULARY, (6, 9), generator=torch.Generator().manual_seed(3))
 

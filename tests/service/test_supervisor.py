@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from boomerang.errors import BadRequest
-from boomerang.service.children import Child
+from boomerang.processes.children import Child
 from boomerang.service.settings import Settings
 from boomerang.service.supervisor import NotStarted, _start, worker
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 SERVE = """
 from boomerang.service import supervisor
-from boomerang.service.children import Child
+from boomerang.processes.children import Child
 from boomerang.service.settings import Settings
 import sys
 settings = Settings()

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.service.catalog import Catalog
-from boomerang.service.children import READY, Child
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.families import Created, NewFamily
+from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.students import NewStudent
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.processes.children import READY, Child
 from boomerang.service.jobs import QUEUES, Producer
-from boomerang.service.records import Created, NewFamily, NewStudent, NewWant
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit
 from boomerang.service.supervisor import valkey, valkey_url, worker_command

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from boomerang.tasknames import harness_version
+from boomerang.texts.task_names import harness_version
 
 
 def say(**event: object) -> None:

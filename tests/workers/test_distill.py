@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from boomerang.checkpoint import Checkpoint
-from boomerang.distill.texts import Texts
+from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.service.jobs import Distill
-from boomerang.service.records import Fact, NewWant, StudentState
 from boomerang.service.shelf import folder_commit
+from boomerang.texts.texts import Texts
 from tests.workers.conftest import Backend, alive, on_both, wait_for
 
 KEY = "a" * 32

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from boomerang.checkpoint import FileSource
-from boomerang.content import sha256_of
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.requests import Event
+from boomerang.catalog.records.states import Keying, StudentState
+from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable
 from boomerang.service.asks import FamilyRequest
-from boomerang.service.catalog import Catalog
 from boomerang.service.intake import ask, take
 from boomerang.service.jobs import Distill, KeyFamily, Measure
-from boomerang.service.records import Event, Keying, StudentState
 from boomerang.service.settings import Settings
-from tests.outbox import Outbox
+from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, Backend, wait_for, write_model
 from workers import keying
 from workers.context import Context

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from boomerang.checkpoint import Checkpoint
+from boomerang.catalog.database import Database
+from boomerang.catalog.reaping import Due
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.requests import NewWant, Want
+from boomerang.catalog.records.states import Fact
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import HubUnreachable
-from boomerang.hub_publish import Published
-from boomerang.service.database import Database
-from boomerang.service.reaping import Due
-from boomerang.service.records import Fact, Family, NewWant, Want
+from boomerang.hub.publish import Published
 from tests.workers.conftest import KEPT, write_model
-from tests.workers.test_members import context, family
+from tests.workers.models.test_members import context, family
 from workers.assemble import assemble
 from workers.context import Context
 from workers.measure import measure
@@ -61,7 +63,7 @@ def test_a_request_that_is_made_again_is_not_ended_by_what_failed_before(
             raise said
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.publish", push)
+    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
     want = NewWant(kind="publish", what="*", options={"namespace": "me"})
     made = family(context, want)
     measure(context, made.id)
@@ -130,7 +132,7 @@ def test_a_hub_that_is_away_ends_no_publication(
             raise said
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.publish", push)
+    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
     want = NewWant(kind="publish", what="1.0G", options={"namespace": "me"})
     made = family(context, want)
     measure(context, made.id)

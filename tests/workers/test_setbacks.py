@@ -13,20 +13,22 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from boomerang.checkpoint import Checkpoint
+from boomerang.catalog import setbacks
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.database import Database
+from boomerang.catalog.reaping import Due
+from boomerang.catalog.records.families import Created, NewFamily
+from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.students import NewStudent
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
-from boomerang.service import setbacks
-from boomerang.service.catalog import Catalog
-from boomerang.service.database import Database
-from boomerang.service.reaping import Due
-from boomerang.service.records import Created, Fact, NewFamily, NewStudent, StudentState
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import folder_commit
-from tests.outbox import Outbox
+from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
-from workers import process
 from workers.context import Context
 from workers.distill import distill
+from workers.holding import process
 from workers.measure import measure
 
 HERE = Path(__file__).parent
@@ -245,7 +247,7 @@ def test_a_hub_that_is_away_is_waited_for_and_one_that_refuses_is_not(
         shutil.copytree(source.with_name("student"), folder.with_name("student"))
         return folder
 
-    monkeypatch.setattr("boomerang.hub.fetch", fails(1, fetch, error))
+    monkeypatch.setattr("boomerang.hub.fetch.fetch", fails(1, fetch, error))
     ask(context, "quick", teacher_source=None)
     monkeypatch.setattr("workers.distill.check_pair", lambda *_: None)
     said = until_over(context)
@@ -266,7 +268,7 @@ def test_a_teacher_that_comes_file_by_file_makes_good_any_number_of_lost_workers
         arrived()
         raise Killed
 
-    monkeypatch.setattr("boomerang.hub.fetch", fetch)
+    monkeypatch.setattr("boomerang.hub.fetch.fetch", fetch)
     ask(context, "quick", teacher_source=None)
     for _ in range(8):
         with pytest.raises(Killed):
@@ -283,7 +285,9 @@ def test_a_teacher_that_comes_file_by_file_makes_good_any_number_of_lost_workers
 def test_an_outage_that_lasts_too_long_is_a_failure(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boomerang.hub.fetch", fails(99, print, HubUnreachable("Status 503.")))
+    monkeypatch.setattr(
+        "boomerang.hub.fetch.fetch", fails(99, print, HubUnreachable("Status 503."))
+    )
     object.__setattr__(context.settings, "outage_seconds", 1.0)
     ask(context, "quick", teacher_source=None)
     assert until_over(context)[-1] == "failed"

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from boomerang.service.catalog import Catalog
-from boomerang.service.records import Fact, Family
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.states import Fact
 from boomerang.service.settings import Settings
-from tests.outbox import Outbox
+from tests.support.outbox import Outbox
+from tests.support.places import ROOT
 from tests.workers.conftest import KEPT, LAYERS, write_model
-from tests.workers.test_members import family
+from tests.workers.models.test_members import family
 from workers.assemble import assemble
 from workers.context import Context
 from workers.measure import measure
@@ -29,7 +31,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Context
     installed.mkdir(parents=True)
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: lm-eval\nVersion: 0.9\n")
     monkeypatch.syspath_prepend(str(installed.parent))
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     monkeypatch.setenv("PYTHONPATH", f"{installed.parent}:{root}")
     write_model(tmp_path / "teacher", LAYERS, seed=1)
     write_model(tmp_path / "student", len(KEPT), seed=2)

@@ -1,0 +1,1 @@
+"""What programs ask for: families, sizes, events, health and the Hub's calls, as JSON."""

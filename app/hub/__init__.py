@@ -1,0 +1,1 @@
+"""The Hub's reading interface, so that its own client loads members from here."""

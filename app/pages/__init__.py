@@ -1,0 +1,1 @@
+"""The dashboard, with its templates and everything that a browser loads."""

@@ -1,0 +1,96 @@
+"""What the catalog holds, read again only as far as something happened to it.
+
+Every change of families, members and students comes with an event, in one transaction, so the
+events since the newest that is known say what to read anew: one small question for each request,
+instead of a walk through every family.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from boomerang.catalog.catalog import Catalog, Changes
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.students import Student
+
+Value = TypeVar("Value")
+
+_OF_ALL = ("families", "names", "named")
+
+
+@dataclass(frozen=True)
+class Known:
+    """The records as they were after one event, each read when it is first asked for."""
+
+    catalog: Catalog
+    event: int
+    _found: dict[tuple[str, str], object] = field(default_factory=dict)
+
+    def now(self) -> "Known":
+        """What is known now: this, but for what changed since."""
+        changes = self.catalog.changes_after(self.event)
+        if changes.newest == self.event:
+            return self
+        # A new one, so that what a slow thread still reads for the old one is not taken for new.
+        kept = {} if self._older(changes) else self._untouched(changes)
+        return Known(self.catalog, changes.newest, kept)
+
+    def _older(self, changes: Changes) -> bool:
+        # An event of before this one: the catalog is another.
+        return self.event < 0 or changes.newest < self.event
+
+    def _untouched(self, changes: Changes) -> dict[tuple[str, str], object]:
+        found = dict(self._found)
+        families = [value for (kind, _), value in found.items() if kind == "family"]
+        families += found.get(("families", ""), ())  # type: ignore[arg-type]
+        # What happens to a student happens to its families.
+        theirs = {one.id for one in families if one.student in changes.students}  # type: ignore[attr-defined]
+        touched = {"family": changes.families | theirs, "student": changes.students}
+        touched["members"] = touched["family"]
+        if touched["family"]:
+            touched |= dict.fromkeys(_OF_ALL, frozenset(key for _, key in found))
+        return {
+            (kind, key): value
+            for (kind, key), value in found.items()
+            if key not in touched.get(kind, ())
+        }
+
+    def _once(self, kind: str, key: str, read: Callable[[], Value]) -> Value:
+        # Two threads may both read; they find the same. What is not there is not remembered.
+        found = self._found.get((kind, key))
+        if found is None:
+            found = self._found[kind, key] = read()
+        return found  # type: ignore[return-value]
+
+    def families(self) -> tuple[Family, ...]:
+        """Every family, newest first."""
+        return self._once("families", "", self.catalog.families)
+
+    def names(self) -> dict[str, str]:
+        """What each family is called, by id."""
+        return self._once("names", "", self.catalog.names)
+
+    def family(self, id_: str) -> Family:
+        """One family. Raises FamilyNotFound."""
+        return self._once("family", id_, lambda: self.catalog.family(id_))
+
+    def named(self, id_: str) -> str:
+        """The id of a family, for one that it has had."""
+        return self._once("named", id_, lambda: self.catalog.family_id(id_))
+
+    def members(self, family: str) -> tuple[Member, ...]:
+        """The ladder of a family, smallest first. Raises FamilyNotFound."""
+        return self._once("members", family, lambda: self.catalog.members(family))
+
+    def ladders(self) -> Mapping[str, tuple[Member, ...]]:
+        """The ladder of every family, by id; what is not known of them is read at once."""
+        ids = [family.id for family in self.families()]
+        lacking = [id_ for id_ in ids if ("members", id_) not in self._found]
+        read = self.catalog.ladders(lacking) if lacking else {}
+        self._found.update({("members", id_): read.get(id_, ()) for id_ in lacking})
+        return {id_: self.members(id_) for id_ in ids}
+
+    def student(self, key: str) -> Student:
+        """One student, but for how far its distillation is. Raises NotFound."""
+        return self._once("student", key, lambda: self.catalog.student(key))

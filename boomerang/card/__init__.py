@@ -1,0 +1,1 @@
+"""The page of a published model: its metadata and its text."""

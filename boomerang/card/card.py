@@ -1,0 +1,165 @@
+"""The model card of a member or a student: README.md with the metadata that the Hub reads.
+
+The text is a function of its facts alone: the same facts give the same bytes.
+Metadata: https://huggingface.co/docs/hub/model-cards#model-card-metadata
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from boomerang.card.facts import PAPER, Facts, Size, on_the_hub
+from boomerang.card.metadata import metadata
+from boomerang.card.snippets import snippets
+from boomerang.card.tasks import task_section
+from boomerang.card.text import number, table
+from boomerang.family.composition import Side
+
+
+def card(facts: Facts) -> str:
+    """The whole README.md: front matter in YAML, then the text."""
+    import yaml
+
+    front = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True, width=1000)
+    sections = [
+        _opening(facts),
+        _flags(facts.size),
+        _layers(facts),
+        _family(facts),
+        task_section(facts.tasks),
+        _recipe(facts),
+        snippets(facts.repo_id, masked=facts.masked),
+        _terms(facts),
+    ]
+    return f"---\n{front}---\n\n" + "\n\n".join(part for part in sections if part) + "\n"
+
+
+def _opening(facts: Facts) -> str:
+    size = facts.size
+    teacher = _link(facts.teacher)
+    if facts.is_student:
+        what = (
+            f"The student of {teacher}: {size.layers} of its "
+            f"{facts.composition.layermap.layers} layers, distilled once by boomerang "
+            "distillation. Every other size of the family is made from it and its teacher."
+        )
+    else:
+        student = _link(facts.student) if facts.student else "a student distilled from it"
+        what = (
+            f"A model between {teacher} and {student}, made by boomerang distillation: blocks of "
+            "the teacher's layers put back into the student. Nothing was trained to make this "
+            "size."
+        )
+    return (
+        f"# {facts.title}\n\n{what}\n\n"
+        f"{size.parameters:,} stored parameters, {size.layers} layers, {facts.dtype}. "
+        f"Method: [Boomerang Distillation Enables Zero-Shot Model Size Interpolation]"
+        f"(https://arxiv.org/abs/{PAPER})."
+    )
+
+
+def _flags(size: Size) -> str:
+    return "\n".join(f"> **This size did not pass its checks.** {flag}" for flag in size.flags)
+
+
+def _layers(facts: Facts) -> str:
+    rows: list[tuple[str, str, str]] = []
+    at = 0
+    for side, run in groupby(facts.composition.layers, key=lambda layer: layer.side):
+        layers = list(run)
+        here = _span(range(at, at + len(layers)))
+        rows.append((here, side.value, _indices([layer.index for layer in layers])))
+        at += len(layers)
+    composition = facts.composition
+    for part in ("embeddings", "norm", "head"):
+        side_of: Side = getattr(composition, part)
+        rows.append((part if part != "norm" else "final norm", side_of.value, ""))
+    return (
+        "## Which layers come from where\n\n"
+        + table(("here", "from the", "its layers"), rows)
+        + f"\n\nPatched in the order `{facts.order}`; the whole composition is "
+        f"`{composition.code}`. The student keeps the teacher's layers "
+        f"{_indices(composition.layermap.kept)}."
+    )
+
+
+def _family(facts: Facts) -> str:
+    if not facts.sizes:
+        return ""
+    columns = [
+        ("perplexity", [size.perplexity for size in facts.sizes]),
+        ("KL to the teacher", [size.kl for size in facts.sizes]),
+        ("naive pruning, perplexity", [size.naive_perplexity for size in facts.sizes]),
+        ("naive pruning, KL", [size.naive_kl for size in facts.sizes]),
+    ]
+    shown = [column for column in columns if any(value is not None for value in column[1])]
+    rows = [
+        (
+            _size_name(size, facts),
+            f"{size.parameters:,}",
+            str(size.layers),
+            *(number(values[index]) for _, values in shown),
+        )
+        for index, size in enumerate(facts.sizes)
+    ]
+    head = ("size", "parameters", "layers", *(name for name, _ in shown))
+    measured = ""
+    if shown:
+        text = facts.text or "held-out text"
+        measured = (
+            f"\n\nMeasured on {text}; KL is KL(teacher ‖ model) in nats a token. Naive pruning "
+            "is the teacher's own layers at the same depth, without distillation."
+        )
+    return "## The family\n\n" + table(head, rows) + measured
+
+
+def _recipe(facts: Facts) -> str:
+    if not facts.recipe:
+        return ""
+    rows = [(str(key), _value(value)) for key, value in facts.recipe.items()]
+    return "## How the student was made\n\n" + table(("setting", "value"), rows)
+
+
+def _terms(facts: Facts) -> str:
+    terms = facts.license_name or facts.license
+    where = f" ([text]({facts.license_link}))" if facts.license_link else ""
+    said = f"The teacher's licence, {terms}{where}, applies here too. " if terms else ""
+    return (
+        "## Licence and origin\n\n"
+        f"{said}The teacher is {_link(facts.teacher)} at commit `{facts.teacher_commit}`. "
+        "Its limits and biases are those of its teacher, and smaller sizes know less."
+    )
+
+
+def _link(repo_id: str) -> str:
+    """A repository as a link; a local model's name as it is."""
+    if on_the_hub(repo_id):
+        return f"[{repo_id}](https://huggingface.co/{repo_id})"
+    return f"`{repo_id}`"
+
+
+def _size_name(size: Size, facts: Facts) -> str:
+    if size.name == facts.size.name:
+        return f"**{size.name}**"
+    return f"[{size.name}](https://huggingface.co/{size.repo_id})" if size.repo_id else size.name
+
+
+def _value(value: object) -> str:
+    """A setting as a table shows it; a pipe would end the cell."""
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Mapping) for v in value):
+        return "; ".join(", ".join(f"{k} {_value(v)}" for k, v in part.items()) for part in value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _span(indices: range) -> str:
+    return str(indices[0]) if len(indices) == 1 else f"{indices[0]}–{indices[-1]}"
+
+
+def _indices(indices: Sequence[int]) -> str:
+    """Indices with runs drawn together: 0–3, 5, 7."""
+    parts = []
+    for _, run in groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
+        values = [value for _, value in run]
+        parts.append(_span(range(values[0], values[-1] + 1)))
+    return ", ".join(parts)

@@ -1,0 +1,212 @@
+"""One database behind the catalog: SQLite or PostgreSQL, with the same guarantees.
+
+Writers are serial. SQLite has one writer anyway; on PostgreSQL an advisory lock makes it so. The
+volume is small (states and one progress line a second), and in return a claim is a plain
+read-then-write, and event ids become visible in order, so that a stream of events skips none.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from boomerang.catalog.tables.base import SCHEMA_VERSION, Base, SchemaRow
+from boomerang.catalog.tables.requests import EventRow
+from boomerang.errors import BadRequest
+
+_WRITERS = 0x626F6F6D
+"""Key of the advisory lock that PostgreSQL writers take."""
+_PATIENCE = 30.0
+"""Seconds that SQLite is given while others hold its database."""
+
+_LATER: dict[int, dict[str, tuple[str, ...]]] = {
+    1: {"members": ("generation", "flags")},
+    2: {"members": ("tasks",), "families": ("tasks",)},
+    3: {
+        "students": (
+            "away_since", "due", "saved", "micro_batch", "killed_at", "verify", "files",
+        ),
+        "families": ("away_since", "due", "cancel"),
+        "requests": ("away_since", "due"),
+    },
+    4: {},
+    5: {"members": ("made_of",)},
+    6: {
+        **dict.fromkeys(("students", "families", "requests", "tries", "provisional"), ("waited",)),
+        "repositories": ("made_of",),
+    },
+}  # fmt: skip
+"""Columns that a schema lacks, by table; each may be null."""
+
+
+class Database:
+    """Engine, schema and the two kinds of transaction. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Connect, and create the tables where there are none.
+
+        Raises BadRequest for a database that is neither SQLite nor PostgreSQL, or whose tables
+        were made by another version.
+        """
+        self.engine = _engine(url)
+        self._sqlite = self.engine.dialect.name == "sqlite"
+        self._writer = self.engine.execution_options(boomerang_write=True)
+        # SQLite's busy handler polls and is not fair; threads of one process queue here instead.
+        self._gate: threading.Lock | nullcontext[None] = (
+            threading.Lock() if self._sqlite else nullcontext()
+        )
+        try:
+            self._create()
+        except BaseException:
+            self.close()
+            raise
+
+    def _create(self) -> None:
+        with self._gate, self._writer.begin() as connection:
+            self._serialise(connection)
+            Base.metadata.create_all(connection)
+            version = connection.execute(select(SchemaRow.version)).scalar()
+            if version is None:
+                connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
+            elif version in _LATER:
+                _migrate(connection, version)
+            elif version != SCHEMA_VERSION:
+                raise BadRequest(
+                    f"The catalog has schema {version}; this program needs {SCHEMA_VERSION}.",
+                    value=version,
+                    fix="Run the version of Boomerang that made it, or use another database.",
+                )
+
+    def _serialise(self, connection: Connection) -> None:
+        if not self._sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session for one change: committed when the block ends, rolled back when it raises.
+
+        No other writer, in any process, is between its first statement and its commit meanwhile.
+        """
+        with self._gate, Session(self._writer) as session, session.begin():
+            self._serialise(session.connection())
+            yield session
+
+    def now(self, session: Session) -> float:
+        """Unix seconds by the clock that every worker shares: the database's."""
+        if self._sqlite:
+            return time.time()
+        statement = text("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(session.execute(statement).scalar_one())
+
+    def note(
+        self,
+        session: Session,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        family: str | None = None,
+        student: str | None = None,
+    ) -> None:
+        """Write an event within the change that it tells of."""
+        session.add(
+            EventRow(
+                time=self.now(session), family=family, student=student, kind=kind, payload=payload
+            )
+        )
+        session.flush()
+
+    def last_event(self, session: Session) -> int:
+        """The id of the newest event, 0 where there is none."""
+        return session.scalar(select(func.max(EventRow.id))) or 0
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _migrate(connection: Connection, version: int) -> None:
+    """Bring older tables to the present shape, one version after another."""
+    for older in range(version, SCHEMA_VERSION):
+        for table, columns in _LATER[older].items():
+            # A table that is younger than the schema was made whole just now.
+            there = {column["name"] for column in inspect(connection).get_columns(table)}
+            for column in (name for name in columns if name not in there):
+                kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
+                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+    connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
+
+
+def _engine(url: str) -> Engine:
+    address = make_url(url)
+    backend = address.get_backend_name()
+    if backend == "postgresql":
+        return create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if backend != "sqlite":
+        raise BadRequest(
+            f"{backend} cannot hold the catalog.",
+            value=backend,
+            fix="Use an address that starts with sqlite:/// or postgresql://.",
+        )
+    if address.database and address.database != ":memory:":
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        address, connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=120
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin transactions by itself, and only before the first write.
+    connection.isolation_level = None
+    _write_ahead(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _write_ahead(connection: Any) -> None:
+    """Change a new database's journal; one that has been changed stays so.
+
+    SQLite's own patience is not for this: beside another connection it may fail at once.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later cannot wait for another writer in between:
+    # SQLite would refuse it, whatever the timeout.
+    writes = connection.get_execution_options().get("boomerang_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,282 @@
+"""The part of the catalog about families: asked for, listed, rebuilt, cancelled, deleted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from boomerang.catalog.leases import holder_of
+from boomerang.catalog.parts.members import change_measuring, unsettle
+from boomerang.catalog.parts.publications import free_name, give_name
+from boomerang.catalog.parts.requests import CANCELLED, give_up, want_row
+from boomerang.catalog.parts.students import cancel, obtain, requeue, verify
+from boomerang.catalog.records.families import Created, Family, NewFamily, Rebuilt
+from boomerang.catalog.records.members import NewMember, has_result
+from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.states import Fact, Next, StudentState
+from boomerang.catalog.records.students import NewStudent, Student
+from boomerang.catalog.setbacks import afresh
+from boomerang.catalog.store import Store, family_record, family_row, student_record, student_row
+from boomerang.catalog.tables.families import FamilyRow, MemberRow, StudentRow
+from boomerang.catalog.tables.names import RevisionRow, StaleRow
+from boomerang.catalog.tables.requests import SweepRow, WantRow
+from boomerang.catalog.transitions import Actor, Measuring
+from boomerang.family.codes import composition_of
+from boomerang.family.layer_map import LayerMap
+
+
+class FamilyStore(Store):
+    """Families, by id."""
+
+    def create_family(
+        self,
+        new: NewFamily,
+        student: NewStudent,
+        members: Sequence[NewMember] = (),
+        wants: Sequence[NewWant] = (),
+    ) -> Created:
+        """Make a family, or find it: the same request is the same family.
+
+        Of any number of equal calls at once, exactly one is told to send the distillation. A
+        student that failed or was cancelled is queued again.
+        """
+        with self.db.write() as session:
+            row, send = obtain(self.db, session, student)
+            return self._create(session, new, row, send, members, wants)
+
+    def _create(
+        self,
+        session: Session,
+        new: NewFamily,
+        student: StudentRow,
+        send: bool,
+        members: Sequence[NewMember],
+        wants: Sequence[NewWant],
+    ) -> Created:
+        row = session.get(FamilyRow, new.id)
+        created, revived = row is None, False
+        if row is None:
+            row = self._insert(session, new, members)
+        else:
+            row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
+            revived = self._wanted_again(session, row)
+        asked = [want_row(self.db, session, row.id, want) for want in wants]
+        lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
+        fresh = created or revived
+        following = self._following(session, row, student, send, fresh, any(asked), lacks)
+        return Created(
+            family=family_record(row),
+            student=student_record(student),
+            created=created,
+            next=following,
+        )
+
+    def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
+        """Take a cancellation back, if there was one.
+
+        A worker that has heard of it finds out when it says so.
+        """
+        cancelled, row.cancel = bool(row.cancel), None
+        if cancelled and row.settled:
+            unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
+        return cancelled
+
+    def _insert(self, session: Session, new: NewFamily, members: Sequence[NewMember]) -> FamilyRow:
+        now = self.db.now(session)
+        values: dict[str, Any] = {
+            name: getattr(new, name) for name in NewFamily.__dataclass_fields__
+        }
+        row = FamilyRow(id=new.id, **values, measuring="no", created=now, updated=now)
+        give_name(session, row)
+        session.add(row)
+        session.flush()
+        for member in members:
+            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+            session.add(MemberRow(family=row.id, updated=now, **facts))
+        self.db.note(session, "family", {"state": "created"}, family=row.id, student=new.student)
+        return row
+
+    def _following(
+        self,
+        session: Session,
+        family: FamilyRow,
+        student: StudentRow,
+        send: bool,
+        created: bool,
+        asked: bool,
+        lacks_tasks: bool = False,
+    ) -> Next | None:
+        if send:
+            return "distill"
+        if student.state != StudentState.READY:
+            return None
+        again = lacks_tasks or family.measuring == Fact.FAILED
+        if created or again:
+            afresh(family, self.db.now(session))
+            if again:
+                change_measuring(self.db, session, family, Measuring.WAITING, None, Actor.REQUEST)
+            return "measure"
+        return "settle" if asked and family.chosen is not None else None
+
+    def add_wants(self, family: str, wants: Sequence[NewWant]) -> Created:
+        """Ask a family for more builds or publications. Raises FamilyNotFound."""
+        with self.db.write() as session:
+            row = family_row(session, family)
+            asked = [want_row(self.db, session, family, want) for want in wants]
+            student = student_row(session, row.student)
+            following = self._following(session, row, student, False, False, any(asked))
+            return Created(
+                family=family_record(row),
+                student=student_record(student),
+                created=False,
+                next=following,
+            )
+
+    def family(self, family: str) -> Family:
+        """One family. Raises FamilyNotFound."""
+        with self.db.read() as session:
+            return family_record(family_row(session, family))
+
+    def families(self) -> tuple[Family, ...]:
+        """Every family, newest first."""
+        return self._families()
+
+    def families_of_teacher(self, teacher: str) -> tuple[Family, ...]:
+        """The families of a teacher at any commit, newest first."""
+        return self._families(FamilyRow.teacher == teacher)
+
+    def families_of_student(self, key: str) -> tuple[Family, ...]:
+        """The families that share a student, newest first."""
+        return self._families(FamilyRow.student == key)
+
+    def _families(self, *where: ColumnElement[bool]) -> tuple[Family, ...]:
+        with self.db.read() as session:
+            statement = select(FamilyRow).where(*where)
+            rows = session.scalars(statement.order_by(FamilyRow.created.desc(), FamilyRow.id))
+            return tuple(family_record(row) for row in rows)
+
+    def cancel(self, family: str) -> Student:
+        """End what is done for a family: at once, or by its worker in a second.
+
+        Its student's distillation ends where no other family waits for it, and its own measuring.
+        What was asked of it is done only for whoever asks again, and may: not for a rebuild.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            give_up(self.db, session, family, CANCELLED)
+            student = student_row(session, row.student)
+            ready, over = student.state == StudentState.READY, StudentState(student.state).over
+            if over and (row.settled or not ready):
+                return student_record(student)
+            row.cancel = True
+            session.flush()
+            if not over and _wanted(session, student) is None:
+                cancel(self.db, session, student)
+            elif not row.settled and holder_of(self.db, session, f"family:{family}") is None:
+                change_measuring(self.db, session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
+            return student_record(student)
+
+    def delete_family(self, family: str) -> tuple[str, ...]:
+        """Forget a family; return the digests of members that no other family has, to be swept.
+
+        Its student stays (the next request finds it), unless it is unfinished and nobody else
+        waits for it: then it is cancelled. Raises FamilyNotFound.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            student = student_row(session, row.student)
+            digests = set(
+                session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
+            )
+            free_name(session, family)
+            for table in (WantRow, MemberRow, RevisionRow, StaleRow):
+                session.execute(delete(table).where(table.family == family))
+            session.delete(row)
+            session.flush()
+            kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
+            digests -= set(kept)
+            for digest in digests:
+                session.merge(SweepRow(digest=digest, sent=self.db.now(session), sends=0))
+            if _wanted(session, student) is None:
+                cancel(self.db, session, student)
+            self.db.note(session, "family", {"state": "deleted"}, family=family)
+            return tuple(sorted(digests))
+
+    def rebuild(self, family: str, force: bool = False) -> Rebuilt:
+        """Check a family's student again, or with `force` make a new one beside the old.
+
+        Without force the job verifies what is there and does nothing where it is whole (event
+        `verified`), and distils again where it is not. With force the
+        family returned is a new one, whose student has the next generation.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            student = student_row(session, row.student)
+            event = self.db.last_event(session)
+            fresh: Created | None = None
+            self.db.note(session, "family", {"state": "rebuild", "force": force}, family=family)
+            if force:
+                fresh = self._next_generation(session, row, student)
+            elif student.state in (StudentState.FAILED, StudentState.CANCELLED):
+                requeue(self.db, session, student, "rebuild")
+            elif student.state == StudentState.READY:
+                verify(self.db, session, student)
+            if not force:
+                self._wanted_again(session, row)
+                student.cancel = False
+            return Rebuilt(
+                family=fresh.family if fresh else family_record(row),
+                student=fresh.student if fresh else student_record(student),
+                created=fresh.created if fresh else False,
+                next=fresh.next if fresh else "distill",
+                event=event,
+            )
+
+    def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
+        same = select(StudentRow.generation).where(StudentRow.root == student.root)
+        generation = max(session.scalars(same)) + 1
+        kept = {name: getattr(student, name) for name in NewStudent.__dataclass_fields__}
+        asked = NewStudent(**kept | {"key": student.root, "kept": tuple(student.kept)})
+        fresh, send = obtain(self.db, session, asked, generation)
+        copied = {name: getattr(row, name) for name in NewFamily.__dataclass_fields__}
+        wanted = session.scalars(select(WantRow).where(WantRow.family == row.id)).all()
+        return self._create(
+            session,
+            NewFamily(**copied | {"student": fresh.key}),
+            fresh,
+            send,
+            self._ladder_for(session, row, fresh),
+            [NewWant(kind=w.kind, what=w.what, options=w.options) for w in wanted],  # type: ignore[arg-type]
+        )
+
+    @staticmethod
+    def _ladder_for(session: Session, row: FamilyRow, student: StudentRow) -> list[NewMember]:
+        """The ladder of a family, for another student of the same shape."""
+        layermap = LayerMap(tuple(student.kept), student.layers)
+        ladder: list[NewMember] = []
+        statement = select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
+        for member in session.scalars(statement):
+            composition = composition_of(layermap, member.code)
+            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+            facts["digest"] = composition.digest(row.commit, student.key)
+            ladder.append(NewMember(**facts))
+        return ladder
+
+
+def _wanted(session: Session, student: StudentRow) -> str | None:
+    """A family that waits for a student, if there is one."""
+    waits = select(FamilyRow.id).where(
+        FamilyRow.student == student.key, FamilyRow.cancel.is_not(True)
+    )
+    return session.scalars(waits).first()
+
+
+def _lacks_tasks(session: Session, family: FamilyRow) -> bool:
+    """Whether a member has no result, or a failed one, of a task that is asked of the family."""
+    results = session.scalars(select(MemberRow.tasks).where(MemberRow.family == family.id)).all()
+    return any(
+        not has_result(found, name, limit)
+        for found in results
+        for name, limit in (family.tasks or {}).items()
+    )

@@ -1,0 +1,261 @@
+"""The part of the catalog about families whose files are not hashed yet: `hashing → keyed`.
+
+Neither such a family nor its student has a name by content, so neither stands among the others:
+nothing of it can be served, built or distilled. What was asked of it is kept as it was asked, and
+is turned into records once more when every digest is known (decisions/provisional.md). Its id
+stays an id of the family that it became.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from boomerang.catalog.database import Database
+from boomerang.catalog.leases import Lease, guard
+from boomerang.catalog.parts.families import FamilyStore
+from boomerang.catalog.parts.requests import CANCELLED
+from boomerang.catalog.parts.students import obtain
+from boomerang.catalog.records.families import Created, Planned, Provisional
+from boomerang.catalog.records.states import Keying
+from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
+from boomerang.catalog.store import family_row, record
+from boomerang.catalog.tables.families import ProvisionalRow
+from boomerang.catalog.transitions import KEYING, Actor, check
+
+_OVER = (Keying.FAILED.value, Keying.CANCELLED.value)
+
+
+class ProvisionalStore(FamilyStore):
+    """Families that are named by what is known of their files before they are hashed."""
+
+    def expect(self, planned: Planned, total: int) -> tuple[Provisional, bool]:
+        """Keep what is asked until its files, `total` bytes, are hashed: the same is kept once.
+
+        Says also whether the caller must send the hashing: of any number of equal calls at once
+        one is told so. One that failed or was cancelled is begun again.
+        """
+        with self.db.write() as session:
+            now, id_ = self.db.now(session), planned.family.id
+            row = session.get(ProvisionalRow, id_)
+            send = row is None or row.state != Keying.HASHING
+            if row is None:
+                empty: dict[str, list[Any]] = {"requests": [], "wants": []}
+                row = ProvisionalRow(id=id_, state="", created=now, updated=now, **empty)
+            row.name, row.plan = planned.family.name, _plan(planned)
+            row.requests = _joined(row.requests, [planned.family.request])
+            row.wants = _joined(row.wants, [asdict(want) for want in planned.wants])
+            if send:
+                row.done, row.total = 0, total
+                session.add(row)
+                self._begin(session, row)
+            return _record(row), send
+
+    def waiting(self, family: str) -> Provisional | None:
+        """The family of a provisional id, as long as it has become none."""
+        with self.db.read() as session:
+            row = session.get(ProvisionalRow, family)
+            return None if row is None or row.became is not None else _record(row)
+
+    def all_waiting(self) -> tuple[Provisional, ...]:
+        """Every family that is not keyed, newest first."""
+        with self.db.read() as session:
+            statement = select(ProvisionalRow).where(ProvisionalRow.became.is_(None))
+            newest = ProvisionalRow.created.desc()
+            rows = session.scalars(statement.order_by(newest, ProvisionalRow.id))
+            return tuple(_record(row) for row in rows)
+
+    def family_id(self, family: str) -> str:
+        """The id of a family; of a provisional id, that of the family it became, if it did."""
+        with self.db.read() as session:
+            return ids_of(session, family)[0]
+
+    def check_family(self, family: str) -> None:
+        """Raise FamilyNotFound where no family has this id, or had it while it was provisional."""
+        with self.db.read() as session:
+            if _unkeyed(session, family) is None:
+                family_row(session, ids_of(session, family)[0])
+
+    def keying(self, family: str) -> Provisional | None:
+        """A provisional family that is to be keyed now."""
+        with self.db.read() as session:
+            row = session.get(ProvisionalRow, family)
+            return _record(row) if row is not None and row.state == Keying.HASHING else None
+
+    def set_hashed(
+        self, family: str, done: int, total: int, reason: str | None = None, *, lease: Lease
+    ) -> None:
+        """Say how many bytes are hashed, and for what `reason` again. Raises LostLease."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(ProvisionalRow, family)
+            if row is not None:
+                if total < row.total:
+                    achieved(row)  # files that are hashed stay so, whatever happens
+                row.done, row.total, row.reason, row.running = done, total, reason, True
+                payload = {"done": done, "total": total, "reason": reason}
+                self.db.note(session, "hashing", payload, family=family)
+
+    def key_family(
+        self,
+        family: str,
+        requests: Sequence[dict[str, Any]],
+        planned: Sequence[Planned],
+        *,
+        lease: Lease,
+    ) -> tuple[Created, ...]:
+        """Make a provisional family the family that its content names, or join it.
+
+        `planned` are its `requests`, with every digest known. Returns what each led to; nothing,
+        and nothing is made, where it has others by now or was given up. Raises LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(ProvisionalRow, family)
+            if row is None or row.state != Keying.HASHING or row.requests != list(requests):
+                return ()
+            made = []
+            for one in planned:
+                student, send = obtain(self.db, session, one.student)
+                made.append(
+                    self._create(session, one.family, student, send, one.members, one.wants)
+                )
+            row.became, row.done = made[0].family.id, row.total
+            change_keying(self.db, session, row, Keying.KEYED, None, Actor.WORKER)
+            return tuple(made)
+
+    def key_later(self, family: str, reason: str | None, *, lease: Lease, soon: bool) -> None:
+        """Put it into the queue again: `soon`, or when the reaper's patience is over."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(ProvisionalRow, family)
+            if row is not None:
+                row.running, row.reason = False, reason
+                row.sent, row.sends = (0.0, 0) if soon else (self.db.now(session), row.sends)
+
+    def key_again(
+        self, family: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease
+    ) -> None:
+        """After a setback: hashed later, or failed where it has had enough of them."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(ProvisionalRow, family)
+            if row is None or row.state != Keying.HASHING:
+                return
+            wait = again(row, kind, self.db.now(session), limits)
+            row.running = False
+            if wait is None:
+                change_keying(self.db, session, row, Keying.FAILED, gave_up(reason, limits),
+                              Actor.WORKER)  # fmt: skip
+            else:
+                row.reason = later(reason, wait)
+
+    def keying_failed(self, family: str, reason: str, *, lease: Lease) -> None:
+        """End it with a reason. Raises LostLease."""
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(ProvisionalRow, family)
+            if row is not None and row.state == Keying.HASHING:
+                change_keying(self.db, session, row, Keying.FAILED, reason, Actor.WORKER)
+
+    def give_up(self, family: str) -> bool:
+        """Cancel a provisional family; False where there is none of that id to be keyed.
+
+        It is published only for whoever asks for that again, and may: not for a rebuild.
+        """
+        with self.db.write() as session:
+            row = _unkeyed(session, family)
+            if row is not None and row.state == Keying.HASHING:
+                row.requests = _joined([], [{**one, "publish": None} for one in row.requests])
+                row.wants = [want for want in row.wants if want["kind"] != "publish"]
+                change_keying(self.db, session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
+            return row is not None
+
+    def forget_waiting(self, family: str) -> bool:
+        """Forget a provisional family; False where there is none of that id to be keyed."""
+        with self.db.write() as session:
+            row = _unkeyed(session, family)
+            if row is not None:
+                session.delete(row)
+                self.db.note(session, "family", {"state": "deleted"}, family=family)
+            return row is not None
+
+    def hash_again(self, family: str) -> bool | None:
+        """Ask for a provisional family to be made; whether the caller must send the hashing.
+
+        None where there is none of that id to be keyed.
+        """
+        with self.db.write() as session:
+            row = _unkeyed(session, family)
+            if row is None:
+                return None
+            send = row.state in _OVER
+            if send:
+                self._begin(session, row)
+            return send
+
+    def _begin(self, session: Session, row: ProvisionalRow) -> None:
+        afresh(row, self.db.now(session))
+        change_keying(self.db, session, row, Keying.HASHING, None, Actor.REQUEST)
+
+
+def change_keying(
+    db: Database,
+    session: Session,
+    row: ProvisionalRow,
+    state: Keying,
+    reason: str | None,
+    by: Actor,
+) -> None:
+    """Change the state of a provisional family within a transaction, and write the event.
+
+    Raises IllegalTransition.
+    """
+    check(KEYING, f"the provisional family {row.id}", row.state, state, by)
+    row.state, row.reason, row.updated, row.running = state.value, reason, db.now(session), False
+    session.flush()
+    # Who follows it reads its states as those of the student that it will have.
+    kind = "family" if state is Keying.KEYED else "student"
+    payload = {"state": state.value, "reason": reason, "became": row.became}
+    db.note(session, kind, payload, family=row.id)
+
+
+def ids_of(session: Session, family: str) -> list[str]:
+    """Every id of a family, the one it has by its content first."""
+    row = session.get(ProvisionalRow, family)
+    id_ = row.became if row is not None and row.became is not None else family
+    others = select(ProvisionalRow.id).where(ProvisionalRow.became == id_)
+    return [id_, *session.scalars(others)]
+
+
+def _unkeyed(session: Session, family: str) -> ProvisionalRow | None:
+    row = session.get(ProvisionalRow, family)
+    return None if row is None or row.became is not None else row
+
+
+def _plan(planned: Planned) -> dict[str, Any]:
+    """The records of a plan as JSON, without the names that it has not yet."""
+    family, student = planned.family, planned.student
+    if family.source is not None:
+        family = replace(family, commit="")
+        student = replace(student, teacher_commit="")
+    unnamed = replace(student, key="", data_digest=None, revision_commit=None)
+    return {
+        "family": asdict(replace(family, student="")),
+        "student": asdict(unnamed) | {"kept": [*student.kept]},
+        "members": [asdict(replace(member, digest="")) for member in planned.members],
+    }
+
+
+def _joined(known: Sequence[Any], more: Sequence[Any]) -> list[Any]:
+    found = list(known)
+    for one in more:
+        if one not in found:
+            found.append(one)
+    return found
+
+
+def _record(row: ProvisionalRow) -> Provisional:
+    return record(Provisional, row)

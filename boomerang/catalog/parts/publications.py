@@ -1,0 +1,162 @@
+"""The part of the catalog about names and repositories, which are given to a family once.
+
+Whoever loads a model by its name must not find another family's there: so a name is kept as long as
+its family, and for ever once something was to be published under it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from boomerang.catalog.database import Database
+from boomerang.catalog.leases import Lease, guard
+from boomerang.catalog.records.states import Fact
+from boomerang.catalog.store import Store, record
+from boomerang.catalog.tables.families import FamilyRow, MemberRow
+from boomerang.catalog.tables.names import NameRow, RepoRow, StaleRow
+from boomerang.catalog.tables.requests import WantRow
+from boomerang.catalog.tries import forget_tries, work_of
+from boomerang.errors import BadName
+from boomerang.catalog.names import family_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
+
+    `made_of` stands for the bytes of the student; None where that is not known.
+    """
+
+    repo: str
+    family: str
+    private: bool
+    card: str
+    made_of: str | None = None
+
+
+class PublicationStore(Store):
+    """Names of families, and repositories of members."""
+
+    def names(self) -> dict[str, str]:
+        """What each family is called, by id, oldest first."""
+        with self.db.read() as session:
+            return dict(_names(session))
+
+    def publication(self, repo: str) -> Publication | None:
+        """What a repository holds, if something was published to it."""
+        with self.db.read() as session:
+            row = session.get(RepoRow, repo)
+            return None if row is None or not row.card else record(Publication, row)
+
+    def claim_repo(self, repo: str, family: str, *, lease: Lease | None = None) -> None:
+        """Give a repository to a family, for ever.
+
+        Raises BadName where another has it, LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            row = session.get(RepoRow, repo)
+            if row is None:
+                session.add(RepoRow(repo=repo, family=family, private=True, card=""))
+            elif row.family != family:
+                raise BadName(
+                    f"{repo!r} was given to the family {row.family}.",
+                    value=repo,
+                    fix="Publish under another namespace.",
+                )
+
+    def set_publication(
+        self, publication: Publication, since: float | None = None, *, lease: Lease | None = None
+    ) -> None:
+        """Keep what a repository holds now.
+
+        With `since` of `stale` it is so no longer, unless more has changed. Raises LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            session.merge(RepoRow(**vars(publication)))
+            _fresh(session, publication.repo, since)
+
+    def stale(self, family: str) -> dict[str, float]:
+        """The repositories of a family that may have to be published again, and since when."""
+        with self.db.read() as session:
+            mine = select(StaleRow.repo, StaleRow.since).where(StaleRow.family == family)
+            return {row.repo: row.since for row in session.execute(mine)}
+
+    def not_stale(
+        self, repo: str, since: float, digest: str | None = None, *, lease: Lease | None = None
+    ) -> None:
+        """A repository is left as it is, unless more has changed than `since`.
+
+        Of the member of that `digest` all setbacks are forgotten. Raises LostLease.
+        """
+        with self.db.write() as session:
+            guard(session, lease)
+            _fresh(session, repo, since)
+            if digest is not None:
+                forget_tries(session, work_of("published", digest))
+
+
+def outdate_cards(db: Database, session: Session, family: str, but: str | None = None) -> None:
+    """Something new is to be said of a family: have its publications looked at, `but` this one."""
+    there = select(MemberRow.repo).where(
+        MemberRow.family == family,
+        MemberRow.published == Fact.YES.value,
+        MemberRow.repo.is_not(None),
+    )
+    now = db.now(session)
+    for repo in session.scalars(there):
+        if repo != but:
+            session.merge(StaleRow(repo=repo, family=family, since=now, sent=now, sends=0))
+
+
+def outdate_weights(session: Session, family: str) -> None:
+    """What was published of a family is of other bytes than its student has now."""
+    unknown = update(RepoRow).where(RepoRow.family == family, RepoRow.made_of.is_(None))
+    session.execute(unknown.values(made_of=""))
+
+
+def _fresh(session: Session, repo: str, since: float | None) -> None:
+    if since is not None:
+        session.execute(delete(StaleRow).where(StaleRow.repo == repo, StaleRow.since <= since))
+
+
+def give_name(session: Session, row: FamilyRow) -> None:
+    """Name a new family; one that was there before has its name again."""
+    keep_names(session)
+    if session.scalars(select(NameRow).where(NameRow.family == row.id)).first() is None:
+        held = {kept.name: kept.teacher for kept in session.scalars(select(NameRow))}
+        name = family_name(row.name, row.teacher, row.id, held)
+        session.add(NameRow(name=name, family=row.id, teacher=row.teacher))
+
+
+def keep_names(session: Session) -> None:
+    """Write down the names of families from before names were kept."""
+    kept = set(session.scalars(select(NameRow.family)))
+    for id_, name in _names(session):
+        if id_ not in kept:
+            teacher = session.get_one(FamilyRow, id_).teacher
+            session.add(NameRow(name=name, family=id_, teacher=teacher))
+    session.flush()
+
+
+def free_name(session: Session, family: str) -> None:
+    """Let others have the name of a family that goes, unless it was to be published."""
+    keep_names(session)
+    asked = select(WantRow.id).where(WantRow.family == family, WantRow.kind == "publish")
+    held = select(RepoRow.repo).where(RepoRow.family == family)
+    if session.scalars(asked).first() is None and session.scalars(held).first() is None:
+        session.execute(delete(NameRow).where(NameRow.family == family))
+
+
+def _names(session: Session) -> Iterator[tuple[str, str]]:
+    kept = session.execute(select(NameRow.family, NameRow.name, NameRow.teacher)).all()
+    known, held = {id_: name for id_, name, _ in kept}, {name: one for _, name, one in kept}
+    facts = select(FamilyRow.id, FamilyRow.name, FamilyRow.teacher)
+    for id_, name, teacher in session.execute(facts.order_by(FamilyRow.created, FamilyRow.id)):
+        if id_ not in known:
+            known[id_] = family_name(name, teacher, id_, held)
+            held[known[id_]] = teacher
+        yield id_, known[id_]

@@ -1,0 +1,1 @@
+"""What the catalog takes and gives: plain frozen records, detached from the database."""

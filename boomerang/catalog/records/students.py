@@ -1,0 +1,66 @@
+"""Students, as they are asked for and as the catalog knows them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from boomerang.catalog.records.states import StudentState
+
+
+class Origin(StrEnum):
+    """Where a student comes from."""
+
+    DISTILLED = "distilled"
+    FOLDER = "folder"
+    HUB = "hub"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStudent:
+    """A student as it is asked for. `key` names it by content: see `student_key`.
+
+    `location` is the folder or the repo id of a student that is given rather than distilled, and
+    `revision_commit` its commit on the Hub; `teacher_source` is the folder of a local teacher.
+    """
+
+    key: str
+    teacher: str
+    teacher_commit: str
+    kept: tuple[int, ...]
+    layers: int
+    recipe: dict[str, Any] = field(default_factory=dict)
+    recipe_name: str = ""
+    data: str | None = None
+    data_digest: str | None = None
+    seed: int = 0
+    origin: Origin = Origin.DISTILLED
+    location: str | None = None
+    revision_commit: str | None = None
+    teacher_source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Student(NewStudent):
+    """A student as the catalog knows it; times in Unix seconds, `eta_s` in seconds."""
+
+    state: StudentState
+    reason: str | None
+    step: int
+    steps: int
+    loss: float | None
+    ce: float | None
+    kl: float | None
+    cosine: float | None
+    tokens: int
+    tokens_per_s: float | None
+    eta_s: float | None
+    generation: int
+    cancel: bool
+    attempts: int
+    micro_batch: int | None
+    verify: float | None
+    files: dict[str, str] | None
+    created: float
+    started: float | None
+    finished: float | None
+    updated: float

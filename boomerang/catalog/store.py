@@ -1,0 +1,95 @@
+"""What every part of the catalog stands on: the database, and rows turned into records."""
+
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from boomerang.catalog.database import Database
+from boomerang.catalog.records.families import Family, Provisional
+from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.states import Fact, Keying, StudentState
+from boomerang.catalog.records.students import Origin, Student
+from boomerang.catalog.tables.base import Base
+from boomerang.catalog.tables.families import FamilyRow, MemberRow, StudentRow
+from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
+
+Record = TypeVar("Record")
+
+_ENUMS: dict[str, type] = {
+    "origin": Origin,
+    "built": Fact,
+    "measured": Fact,
+    "published": Fact,
+    "measuring": Fact,
+}
+
+_STATES: dict[type, type] = {Student: StudentState, Provisional: Keying}
+
+
+class Store:
+    """A part of the catalog."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+
+
+def record(kind: type[Record], row: Base) -> Record:
+    """The frozen record of a row: the fields of the same names."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = getattr(row, field.name)
+        if field.name in _ENUMS:
+            value = _ENUMS[field.name](value)
+        elif field.name == "state":
+            value = _STATES.get(kind, Fact)(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[field.name] = value
+    return kind(**values)
+
+
+def family_row(session: Session, family: str) -> FamilyRow:
+    """The row of a family. Raises FamilyNotFound."""
+    row = session.get(FamilyRow, family)
+    if row is None:
+        raise FamilyNotFound(
+            f"There is no family {family!r}.", value=family, fix="GET /families lists them."
+        )
+    return row
+
+
+def student_row(session: Session, key: str) -> StudentRow:
+    """The row of a student. Raises NotFound."""
+    row = session.get(StudentRow, key)
+    if row is None:
+        raise NotFound(f"There is no student {key!r}.", value=key, fix="Ask for its family.")
+    return row
+
+
+def member_row(session: Session, family: str, k: int) -> MemberRow:
+    """The row of a member. Raises FamilyNotFound or SizeNotFound."""
+    row = session.get(MemberRow, (family, k))
+    if row is None:
+        family_row(session, family)
+        raise SizeNotFound(
+            f"Family {family} has no member with {k} patched layers.",
+            value=k,
+            fix=f"GET /families/{family} lists its ladder.",
+        )
+    return row
+
+
+def family_record(row: FamilyRow) -> Family:
+    """The record of a family's row."""
+    return record(Family, row)
+
+
+def student_record(row: StudentRow) -> Student:
+    """The record of a student's row."""
+    return record(Student, row)
+
+
+def member_record(row: MemberRow) -> Member:
+    """The record of a member's row."""
+    return record(Member, row)

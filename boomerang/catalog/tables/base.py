@@ -1,0 +1,66 @@
+"""The catalog's tables. Times are Unix seconds (UTC), the same on every database."""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Dialect, Integer, String
+from sqlalchemy.exc import DontWrapMixin
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import Float, TypeDecorator
+
+from boomerang.errors import BadRequest
+
+SCHEMA_VERSION = 7
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class NoText(BadRequest, DontWrapMixin):
+    """A name with a character that no name has."""
+
+
+class Text(TypeDecorator[str]):
+    """Text as both databases take it: PostgreSQL has no NUL in one, SQLite would keep it.
+
+    Whatever names something comes through here, whoever said it. Raises NoText.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse what one of the databases cannot hold."""
+        if value is not None and "\0" in value:
+            raise NoText(
+                "A NUL character is in no name.", value=value, fix="Send the name without it."
+            )
+        return value
+
+
+class Base(DeclarativeBase):
+    """Root of the mapped tables."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        str: Text(),
+        dict[str, Any]: JSON,
+        list[int]: JSON,
+        int: BigInteger,
+        float: Float(53),
+    }
+
+
+class Attempts:
+    """How often a job was sent and tried: see setbacks.py."""
+
+    attempts: Mapped[int] = mapped_column(default=0)
+    away_since: Mapped[float | None]
+    waited: Mapped[float | None]
+    due: Mapped[float | None]
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+
+
+class SchemaRow(Base):
+    """The one row that says which shape the tables have."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)

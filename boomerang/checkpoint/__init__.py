@@ -1,0 +1,1 @@
+"""A safetensors checkpoint as a table: tensors, where their bytes are, which files travel."""

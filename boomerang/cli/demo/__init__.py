@@ -1,0 +1,1 @@
+"""The demo: one request, end to end, on the small teacher of the examples."""

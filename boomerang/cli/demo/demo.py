@@ -1,0 +1,176 @@
+"""The demo: one request, end to end, on the small teacher of the examples.
+
+A service with embedded parts in a fresh folder; a distillation; three sizes downloaded whole;
+every size loaded by name with transformers, measured and asked for a line of text.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boomerang.cli.demo.server import running
+from boomerang.cli.demo.table import findings, lines_of_text, measures_table
+from boomerang.cli.jobs import JobFailed
+from boomerang.cli.remote import Service, wait_made
+from boomerang.cli.show import Bar, budget_line, duration, terminal
+from boomerang.errors import BadRequest, CorruptCheckpoint
+
+TEACHER = "kjv/KJV-1.4M"
+DATA = "kjv"
+BUDGET = "1.25M"
+MARK = ".boomerang-demo"
+"""The file that tells a home of the demo's from a folder of somebody's own."""
+
+
+def run(home: Path, examples: Path, recipe: str, port: int) -> None:
+    """Run the whole demo and print what it found. Raises BoomerangError where anything breaks."""
+    began = time.monotonic()
+    say = terminal().print
+    _check_examples(examples)
+    fresh_home(home)
+    with running(home, examples, port) as url, Service(url) as service:
+        say(f"The service runs at {url}; everything it keeps is in {home}.")
+        family = made(service, recipe, say)
+        say(f"\nDistilled and measured in {duration(time.monotonic() - began)}. Downloading three:")
+        for member in three(family["members"]):
+            say(downloaded(service, member, home / "downloads"))
+        say("\nLoading every size with transformers, by name, from the service:")
+        seen = from_hub(url, family, examples / DATA, home)
+    say(measures_table(family, seen))
+    say(f"Blocks are patched in the order {family['chosen']} ({_order(family)}).")
+    for line in findings(family, seen):
+        say(line)
+    say("")
+    say(lines_of_text(family, seen))
+    say(
+        f"Done in {duration(time.monotonic() - began)}. The service is stopped. `make serve` starts"
+    )
+    say("it again with what it made; then the dashboard is at http://127.0.0.1:8000/")
+
+
+def fresh_home(home: Path) -> None:
+    """Make an empty home, where there is none or one of an earlier demo. Raises BadRequest."""
+    if home.is_symlink() or (home.exists() and not (home / MARK).is_file()):
+        if home.is_symlink() or not home.is_dir() or any(home.iterdir()):
+            raise BadRequest(
+                f"{str(home)!r} is no folder that the demo made, so it is not removed.",
+                value=str(home),
+                fix="Give another one with --home.",
+            )
+    elif home.exists():
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / MARK).touch()
+
+
+def made(service: Service, recipe: str, say: Any) -> dict[str, Any]:
+    """Ask for the family, follow it on a bar, and return it measured. Raises NotMade."""
+    asked = {"teacher": TEACHER, "data": DATA, "recipe": recipe, "order": "auto", "budget": BUDGET}
+    family = service.post("/families", asked)
+    sizes = ", ".join(member["size"] for member in family["members"])
+    say(f"POST /families {json.dumps(asked)}")
+    say(f"Planned from headers alone: {sizes}. {budget_line(family['budget'])}\n")
+    return wait_made(service, family["id"], "queued")
+
+
+def three(members: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The student, one in the middle, and the largest below the teacher."""
+    below = members[:-1]
+    chosen = dict.fromkeys((0, len(below) // 2, len(below) - 1))
+    return [below[index] for index in chosen]
+
+
+def downloaded(service: Service, member: Mapping[str, Any], folder: Path) -> str:
+    """Download a size as a tar, unpack it and check its headers; return what to say of it.
+
+    Raises Unreachable, Refused or CorruptCheckpoint.
+    """
+    import tarfile
+
+    from boomerang.checkpoint.table import Checkpoint
+
+    folder.mkdir(exist_ok=True)
+    to = folder / f"{member['size']}.tar"
+    began = time.monotonic()
+    with Bar(f"{member['size']}.tar", size=True) as bar:
+        size = service.download(str(member["url"]), to, bar.count)
+    took = time.monotonic() - began
+    with tarfile.open(to) as tar:
+        top = tar.getnames()[0].split("/")[0]
+        tar.extractall(folder, filter="data")
+    stored = Checkpoint.open(folder / top).parameters
+    if stored != member["parameters"]:
+        raise CorruptCheckpoint(
+            f"{top} has {stored:,} parameters instead of {member['parameters']:,}.", value=top
+        )
+    built = "" if member["built"] == "yes" else ", never built"
+    return f"  {top}: {size:,} bytes in {took:.2f} s{built}; {stored:,} parameters"
+
+
+def from_hub(url: str, family: Mapping[str, Any], data: Path, home: Path) -> list[dict[str, Any]]:
+    """Every size, smallest first, as a fresh process finds it by name at the service.
+
+    Raises JobFailed where one does not load.
+    """
+    names = [str(member["hub_id"]) for member in family["members"]]
+    path, log = home / "from_hub.json", home / "from_hub.log"
+    # Windows as long as those the service measures with, or the figures could not be compared.
+    length = int(family["student"]["recipe"]["sequence_length"])
+    job = {"models": names, "data": str(data.absolute()), "length": length}
+    path.write_text(json.dumps(job), "utf-8")
+    found: list[dict[str, Any]] = []
+    with (
+        Bar("loading") as bar,
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "boomerang.quality.from_hub", str(path)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=_hub_environment(url, home),
+        ) as process,
+    ):
+        bar.count(0, len(names))
+        for line in process.stdout or ():
+            said = json.loads(line)
+            if "error" in said:
+                raise JobFailed(str(said["error"]), fix=f"See {log}.")
+            found.append(said)
+            bar.count(len(found), len(names))
+    if process.returncode != 0 or len(found) != len(names):
+        raise JobFailed(f"Loading from {url} ended early.", fix=f"See {log}.")
+    return found
+
+
+def _hub_environment(url: str, home: Path) -> dict[str, str]:
+    """A fresh cache, the service as the Hub, and nobody's token."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return {
+        **kept,
+        "HF_ENDPOINT": url,
+        "HF_HOME": str((home / "hf").absolute()),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def _check_examples(examples: Path) -> None:
+    for folder in (examples / TEACHER, examples / DATA):
+        if not folder.is_dir():
+            raise BadRequest(
+                f"There is no folder {str(folder)!r}.",
+                value=str(folder),
+                fix="Run the demo in the repository, or give --examples.",
+            )
+
+
+def _order(family: Mapping[str, Any]) -> str:
+    return ",".join(str(layer) for layer in family["patch_order"] or ())

@@ -1,0 +1,1 @@
+"""What is minimised: cross-entropy, KL and the cosine distance of hidden states."""

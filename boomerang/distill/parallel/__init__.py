@@ -1,0 +1,1 @@
+"""One distillation on many devices."""

@@ -1,0 +1,1 @@
+"""A family of models: layer map, compositions, patch orders, the pair, the ladder."""

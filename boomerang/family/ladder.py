@@ -1,0 +1,161 @@
+"""Every member of a family in one patch order, and the member that a budget buys.
+
+All counts come from headers: a ladder is known before anything is distilled.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from boomerang.architecture.supported import Part, Role
+from boomerang.assembly.stitch import is_tied
+from boomerang.checkpoint.header import ITEM_BYTES
+from boomerang.errors import BadBudget, BudgetOutOfRange, SizeNotFound
+from boomerang.family.budget import Budget
+from boomerang.family.composition import Composition
+from boomerang.family.pair import Pair
+from boomerang.family.patch_order import members_of
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One size of a family. `k` counts the patched blocks; `parameters` are stored ones."""
+
+    name: str
+    k: int
+    composition: Composition
+    parameters: int
+    bytes: int
+    layers: int
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The members on offer, from the student (first) to the teacher (last)."""
+
+    members: tuple[Member, ...]
+
+    @classmethod
+    def of(cls, pair: Pair, patch_order: Sequence[int] | Sequence[str]) -> "Ladder":
+        """Every member of `patch_order`, which is nested or free (patch_order.py).
+
+        Members that are not smaller than the teacher, as untied ones can be, are left out.
+        Raises BadComposition for an order that is neither.
+        """
+        compositions = members_of(pair.layermap, patch_order)
+        members = [_member(pair, k, member) for k, member in enumerate(compositions)]
+        teacher = members[-1]
+        offered = [m for m in members[:-1] if m.parameters < teacher.parameters]
+        offered.sort(key=lambda member: (member.parameters, member.k))
+        return cls(tuple(_named([*offered, teacher])))
+
+    @property
+    def student(self) -> Member:
+        """The smallest member."""
+        return self.members[0]
+
+    @property
+    def teacher(self) -> Member:
+        """The largest member: the teacher itself."""
+        return self.members[-1]
+
+    def find(self, name: str) -> Member | None:
+        """The member of this exact name, case ignored."""
+        wanted = name.casefold()
+        return next((m for m in self.members if m.name.casefold() == wanted), None)
+
+    def within(self, budget: Budget) -> Member:
+        """The largest member within a budget. Raises BudgetOutOfRange below the student."""
+        fitting = [m for m in self.members if m.parameters <= budget.parameters]
+        if not fitting:
+            smallest, largest = self.student, self.teacher
+            raise BudgetOutOfRange(
+                f"A budget of {budget.text} is below the student.",
+                value=budget.text,
+                fix=f"Members go from {smallest.name} ({smallest.parameters:,} parameters) "
+                f"to {largest.name} ({largest.parameters:,}).",
+            )
+        return fitting[-1]
+
+    def resolve(self, size: str) -> Member:
+        """An exact name, else the largest member within the size read as a budget.
+
+        Raises SizeNotFound where it is neither, BudgetOutOfRange below the student.
+        """
+        exact = self.find(size)
+        if exact is not None:
+            return exact
+        try:
+            return self.within(Budget.parse(size))
+        except BadBudget:
+            raise SizeNotFound(
+                f"There is no size {size!r}.",
+                value=size,
+                fix=f"Sizes: {', '.join(member.name for member in self.members)}.",
+            ) from None
+
+
+def _member(pair: Pair, k: int, composition: Composition) -> Member:
+    tied = is_tied(pair, composition)
+    parameters, size = _ends(pair, composition, tied)
+    for layer in composition.layers:
+        for role, tensor in _layer_tensors(pair, layer.teacher_index):
+            parameters += tensor
+            size += tensor * ITEM_BYTES[pair.dtypes[role]]
+    return Member("", k, composition, parameters, size, len(composition.layers), tied)
+
+
+def _layer_tensors(pair: Pair, index: int) -> Iterator[tuple[Role, int]]:
+    # All layers of a model have one shape, so the teacher's layer counts for the student's too.
+    for role, tensor in pair.layers[index]:
+        yield role, tensor.parameters
+
+
+def _ends(pair: Pair, composition: Composition, tied: bool) -> tuple[int, int]:
+    anatomy = pair.side(composition.embeddings)
+    found = anatomy.part(Part.EMBEDDINGS) + pair.side(composition.norm).part(Part.NORM)
+    parameters = sum(tensor.parameters for _, tensor in found)
+    size = sum(tensor.parameters * ITEM_BYTES[pair.dtypes[role]] for role, tensor in found)
+    head = pair.side(composition.head)
+    counts = {head.architecture.head: head.head_tensor.parameters}
+    counts |= {role: tensor.parameters for role, tensor in head.part(Part.HEAD)}
+    stored = counts.keys() - set(head.architecture.tied_roles if tied else ())
+    parameters += sum(counts[role] for role in stored)
+    size += sum(counts[role] * ITEM_BYTES[pair.dtypes[role]] for role in stored)
+    return parameters, size
+
+
+def _named(members: list[Member]) -> Iterator[Member]:
+    """Name each by its parameters: three significant digits, more where two would collide."""
+    for member in members:
+        others = [m for m in members if m.parameters != member.parameters]
+        digits = 3
+        name = short_count(member.parameters, digits)
+        while digits < 15 and any(short_count(o.parameters, digits) == name for o in others):
+            digits += 1
+            name = short_count(member.parameters, digits)
+        if any(m.parameters == member.parameters and m is not member for m in members):
+            name += "-" + member.composition.digest("", "")[:6]
+        yield Member(
+            name, member.k, member.composition, member.parameters, member.bytes,
+            member.layers, member.tied,
+        )  # fmt: skip
+
+
+def short_count(count: int, digits: int = 3) -> str:
+    """A count to so many significant digits: 2912229120 → `2.91B`, 912000 → `912K`."""
+    for unit, scale in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        # 999,999 rounds up to the next unit, and is then written in it.
+        if count >= scale or float(f"{count / scale:.{digits}g}") >= 1:
+            return _plain(Decimal(count) / scale, digits) + unit
+    return str(count)
+
+
+def _plain(value: Decimal, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    whole = f"{Decimal(text):f}"
+    have = len(whole.replace(".", "").lstrip("0"))
+    if have >= digits:
+        return whole
+    return whole + ("" if "." in whole else ".") + "0" * (digits - have)

@@ -1,0 +1,64 @@
+"""The two forms of a patch order: which blocks go in one after another, or each member by itself.
+
+A nested order is a permutation of the long student layers: each member patches one block more than
+the one before. A free order (`best`) names the choices of every member, as `ssbbf`: a larger member
+need not contain the smaller one's patches.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from boomerang.errors import BadComposition
+from boomerang.family.composition import Choice, Composition
+from boomerang.family.layer_map import LayerMap
+
+PatchOrder = tuple[int, ...] | tuple[str, ...]
+"""Long student layers in the order in which they are patched, or the choices of each member."""
+
+
+def members_of(layermap: LayerMap, order: Sequence[int] | Sequence[str]) -> list[Composition]:
+    """The members of a patch order, from k = 0 (the student) to k = K (the teacher).
+
+    Raises BadComposition for numbers that are no permutation of the long student layers, and for
+    choices that do not lead from the student to the teacher, each member deeper than the last.
+    """
+    if order and all(isinstance(part, str) for part in order):
+        return _free(layermap, [str(part) for part in order])
+    numbers = [int(part) for part in order]
+    if sorted(numbers) != list(layermap.long):
+        raise BadComposition(
+            f"{numbers} is no order of the student layers {list(layermap.long)}.",
+            value=numbers,
+            fix="Name each long student layer once.",
+        )
+    return [Composition.patched(layermap, numbers[:k]) for k in range(len(numbers) + 1)]
+
+
+def parse_order(text: str) -> PatchOrder | None:
+    """An order in full: `5,3,1` or `sss,sbs,bbb`; None where the text is neither."""
+    parts = [part.strip() for part in text.split(",")]
+    if all(part.isascii() and part.isdigit() for part in parts):
+        return tuple(int(part) for part in parts)
+    letters = {choice.value for choice in Choice}
+    return tuple(parts) if all(part and set(part) <= letters for part in parts) else None
+
+
+def show_order(order: Sequence[int] | Sequence[str]) -> str:
+    """An order as `parse_order` reads it."""
+    return ",".join(str(part) for part in order)
+
+
+def _free(layermap: LayerMap, codes: list[str]) -> list[Composition]:
+    members = [Composition.of(layermap, code) for code in codes]
+    depths = [len(member.layers) for member in members]
+    student = Composition.patched(layermap, ())
+    teacher = Composition.patched(layermap, layermap.long)
+    deeper = all(a < b for a, b in pairwise(depths))
+    if members[0] != student or members[-1] != teacher or not deeper:
+        raise BadComposition(
+            f"{show_order(codes)!r} does not lead from the student to the teacher.",
+            value=show_order(codes),
+            fix=f"Begin with {'s' * len(layermap.kept)}, end with {'b' * len(layermap.kept)}, "
+            "and let each member have more layers than the one before.",
+        )
+    return members

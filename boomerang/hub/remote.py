@@ -1,0 +1,109 @@
+"""Reading a model of the Hub by range, without fetching it."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from boomerang.checkpoint.travelling import INDEX, WEIGHTS, travels
+from boomerang.errors import (
+    CorruptCheckpoint,
+    FileNotInModel,
+)
+from boomerang.hub.source import HubSource
+
+if TYPE_CHECKING:
+    from boomerang.checkpoint.table import Checkpoint
+from boomerang.hub.resolved import Resolved
+
+SMALL_BYTES = 64 << 20
+"""The largest file that is read into memory at once (tokenizers reach about half)."""
+AT_ONCE = 8
+"""Headers that are read at the same time."""
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are there and the bytes in all."""
+
+
+def sources(resolved: Resolved) -> dict[str, HubSource]:
+    """Every file that travels, to be read by range: what `Checkpoint.read` takes."""
+    return {name: source_of(resolved, name, size) for name, size in resolved.travelling.items()}
+
+
+def source_of(resolved: Resolved, name: str, size: int) -> HubSource:
+    """One file of a model at its commit, to be read by range."""
+    sha256 = resolved.sha256.get(name)
+    return HubSource(resolved.repo_id, resolved.commit, name, size, resolved.endpoint, sha256)
+
+
+def checkpoint(
+    resolved: Resolved, name: str | None = None, *, progress: Progress | None = None
+) -> "Checkpoint":
+    """A model's config and headers, of all shards at once; `progress` counts files.
+
+    Raises as `Checkpoint.read` and `HubSource.stream`.
+    """
+    from boomerang.checkpoint.table import Checkpoint
+
+    files = sources(resolved)
+    first = [
+        source for file, source in files.items()
+        if file in ("config.json", INDEX) or re.fullmatch(WEIGHTS, file)
+    ]  # fmt: skip
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        # Each thread is in the same hurry as whoever waits for all of them.
+        reads = [partial(copy_context().run, source.keep_head) for source in first]
+        for done, _ in enumerate(pool.map(lambda read: read(), reads), 1):
+            if progress is not None:
+                progress(done, len(first))
+        return Checkpoint.read(name or resolved.repo_id, files)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for source in first:
+            source.drop_head()
+
+
+def small_file(resolved: Resolved, name: str) -> bytes:
+    """A whole file of at most SMALL_BYTES.
+
+    Raises FileNotInModel, CorruptCheckpoint (too large to be what it is called) or HubFailure.
+    """
+    size = resolved.files.get(name)
+    if size is None or not travels(name):
+        raise FileNotInModel(
+            f"{resolved.repo_id!r} has no file {name!r} that travels.",
+            value=name,
+            fix="Config, tokenizer, templates, licence and safetensors do.",
+        )
+    if size > SMALL_BYTES:
+        raise CorruptCheckpoint(
+            f"{name} of {resolved.repo_id!r} has {size} bytes.",
+            value=name,
+            fix=f"It is read into memory, so it may have {SMALL_BYTES}.",
+        )
+    return source_of(resolved, name, size).read(0, size)
+
+
+def read_config(resolved: Resolved) -> dict[str, Any]:
+    """The model's config.json. Raises FileNotInModel, CorruptCheckpoint or HubFailure."""
+    try:
+        config = json.loads(small_file(resolved, "config.json"))
+    except ValueError as error:
+        config = error
+    if not isinstance(config, dict):
+        raise CorruptCheckpoint(
+            f"config.json of {resolved.repo_id!r} is no JSON object.",
+            value=resolved.repo_id,
+            fix="Name another revision.",
+        )
+    return config
+
+
+def first_bytes(resolved: Resolved) -> None:
+    """Read one byte of a model. Raises GatedTeacher where that is not allowed."""
+    name, source = next(iter(sources(resolved).items()))
+    source.read(0, min(1, resolved.files[name]))

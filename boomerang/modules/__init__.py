@@ -1,0 +1,1 @@
+"""Teacher and student as torch modules: loaded, run layer by layer, verified."""

@@ -1,0 +1,1 @@
+"""Child processes: started, watched, spoken with in JSON lines, stopped."""

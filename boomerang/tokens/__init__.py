@@ -1,0 +1,1 @@
+"""Texts as a tokenizer sees them: packed, marked, cut into windows, mixed."""

@@ -1,0 +1,91 @@
+"""The pages: what they say, escaped, at the same addresses as the JSON."""
+
+import shutil
+
+import pytest
+
+from boomerang.catalog.records.states import Fact, StudentState
+from tests.app.conftest import Front
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def page(front: Front, path: str) -> str:
+    answer = front.client.get(path, headers=HTML)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["vary"] == "Accept"
+    return answer.text
+
+
+def test_before_there_is_a_family_it_says_how_to_ask(shared: Front) -> None:
+    text = page(shared, "/")
+    assert "No family yet" in text
+    assert f"curl -X POST {shared.base}/families" in text
+
+
+def test_states_and_figures(front: Front) -> None:
+    made = front.queued()
+    key = made["student"]["key"]
+    assert "student queued" in page(front, "/")
+    front.catalog.set_student_state(key, StudentState.DISTILLING)
+    front.catalog.student_progress(key, {"step": 3, "steps": 8, "loss": 1.5, "eta_s": 40.2})
+    for path in ("/", f"/families/{made['id']}", made["members"][0]["url"]):
+        text = page(front, path)
+        assert "step 3 of 8, loss 1.500, 40 s left" in text
+        assert ">tar<" not in text
+    front.catalog.set_student_state(key, StudentState.FAILED, "out of <memory>")
+    assert "out of &lt;memory&gt;" in page(front, "/")
+    family = front.ready()
+    small, *_, large = front.catalog.members(family.id)
+    front.catalog.set_fact(
+        family.id, small.k, "measured", Fact.YES, perplexity=7.256, kl=0.5, naive_perplexity=99.0
+    )
+    front.catalog.set_fact(family.id, large.k, "built", Fact.YES)
+    front.catalog.add_wants(family.id, ())
+    text = page(front, f"/families/{family.id}")
+    for part in (small.size, f"{small.parameters:,}", "7.26", "0.500", "99.00", ">built<",
+                 ">possible<", ">tar<"):  # fmt: skip
+        assert part in text
+    text = page(front, f"/models/{small.size}?family={family.id}")
+    assert f"curl -fLOJ '{front.base}/models/{small.size}?family={family.id}'" in text
+    assert "from_pretrained" in text
+    assert "naive pruning to this depth: 99.00" in text
+
+
+def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(
+    front: Front,
+) -> None:
+    family = front.ready()
+    small = front.catalog.members(family.id)[0]
+    front.catalog.set_measuring(family.id, Fact.RUNNING, "measuring, so far 1,024 of 65,536 tokens")
+    reason = "so far 1,024 of 65,536 tokens"
+    front.catalog.set_fact(family.id, small.k, "measured", Fact.NO, reason, perplexity=7.25, kl=0.5)
+    text = page(front, f"/families/{family.id}")
+    assert "<td>7.25…</td>" in text
+    assert "measuring, so far 1,024 of 65,536 tokens" in text
+    card = f"/models/{small.size}/README.md?family={family.id}"
+    assert "7.25" not in front.client.get(card).text
+    front.catalog.set_fact(family.id, small.k, "measured", Fact.YES, perplexity=7.25, kl=0.5)
+    assert "<td>7.25</td>" in page(front, f"/families/{family.id}")
+    assert "7.25" in front.client.get(card).text
+
+
+def test_names_are_text(front: Front) -> None:
+    name = "<b>'q\"&ü模"
+    shutil.copytree(front.models / "teacher", front.models / name)
+    family = front.ready(teacher=name)
+    for path in ("/", f"/families/{family.id}"):
+        text = page(front, path)
+        assert "<b>" not in text
+        assert "&lt;b&gt;" in text
+    size = front.catalog.members(family.id)[0].size
+    answer = front.client.get(f"/models/{size}?family={family.id}")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"].isascii()
+
+
+@pytest.mark.parametrize("path", ["/static/live.js", "/static/style.css", "/static/icon.svg"])
+def test_what_pages_load_is_there(shared: Front, path: str) -> None:
+    assert path in page(shared, "/")
+    assert shared.client.get(path).status_code == 200

@@ -1,0 +1,150 @@
+"""Asking a running service from the command line: waiting, and what the exit status says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from boomerang.cli import show as cli_show
+from boomerang.cli.remote import show_progress
+from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with listening(Stub()) as found:
+        yield found
+
+
+def test_request_asks_and_shows_what_the_budget_buys(stub: Stub) -> None:
+    done = boomerang(
+        "request", "t", "2K", "--data", "d", "--publish", "me",
+        BOOMERANG_URL=stub.url, BOOMERANG_API_KEY="secret",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2K buys 1K: 1,000 parameters, 7 below it." in done.stdout
+    asked = {"teacher": "t", "budget": "2K", "data": "d", "order": "auto",
+             "publish": {"namespace": "me"}}  # fmt: skip
+    assert stub.asked == [("POST", "/families", asked, "Bearer secret")]
+
+
+def test_request_waits_until_it_is_made(stub: Stub) -> None:
+    want = {"kind": "build", "what": "2K", "state": "running", "reason": None}
+    stub.states = [
+        family("distilling"),
+        family("ready"),
+        family("ready", "running"),
+        family("ready", "yes", wants=[want]),
+        family("ready", "yes", wants=[want | {"state": "yes"}]),
+    ]
+    made = told("request", "t", "2K", "--wait", "--url", stub.url)
+    assert made["wants"][0]["state"] == "yes"
+    assert made["budget"]["below_by"] == 7
+    assert len(stub.states) == 1
+
+
+def hashing(state: str, **more: Any) -> dict[str, Any]:
+    return family(state, provisional=True, hashing={"done": 1, "total": 2}, **more)
+
+
+def test_a_provisional_family_is_waited_for_under_its_first_id(stub: Stub) -> None:
+    stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
+    made = told("request", "t", "2K", "--wait", "--url", stub.url)
+    assert made["id"] == "f2"
+    assert "provisional" not in made
+    assert made["budget"]["below_by"] == 7
+    # To rebuild it is to make it.
+    stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
+    rebuilt = told("rebuild", "f1", "--wait", "--url", stub.url)["families"]
+    assert rebuilt == [{"id": "f2", "state": "ready", "error": None}]
+    stub.states = [hashing("hashing"), hashing("failed")]
+    assert "Hashing the files" in error("request", "t", "2K", "--wait", "--url", stub.url)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ([family("distilling"), family("failed")], "failed"),
+        ([family("cancelled")], "cancelled"),
+        ([family("ready", "failed", measuring_reason="no text")], "no text"),
+    ],
+)
+def test_request_fails_when_it_is_not_made(
+    stub: Stub, states: list[dict[str, Any]], said: str
+) -> None:
+    stub.states = states
+    assert said in error("request", "t", "2K", "--wait", "--url", stub.url)
+
+
+def test_a_problem_of_the_service_is_one_line(stub: Stub) -> None:
+    stub.problem = (422, {"detail": "Too small.", "value": 1, "fix": "Ask for\nmore."})
+    assert error("request", "t", "1", "--url", stub.url) == "error: Too small. Ask for more."
+
+
+def test_a_service_that_waits_for_the_hub_is_asked_again_when_it_says(stub: Stub) -> None:
+    stub.busy = 2
+    assert told("request", "t", "2K", "--url", stub.url)["id"] == "f1"
+    assert [line[:2] for line in stub.asked] == [("POST", "/families")] * 3
+
+
+def test_a_service_that_is_not_there_is_one_line() -> None:
+    assert "127.0.0.1:9" in error("request", "t", "1", "--url", "http://127.0.0.1:9")
+    assert "no address" in error("request", "t", "1", "--url", "nonsense")
+    assert "no address" in error("rebuild", "--all", "--url", "http://[")
+
+
+def test_rebuild_waits_for_the_verdict_not_for_the_state_before_it(stub: Stub) -> None:
+    stub.states = [family("ready", "yes")]
+    stub.events = [("family", {"state": "rebuild"}), ("verified", {})]
+    done = told("rebuild", "f1", "--wait", "--url", stub.url)
+    assert done == {"families": [{"id": "f1", "state": "ready", "error": None}]}
+    assert [path for _, path, *_ in stub.asked][:2] == [
+        "/families/f1/rebuild",
+        "/families/f1/events?after=4",
+    ]
+    assert stub.asked[0][2] == {"force": False}
+
+
+def test_a_rebuild_that_could_not_look_says_so_and_does_not_hang(stub: Stub) -> None:
+    stub.states = [family("ready", "yes")]
+    stub.events = [
+        ("unverified", {"reason": "The Hub is away", "again_in": 2.0}),
+        ("unverified", {"reason": "The folder of the teacher is gone", "again_in": None}),
+    ]
+    done = boomerang("rebuild", "f1", "--wait", "--url", stub.url)
+    assert done.returncode == 1
+    assert "could not be verified: The folder of the teacher is gone." in done.stdout
+
+
+def test_rebuild_that_fails_is_status_1(stub: Stub) -> None:
+    stub.states = [family("ready", "yes")]
+    stub.events = [
+        ("student", {"state": "distilling"}),
+        ("student", {"state": "failed", "reason": "out of memory"}),
+    ]
+    done = boomerang("rebuild", "f1", "--force", "--wait", "--url", stub.url)
+    assert done.returncode == 1
+    assert "out of memory" in done.stdout
+    assert stub.asked[0][2] == {"force": True}
+
+
+def test_rebuild_all_asks_for_each(stub: Stub) -> None:
+    stub.states = [family("ready", "yes")]
+    assert boomerang("rebuild", "--all", "--url", stub.url).returncode == 0
+    posted = [path for method, path, *_ in stub.asked if method == "POST"]
+    assert posted == ["/families/f1/rebuild", "/families/f2/rebuild"]
+
+
+def test_progress_is_told_without_a_terminal_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_show, "LINE_EVERY", 0.0)
+    distilling = family("distilling")
+    distilling["student"] |= {"step": 3, "steps": 300, "loss": 1.5, "eta_s": 90.0}
+    measuring = family("ready", "running") | {"measuring_reason": "measuring, so far 1,024 tokens"}
+    with cli_show.Bar("queued") as bar:
+        show_progress(bar, distilling)
+        show_progress(bar, measuring)
+    said = capsys.readouterr().err.splitlines()
+    assert "distilling  step 3/300  loss 1.500  1 min 30 s left" in said
+    assert "measuring, so far 1,024 tokens  0/1" in said

@@ -1,0 +1,156 @@
+"""Recipes: what comes with the package, what is refused, what changes a key."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boomerang.errors import BadRecipe, StudentMismatch
+from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.keys import student_key
+from boomerang.recipes.recipe import Recipe
+
+SMALL = {"steps": 3, "batch_tokens": 64, "sequence_length": 16, "learning_rate": 1e-3}
+
+
+def test_the_published_recipe_has_the_papers_numbers() -> None:
+    recipe = Recipe.load("published")
+    assert (recipe.steps, recipe.batch_tokens, recipe.sequence_length) == (500, 4_194_304, 2048)
+    assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (3e-4, (0.9, 0.95), 0.1)
+    assert (recipe.warmup, recipe.clip, recipe.patch_probability) == (0.01, 1.0, 0.0)
+    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (1.0, 0.1, 2.0)
+    assert recipe.freezes(tied=True) is False
+    assert recipe.layermap(["full"] * 36).kept == (*range(0, 33, 2), 34, 35)
+
+
+def test_instruct_has_the_numbers_of_adapt() -> None:
+    recipe = Recipe.load("instruct")
+    assert (recipe.steps, recipe.batch_tokens, recipe.sequence_length) == (480, 2048 * 1024, 1024)
+    assert (recipe.learning_rate, recipe.betas, recipe.weight_decay) == (3e-4, (0.9, 0.95), 0.1)
+    assert (recipe.warmup, recipe.clip, recipe.patch_probability) == (0.01, 1.0, 0.0)
+    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (1.0, 0.1, 10.0)
+    assert [(p.until, p.instruction_share) for p in recipe.phases] == [(0.5, 0.0), (1.0, 1.0)]
+    assert (recipe.loss_on, recipe.kinds) == ("completions", ("text", "instructions"))
+    assert recipe.share("text") == recipe.share("instructions") == 0.5
+
+
+MADE_BEFORE = {
+    "default": "4468cb6c9ab0d192a62ad9b6e7a1d2d9",
+    "published": "09a93105b2b68b04ba99a94c56df03d4",
+    "kjv": "d7365715f05529490282d21cfae6c3c0",
+    "smoke": "dc29518d33ef57361cd1d72bdcead497",
+}
+"""Digests under which students are cached: a new field must not change them."""
+
+
+@pytest.mark.parametrize("name", MADE_BEFORE)
+def test_students_that_were_made_keep_their_keys(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.digest() == MADE_BEFORE[name]
+    phase = {"until": 1.0, "instruction_share": 0.0}
+    others = [recipe.override(phases=[phase]), recipe.override(loss_on="completions")]
+    assert len({other.digest() for other in others} | {recipe.digest()}) == 3
+
+
+@pytest.mark.parametrize("name", [*MADE_BEFORE, "instruct"])
+def test_what_a_recipe_makes_does_not_depend_on_the_machine(name: str) -> None:
+    """By the clock a busy machine trained the demo's student 73 steps, a quiet one about 300."""
+    recipe = Recipe.load(name)
+    assert (recipe.minutes, bool(recipe.steps)) == (None, True)
+
+
+@pytest.mark.parametrize("name", ["default", "smoke", "kjv"])
+def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.patch_probability >= 0.5
+    assert (recipe.freezes(tied=True), recipe.freezes(tied=False)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"learing_rate": 1.0}, "learing_rate"),
+        ({"steps": 0}, "steps"),
+        ({"minutes": 2}, "either steps or minutes"),
+        ({"steps": None}, "either steps or minutes"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"betas": [0.9, 1.0]}, "betas"),
+        ({"patch_probability": 1.5}, "patch_probability"),
+        ({"loss_on": "answers"}, "loss_on"),
+        ({"phases": [{"until": 0.5, "instruction_share": 0.5}]}, "the last at 1.0"),
+        ({"phases": [{"until": 1, "instruction_share": 0}] * 2}, "later than the one before"),
+        ({"phases": [{"until": 1, "instruction_share": 1.1}]}, "phases.0.instruction_share"),
+        ({"phases": [{"until": 1, "share": 1}]}, "phases.0.share"),
+        ({"ce_weight": 0, "kl_weight": 0, "cosine_weight": 0}, "loss weights"),
+    ],
+)
+def test_what_is_wrong_is_named(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(BadRecipe, match=said):
+        Recipe.parse({**SMALL, **fields})
+
+
+def test_a_recipe_is_read_from_a_file_and_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("minutes = 2\nbatch_tokens = 64\nsequence_length = 16\nlearning_rate = 1e-3\n")
+    recipe = Recipe.load(file)
+    assert (recipe.name, recipe.minutes) == ("mine", 2)
+    longer = recipe.override(steps=7)
+    assert (longer.steps, longer.minutes) == (7, None)
+    assert longer.override(minutes=1.5).steps is None
+    file.write_text("minutes = = 2")
+    with pytest.raises(BadRecipe, match="not TOML"):
+        Recipe.load(file)
+    with pytest.raises(BadRecipe, match="no recipe 'fast'"):
+        Recipe.load("fast")
+
+
+def test_the_key_follows_everything_that_makes_the_student() -> None:
+    recipe, layermap = Recipe.parse(SMALL), LayerMap((0, 2), 4)
+    keys = {
+        student_key("a", layermap, recipe, "d"),
+        student_key("b", layermap, recipe, "d"),
+        student_key("a", LayerMap((0, 1), 4), recipe, "d"),
+        student_key("a", LayerMap((0, 2), 5), recipe, "d"),
+        student_key("a", layermap, recipe.override(seed=1), "d"),
+        student_key("a", layermap, recipe, "e"),
+    }
+    assert len(keys) == 6
+    assert all(len(key) == 32 and int(key, 16) >= 0 for key in keys)
+    renamed = recipe.override(name="other")
+    assert student_key("a", layermap, renamed, "d") == student_key("a", layermap, recipe, "d")
+
+
+def test_recipes_and_texts_import_no_torch() -> None:
+    code = (
+        "import sys, boomerang.recipes.recipe, boomerang.texts.texts\n"
+        "assert not {'torch', 'transformers', 'numpy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_layers_at_random_are_another_student() -> None:
+    recipe = Recipe.load("published")
+    assert recipe.override(initialisation="random").digest() != recipe.digest()
+
+
+def test_a_recipe_without_a_choice_of_optimiser_keeps_its_digest() -> None:
+    recipe = Recipe.parse(SMALL)
+    assert recipe.digest() == "00fa1a37b11dda3fe432074b0053e7e8"
+    assert recipe.override(optimiser="adamw").digest() == recipe.digest()
+    assert recipe.override(optimiser="adamw8bit").digest() != recipe.digest()
+    with pytest.raises(BadRecipe, match="optimiser"):
+        recipe.override(optimiser="sgd")
+
+
+def test_kept_layers_are_those_that_are_listed() -> None:
+    recipe = Recipe.parse({**SMALL, "kept": [0, 1, 3]})
+    assert recipe.layermap(["full"] * 5) == LayerMap((0, 1, 3), 5)
+    assert recipe.digest() != Recipe.parse(SMALL).digest()
+    with pytest.raises(StudentMismatch, match="none of the kind full"):
+        recipe.layermap(["slide", "slide", "full", "slide", "full"])
+    for kept in ([1, 2], [0, 3, 1], [0, 9], []):
+        with pytest.raises(StudentMismatch, match="no layer map"):
+            recipe.override(kept=kept).layermap(["full"] * 5)
+    with pytest.raises(BadRecipe, match="kept"):
+        recipe.override(kept=[0, -1])

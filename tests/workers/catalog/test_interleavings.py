@@ -1,0 +1,115 @@
+"""The catalog keeps its promises in any interleaving, and without one of its guards it does not.
+
+`BOOMERANG_TEST_INTERLEAVINGS=100` tries a hundred times as many, other ones each time, and
+mutations that are not tried otherwise (`make chaos-catalog`).
+"""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.parts import families, members
+from boomerang.catalog.records.states import Fact
+from tests.support.databases import new_database
+from tests.workers.catalog.interleavings import Interleavings
+from tests.workers.catalog.stage import staged
+
+TIMES = int(os.environ.get("BOOMERANG_TEST_INTERLEAVINGS", "1"))
+EXAMPLES = 28
+"""As many as take half a minute of one core on SQLite; every mutation is found within them."""
+USUAL = 12
+"""As many as every run of the suite tries."""
+
+
+def _run(
+    open_catalog: Callable[[], Catalog], home: Path, examples: int, shrink: bool = True
+) -> None:
+    profile = settings(
+        max_examples=examples * TIMES,
+        stateful_step_count=30,
+        derandomize=TIMES == 1,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        **({} if shrink else {"phases": (Phase.generate,)}),
+    )
+    with staged():
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            lambda: Interleavings(open_catalog, home), settings=profile
+        )
+
+
+def _on_sqlite(folder: Path, examples: int, shrink: bool = True) -> None:
+    def opened() -> Catalog:
+        for old in folder.glob("catalog.*"):
+            old.unlink()
+        return Catalog(f"sqlite:///{folder}/catalog.sqlite")
+
+    _run(opened, folder / "home", examples, shrink)
+
+
+@pytest.mark.timeout(300 * TIMES)
+def test_interleavings_on_sqlite(tmp_path: Path) -> None:
+    _on_sqlite(tmp_path, USUAL if TIMES == 1 else EXAMPLES)
+
+
+@pytest.mark.timeout(300 * TIMES)
+def test_interleavings_on_postgresql(postgres: str, tmp_path: Path) -> None:
+    _run(lambda: Catalog(new_database(postgres)), tmp_path / "home", 4)
+
+
+def _skip(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a function do nothing, in whatever part of the catalog it is called."""
+    for part in ("students", "members", "building", "wants", "provisional"):
+        if hasattr(import_module(f"boomerang.service.{part}"), name):
+            monkeypatch.setattr(f"boomerang.service.{part}.{name}", lambda *_: None)
+
+
+def _keep_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what was built of a student that is made again stay so."""
+    really = members.change_fact
+
+    def change(db: Any, session: Any, row: Any, fact: str, state: Fact, *more: Any) -> None:
+        if (fact, row.built, state) != ("built", Fact.YES, Fact.NO):
+            really(db, session, row, fact, state, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(members, "change_fact", change)
+
+
+MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], object], str]] = {
+    "guard": (lambda patched: _skip(patched, "guard"), "was believed of a worker"),
+    "check": (lambda patched: _skip(patched, "check"), ", and became "),
+    "guard and check": (
+        lambda patched: (_skip(patched, "guard"), _skip(patched, "check")),
+        "was believed of a worker|, and became ",
+    ),
+    "outdate": (_keep_built, "built of other bytes"),
+    "cancel": (
+        lambda patched: patched.setattr(families, "_wanted", lambda *_: None),
+        "waits for its student",
+    ),
+}
+"""What is broken, and what is found then: not just anything."""
+
+QUICK = ("guard", "outdate")
+"""Those that are tried every time."""
+
+
+@pytest.mark.timeout(300 * TIMES)
+@pytest.mark.parametrize("name", MUTATIONS if TIMES > 1 else QUICK)
+def test_a_catalog_without_one_of_its_guards_is_found_out(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mutate, found = MUTATIONS[name]
+    mutate(monkeypatch)
+    with pytest.raises(AssertionError, match=found):
+        _on_sqlite(tmp_path, EXAMPLES, shrink=False)

@@ -1,0 +1,123 @@
+"""Holding a lease while working: a heartbeat that also hears when the work must end."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from boomerang.catalog.leases import Lease, LostLease, this_holder
+from workers.context import Context
+
+log = logging.getLogger("boomerang.workers")
+
+_LOOK_SECONDS = 0.5
+
+
+class End(StrEnum):
+    """Why work must end early."""
+
+    LOST = "another worker took over"
+    CANCELLED = "cancelled on request"
+    STOPPING = "the worker was stopped"
+
+
+class Over(Exception):
+    """The work must end; `Holding.end` says why."""
+
+
+class Holding:
+    """A lease that is kept alive; `ended` is set as soon as the work must end, `end` says why."""
+
+    def __init__(self, context: Context, lease: Lease, cancelled: Callable[[], bool]) -> None:
+        self.lease = lease
+        self.ended = threading.Event()
+        self.end: End | None = None
+        self._context = context
+        self._cancelled = cancelled
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"lease {lease.subject}")
+
+    def _beat(self) -> None:
+        seconds = self._context.settings.lease_seconds
+        renewed = time.monotonic()
+        while not self._done.wait(min(_LOOK_SECONDS, seconds / 6)) and self.end is None:
+            try:
+                if time.monotonic() - renewed >= seconds / 3:
+                    if not self._context.catalog.lease_renew(self.lease, seconds):
+                        return self._finish(End.LOST)
+                    renewed = time.monotonic()
+                if self._context.stopping.is_set():
+                    self._finish(End.STOPPING)
+                elif self._cancelled():
+                    self._finish(End.CANCELLED)
+            except Exception:
+                # A database that is away for a moment costs nothing; away for longer, the lease.
+                log.exception("the heartbeat of %s failed", self.lease.subject)
+                if time.monotonic() - renewed >= seconds:
+                    return self._finish(End.LOST)
+        return self._keep(renewed)
+
+    def _finish(self, why: End) -> None:
+        self.end = why
+        self.ended.set()
+
+    def _keep(self, renewed: float) -> None:
+        # Until the work has really ended the lease must not run out under it.
+        seconds = self._context.settings.lease_seconds
+        while not self._done.wait(seconds / 3):
+            try:
+                self._context.catalog.lease_renew(self.lease, seconds)
+            except Exception:
+                log.exception("the heartbeat of %s failed", self.lease.subject)
+
+    def check(self) -> None:
+        """Raise Over where the work must end."""
+        if self.end is not None:
+            raise Over(str(self.end))
+
+    def keep(self) -> None:
+        """Renew the lease now. Raises LostLease where somebody else has it."""
+        if not self._context.catalog.lease_renew(self.lease, self._context.settings.lease_seconds):
+            raise LostLease(f"The lease of {self.lease.subject} was lost.", fix="Let it be.")
+
+    def start(self) -> None:
+        """Begin the heartbeat."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the heartbeat and give the lease back."""
+        self._done.set()
+        self._thread.join()
+        try:
+            self._context.catalog.lease_release(self.lease)
+        except SQLAlchemyError:
+            # It runs out by itself, and the work it was for is done.
+            log.exception("the lease of %s could not be given back", self.lease.subject)
+
+
+@contextmanager
+def holding(
+    context: Context, subject: str, cancelled: Callable[[], bool] = lambda: False
+) -> Iterator[Holding | None]:
+    """Hold the lease of a subject during a block; None where somebody else works on it."""
+    lease = context.catalog.lease_acquire(
+        subject, this_holder_of_thread(), context.settings.lease_seconds
+    )
+    if lease is None:
+        yield None
+        return
+    held = Holding(context, lease, cancelled)
+    held.start()
+    try:
+        yield held
+    finally:
+        held.close()
+
+
+def this_holder_of_thread() -> str:
+    """A name for this thread that no other in the world has."""
+    return f"{this_holder()}:{threading.get_ident()}"

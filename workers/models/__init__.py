@@ -1,0 +1,1 @@
+"""The models that jobs work with: fetched, verified, set aside where damaged."""

@@ -1,0 +1,70 @@
+"""The files of a member as the workers build and publish them, verified before either."""
+
+import hashlib
+
+from boomerang.assembly.bytefile import ByteFile
+from boomerang.assembly.stitch import is_tied, place
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member
+from boomerang.family.codes import composition_of
+from boomerang.family.composition import Composition
+from boomerang.family.member_config import target_config
+from boomerang.family.pair import Pair
+from boomerang.service import shelf
+from boomerang.service.cards import card_text
+from boomerang.catalog.names import repo_id
+from workers.context import Context
+
+
+def member_files(
+    context: Context, family: Family, member: Member, repo: str | None = None
+) -> dict[str, ByteFile]:
+    """Every file of a member, by name, once its plan is known to be right.
+
+    `repo` is what its card calls it; by default the name under which the service serves it.
+    Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
+    """
+    student = context.catalog.student(family.student)
+    pair = shelf.open_pair(context.settings, context.catalog, student)
+    shelf.check_unchanged(context.catalog, student, pair)
+    _verify(pair, composition_of(pair.layermap, member.code))
+    name = repo or repo_id(family_name(context, family), member)
+    card = card_text(pair, family, student, context.catalog.members(family.id), member, name)
+    return shelf.member_files(context.settings, pair, family, member, card=card)
+
+
+def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
+    """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
+    student = context.catalog.student(family.student)
+    pair = shelf.open_pair(context.settings, context.catalog, student, verify=False)
+    members = context.catalog.members(family.id)
+    text = card_text(pair, family, student, members, member, repo)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def made_of(context: Context, family: Family) -> str:
+    """What stands for the bytes of a family's student: one that is made again may have others.
+
+    Raises as `member_files`.
+    """
+    student = context.catalog.student(family.student)
+    checkpoint = shelf.student_checkpoint(context.settings, student)
+    if shelf.is_remote(checkpoint):
+        return str(student.revision_commit)
+    return shelf.folder_commit(context.catalog, checkpoint)
+
+
+def family_name(context: Context, family: Family) -> str:
+    """What the family is called in the names of repositories."""
+    return context.catalog.names().get(family.id, family.name)
+
+
+def _verify(pair: Pair, composition: Composition) -> None:
+    """Check tensors and kinds of layers against the model built from the config, on no device."""
+    from boomerang.modules.verify import verify, verify_kinds
+
+    config = target_config(pair, composition, tied=is_tied(pair, composition))
+    placed = place(pair, composition)
+    verify(config, {item.name: (item.dtype, item.tensor.shape) for item in placed})
+    order = [layer.teacher_index for layer in composition.layers]
+    verify_kinds(config, pair.teacher.config, order)

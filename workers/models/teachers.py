@@ -1,0 +1,124 @@
+"""Whether a teacher on this machine is what it was: most bytes of most members are its."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from boomerang.catalog.records.students import Student
+from boomerang.checkpoint.content import content_commit, files_of, sha256_of
+from boomerang.checkpoint.sources import FileSource
+from boomerang.errors import SourceChanged, TeacherNotFound
+from boomerang.hub import resolve
+from boomerang.service import shelf
+from workers.context import Context
+from workers.holding.holding import Holding, holding
+from workers.models.aside import put_aside
+from workers.models.fetching import fetch_lease, fetch_teacher
+
+log = logging.getLogger("boomerang.workers")
+
+
+def check_teacher(context: Context, student: Student, held: Holding) -> None:
+    """Read every byte of a student's teacher, unless it is read by range from the Hub.
+
+    One that was fetched and is damaged is set aside and fetched again. Raises SourceChanged for a
+    local one, Over, and whatever keeps this from being found out.
+    """
+    folder = shelf.teacher_folder(context.settings, student)
+    if student.teacher_source is not None:
+        changed = _local_changes(context, student, folder, held)
+        if changed:
+            raise SourceChanged(
+                f"{changed} of the teacher {student.teacher!r} changed since it was hashed.",
+                value=student.teacher,
+                fix="Put it back, and rebuild the family.",
+            )
+    elif folder.is_dir():
+        seen = folder.stat().st_ino
+        changed = _fetched_changes(context, student, folder, held)
+        if changed:
+            _set_aside(context, student, folder, seen, f"{changed} changed since it was fetched")
+            fetch_teacher(context, student, held)
+
+
+def _local_changes(context: Context, student: Student, folder: Path, held: Holding) -> str:
+    """The files of a local teacher that are not what they were, if any; once hashed, by name."""
+    checkpoint = shelf.teacher_checkpoint(context.settings, student)
+    known = context.catalog.files_at(student.teacher_commit)
+    if known is not None:
+        return _changed(known, _read(context, folder, known, held))
+    sources = {str(source.path.relative_to(folder)): source for source in files_of(checkpoint)}
+    before = {name: context.catalog.hash_of(source.path) for name, source in sources.items()}
+    found = _read(context, folder, sources, held)
+    named = {source: found[name] for name, source in sources.items()}
+    if content_commit(checkpoint, lambda source: str(named[source])) != student.teacher_commit:
+        return _changed(before, found) or "A file"
+    _remember(context, student, found)
+    return ""
+
+
+def _fetched_changes(context: Context, student: Student, folder: Path, held: Holding) -> str:
+    """The files of a fetched teacher that are not what they were, if any.
+
+    Of one that was fetched before that was written down, the Hub tells the large ones.
+    """
+    known: Mapping[str, str | None] | None = context.catalog.files_at(student.teacher_commit)
+    if known is not None:
+        return _changed(known, _read(context, folder, known, held))
+    known = _listed(context, student, folder)
+    found = _read(context, folder, known, held)
+    changed = _changed(known, found)
+    if not changed:
+        _remember(context, student, found)
+    return changed
+
+
+def _listed(context: Context, student: Student, folder: Path) -> dict[str, str | None]:
+
+    endpoint = context.settings.hub_endpoint
+    try:
+        listed = resolve.resolve(student.teacher, student.teacher_commit, endpoint=endpoint)
+    except TeacherNotFound:
+        return {str(p.relative_to(folder)): None for p in folder.rglob("*") if p.is_file()}
+    return {name: listed.sha256.get(name) for name in listed.travelling}
+
+
+def _changed(known: Mapping[str, str | None], found: Mapping[str, str | None]) -> str:
+    """The files that are not there, or not as they are known; None knows nothing of one."""
+    missing = {name for name in known if found[name] is None}
+    return ", ".join(
+        sorted(missing | {name for name in known if known[name] not in (None, found[name])})
+    )
+
+
+def _read(
+    context: Context, folder: Path, names: Iterable[str], held: Holding
+) -> dict[str, str | None]:
+    """The sha256 of files as they are, None where one is missing; what is served is told of it."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        held.check()
+        path = folder / name
+        if not path.is_file():
+            found[name] = None
+            continue
+        source = FileSource.of(path)
+        found[name] = digest = sha256_of(source)
+        if context.catalog.known_hash(path) != digest:
+            context.catalog.remember_hash(path, digest, source)
+    return found
+
+
+def _remember(context: Context, student: Student, found: Mapping[str, str | None]) -> None:
+    files = {name: digest for name, digest in found.items() if digest is not None}
+    context.catalog.remember_files(student.teacher_commit, files)
+
+
+def _set_aside(context: Context, student: Student, folder: Path, seen: int, why: str) -> None:
+    log.warning("the teacher %s is damaged: %s", student.teacher, why)
+    with holding(context, fetch_lease(folder)) as own:
+        if own is None or not folder.is_dir() or folder.stat().st_ino != seen:
+            return  # somebody else does it, or did
+        name = put_aside(folder, own.lease.fence, f"teacher {student.teacher}", why)
+    told = {"name": name, "teacher": student.teacher, "reason": why}
+    context.catalog.student_note(student.key, "set-aside", told)
