@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from boomerang.catalog.names import repo_id
 from boomerang.catalog.records.families import Family, Provisional
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.requests import Want
 from boomerang.catalog.records.students import Student
-from boomerang.catalog.names import repo_id
 
 
 class RebuildRequest(BaseModel):

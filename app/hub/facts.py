@@ -11,10 +11,10 @@ from typing import Any
 
 from app.serving.volumes import Volume
 from boomerang.assembly.bytefile import ByteFile, Literal
+from boomerang.catalog.names import NAMESPACE
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.checkpoint.sources import FileSource
-from boomerang.catalog.names import NAMESPACE
 
 SMALL_BYTES = 4 << 20
 """The largest config or template that is read for what it says."""

@@ -17,6 +17,7 @@ from app.serving.known import Known
 from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.assembly.tarball import tar
 from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.names import NAMESPACE, repo_id
 from boomerang.catalog.parts.revisions import Revision
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
@@ -38,7 +39,6 @@ from boomerang.family.pair import RECORD, Pair
 from boomerang.service.cards import card_text
 from boomerang.service.digests import AT_ONCE
 from boomerang.service.jobs import Producer, Rehash
-from boomerang.catalog.names import NAMESPACE, repo_id
 from boomerang.service.settings import Settings
 from boomerang.service.shelf import Unhashed, check_unchanged, member_files, open_pair
 

@@ -18,7 +18,7 @@ from boomerang.checkpoint.table import INDEX, SINGLE
 from boomerang.checkpoint.travelling import travels
 from boomerang.errors import BadRequest
 from boomerang.family.composition import Choice, Composition, Side
-from boomerang.family.member_config import target_config
+from boomerang.family.member_config import is_tied, member_config
 from boomerang.family.pair import RECORD, STUDENT_CONFIG, Pair
 
 SHARD_BYTES = 5_000_000_000
@@ -46,17 +46,6 @@ class Placed:
         if self.dtype == self.tensor.dtype:
             return Range(source, start, stop)
         return Cast(source, start, stop, self.tensor.dtype, self.dtype)
-
-
-def is_tied(pair: Pair, composition: Composition) -> bool:
-    """Whether head and embeddings of the member are one tensor.
-
-    They are where both come from one tied model, or from two whose embeddings are equal byte for
-    byte. Otherwise the head must be stored, or it is silently lost on load.
-    """
-    embeddings, head = pair.side(composition.embeddings), pair.side(composition.head)
-    same = composition.embeddings is composition.head or pair.shared_embeddings
-    return embeddings.tied and head.tied and same
 
 
 def place(pair: Pair, composition: Composition) -> list[Placed]:
@@ -96,10 +85,9 @@ def member_files(
     """All files of a member by name: config, weights, tokenizer, licence, record and card.
 
     `record` is what boomerang.json says beside the composition itself. Raises as
-    `target_config`, and BadRequest for a shard size below one tensor's.
+    `member_config`, and BadRequest for a shard size below one tensor's.
     """
-    tied = is_tied(pair, composition)
-    config = target_config(pair, composition, tied=tied)
+    config = member_config(pair, composition)
     facts = {
         **(record or {}),
         "layer_map": {"kept": list(pair.layermap.kept), "layers": pair.layermap.layers},

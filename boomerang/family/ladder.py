@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from boomerang.architecture.supported import Part, Role
-from boomerang.assembly.stitch import is_tied
 from boomerang.checkpoint.header import ITEM_BYTES
 from boomerang.errors import BadBudget, BudgetOutOfRange, SizeNotFound
 from boomerang.family.budget import Budget
 from boomerang.family.composition import Composition
+from boomerang.family.member_config import is_tied
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import members_of
 

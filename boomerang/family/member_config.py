@@ -19,7 +19,18 @@ LAYER_INDICES = ("mlp_only_layers",)
 _DROPPED = ("auto_map", "_name_or_path", "name_or_path")
 
 
-def target_config(pair: Pair, composition: Composition, *, tied: bool) -> dict[str, Any]:
+def is_tied(pair: Pair, composition: Composition) -> bool:
+    """Whether head and embeddings of the member are one tensor.
+
+    They are where both come from one tied model, or from two whose embeddings are equal byte for
+    byte. Otherwise the head must be stored, or it is silently lost on load.
+    """
+    embeddings, head = pair.side(composition.embeddings), pair.side(composition.head)
+    same = composition.embeddings is composition.head or pair.shared_embeddings
+    return embeddings.tied and head.tied and same
+
+
+def member_config(pair: Pair, composition: Composition) -> dict[str, Any]:
     """The config.json of a member, whose layers stand for `teacher_index` each.
 
     Raises UnsupportedArchitecture where a per-layer list does not have the teacher's depth.
@@ -36,7 +47,7 @@ def target_config(pair: Pair, composition: Composition, *, tied: bool) -> dict[s
             listed = set(config[key])
             config[key] = [at for at, index in enumerate(order) if index in listed]
     config[architecture.depth_key] = len(order)
-    config["tie_word_embeddings"] = tied
+    config["tie_word_embeddings"] = is_tied(pair, composition)
     config["architectures"] = [architecture.causal_lm]
     return config
 

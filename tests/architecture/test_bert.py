@@ -27,7 +27,7 @@ from transformers import (
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import Zeros
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.assembly.stitch import is_tied, member_files
+from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
 from boomerang.card.facts import Facts, Size
 from boomerang.checkpoint.table import SINGLE, Checkpoint
@@ -40,6 +40,7 @@ from boomerang.errors import (
 from boomerang.family.composition import Composition, Side, first_to_last, last_to_first
 from boomerang.family.ladder import Ladder
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.member_config import is_tied
 from boomerang.family.pair import Pair
 from boomerang.modules.verify import verify, verify_kinds
 from tests.app.conftest import tokenizer

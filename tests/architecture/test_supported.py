@@ -16,7 +16,7 @@ from boomerang.architecture.bert import ENCODERS
 from boomerang.architecture.refusals import REFUSED_KEYS, REFUSED_TYPES
 from boomerang.architecture.supported import ARCHITECTURES, Part, Role
 from boomerang.architecture.wrappers import WHOLES
-from boomerang.assembly.stitch import is_tied, member_files, place
+from boomerang.assembly.stitch import member_files, place
 from boomerang.checkpoint.table import SINGLE, Checkpoint
 from boomerang.errors import (
     CorruptCheckpoint,
@@ -25,7 +25,7 @@ from boomerang.errors import (
     UnsupportedArchitecture,
 )
 from boomerang.family.composition import Composition
-from boomerang.family.member_config import target_config
+from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.modules.verify import verify, verify_kinds
 from tests.assembly.test_stitch import PROVEN, loaded, logits, prove, told
@@ -100,7 +100,7 @@ def test_members_of_every_size(kind: str, tmp_path: Path) -> None:
     for order, k, patched in [*sizes, ("first", 1, {0})]:
         composition = Composition.patched(pair.layermap, patched)
         prove(made, composition, told(made.kept, order, k), tmp_path / f"{order}{k}")
-        config = target_config(pair, composition, tied=is_tied(pair, composition))
+        config = member_config(pair, composition)
         verify(config, {p.name: (p.dtype, p.tensor.shape) for p in place(pair, composition)})
         order_of = [layer.teacher_index for layer in composition.layers]
         verify_kinds(config, pair.teacher.config, order_of)

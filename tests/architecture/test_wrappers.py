@@ -12,12 +12,12 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.wrappers import WHOLES
-from boomerang.assembly.stitch import is_tied, member_files, place
+from boomerang.assembly.stitch import member_files, place
 from boomerang.checkpoint.table import SINGLE, Checkpoint
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.member_config import target_config
+from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.modules.load import load
 from tests.assembly.test_stitch import Duo, loaded, prove, told
@@ -124,7 +124,7 @@ def test_what_the_text_leaves_to_the_whole(tmp_path: Path) -> None:
     layermap = LayerMap.keeping_kinds(LAYERS, anatomy.kinds)
     pair = Pair.planned(Checkpoint.open(tmp_path), layermap, frozen=True)
     composition = Composition.naive(layermap)
-    target = target_config(pair, composition, tied=is_tied(pair, composition))
+    target = member_config(pair, composition)
     assert {key: target[key] for key in ("model_type", "vocab_size", "eos_token_id")} == {
         "model_type": "gemma3_text", "vocab_size": 48, "eos_token_id": [1, 46],
     }  # fmt: skip

@@ -19,10 +19,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from boomerang.assembly.stitch import is_tied, member_files, place
+from boomerang.assembly.stitch import member_files, place
 from boomerang.checkpoint.table import INDEX, SINGLE
 from boomerang.errors import BadRequest
 from boomerang.family.composition import Composition, first_to_last, last_to_first
+from boomerang.family.member_config import is_tied
 from tests.support.models import LAYERS, Duo, duo, edit_json, model, save_student
 
 TOKENS = torch.arange(24).reshape(2, 12) * 7 % 48

@@ -3,16 +3,16 @@
 import hashlib
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.assembly.stitch import is_tied, place
+from boomerang.assembly.stitch import place
+from boomerang.catalog.names import repo_id
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.family.codes import composition_of
 from boomerang.family.composition import Composition
-from boomerang.family.member_config import target_config
+from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.service import shelf
 from boomerang.service.cards import card_text
-from boomerang.catalog.names import repo_id
 from workers.context import Context
 
 
@@ -63,7 +63,7 @@ def _verify(pair: Pair, composition: Composition) -> None:
     """Check tensors and kinds of layers against the model built from the config, on no device."""
     from boomerang.modules.verify import verify, verify_kinds
 
-    config = target_config(pair, composition, tied=is_tied(pair, composition))
+    config = member_config(pair, composition)
     placed = place(pair, composition)
     verify(config, {item.name: (item.dtype, item.tensor.shape) for item in placed})
     order = [layer.teacher_index for layer in composition.layers]

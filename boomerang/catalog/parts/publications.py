@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from boomerang.catalog.database import Database
 from boomerang.catalog.leases import Lease, guard
+from boomerang.catalog.names import family_name
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.tables.families import FamilyRow, MemberRow
@@ -19,7 +20,6 @@ from boomerang.catalog.tables.names import NameRow, RepoRow, StaleRow
 from boomerang.catalog.tables.requests import WantRow
 from boomerang.catalog.tries import forget_tries, work_of
 from boomerang.errors import BadName
-from boomerang.catalog.names import family_name
 
 
 @dataclass(frozen=True, kw_only=True)

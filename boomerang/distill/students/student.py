@@ -19,7 +19,7 @@ from boomerang.checkpoint.travelling import tokenizes
 from boomerang.errors import TrainingFailed
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.member_config import target_config
+from boomerang.family.member_config import member_config
 from boomerang.family.pair import RECORD, STUDENT_CONFIG, Pair
 from boomerang.modules.causal import Causal
 from boomerang.modules.verify import verify, verify_kinds
@@ -35,7 +35,7 @@ def student_config(teacher: Checkpoint, layermap: LayerMap) -> dict[str, Any]:
     """
     pair = Pair.planned(teacher, layermap, frozen=True)
     itself = Composition.of(layermap, [Choice.STUDENT] * len(layermap.kept))
-    return target_config(pair, itself, tied=pair.teacher.tied)
+    return member_config(pair, itself)
 
 
 def initialise(teacher: Causal, config: Mapping[str, Any], layermap: LayerMap) -> Causal:
