@@ -9,7 +9,7 @@ from app.redaction import Redactor
 from app.serving.lanes import Lanes
 from app.serving.volumes import Volumes
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.jobs import Producer
+from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 
 

@@ -13,8 +13,8 @@ from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from workers.context import Context
-from workers.holding.holding import Holding, holding
-from workers.holding.trouble import failed
+from workers.leases.holding import Holding, holding
+from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
 from workers.settle import close_want, subject
 

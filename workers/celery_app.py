@@ -9,59 +9,59 @@ from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
-from boomerang.processes.children import READY
-from boomerang.service import jobs
+from boomerang.processes.daemon import READY
+from boomerang.service import messages, producer
 from boomerang.service.settings import get_settings
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import context
-from workers.holding import reaper
+from workers.leases import reaper
 
-app: Any = jobs.celery_app(get_settings().redis_url)
+app: Any = producer.celery_app(get_settings().redis_url)
 
 
-@app.task(name=jobs.KeyFamily.task)
+@app.task(name=messages.KeyFamily.task)
 def key_task(family: str) -> str:
     """Hash and key a provisional family."""
     return keying.key(context(), family)
 
 
-@app.task(name=jobs.Rehash.task)
+@app.task(name=messages.Rehash.task)
 def rehash_task(key: str) -> str:
     """Hash touched files again."""
     return keying.rehash(context(), key)
 
 
-@app.task(name=jobs.Distill.task)
+@app.task(name=messages.Distill.task)
 def distill_task(key: str) -> str:
     """Make a student ready."""
     return distill.distill(context(), key)
 
 
-@app.task(name=jobs.Measure.task)
+@app.task(name=messages.Measure.task)
 def measure_task(family: str) -> str:
     """Settle and measure a family."""
     return measure.measure(context(), family)
 
 
-@app.task(name=jobs.Settle.task)
+@app.task(name=messages.Settle.task)
 def settle_task(family: str) -> str:
     """Send what was asked of a family."""
     return settle.settle(context(), family)
 
 
-@app.task(name=jobs.Assemble.task)
+@app.task(name=messages.Assemble.task)
 def assemble_task(family: str, k: int, want: int | None = None) -> str:
     """Build a member."""
     return assemble.assemble(context(), family, k, want)
 
 
-@app.task(name=jobs.Publish.task)
+@app.task(name=messages.Publish.task)
 def publish_task(family: str, k: int, repo: str, **options: Any) -> str:
     """Publish a member."""
     return publish.publish(context(), family, k, repo, **options)
 
 
-@app.task(name=jobs.Sweep.task)
+@app.task(name=messages.Sweep.task)
 def sweep_task() -> str:
     """Remove members that belong to nobody."""
     return assemble.sweep(context())

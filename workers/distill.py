@@ -12,13 +12,13 @@ from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
 from boomerang.recipes.recipe import Recipe
-from boomerang.service import shelf
-from boomerang.service.jobs import Measure
+from boomerang.service.messages import Measure
+from boomerang.service.models import checkpoints, unchanged
 from workers.context import Context
-from workers.holding.holding import End, Holding, holding
-from workers.holding.process import Outcome, run
-from workers.holding.trouble import passes, patiently, said
 from workers.launch import trainer_command
+from workers.leases.holding import End, Holding, holding
+from workers.leases.outages import passes, patiently, said
+from workers.leases.process import Outcome, run
 from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.models.teachers import check_teacher
 from workers.models.verify import damage_of, hashes, set_aside, verify_members
@@ -102,7 +102,7 @@ def _make(context: Context, student: Student, held: Holding) -> str:
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
     teacher = fetch_teacher(context, student, held)
     if student.origin is Origin.DISTILLED:
-        shelf.check_trained_on(catalog, settings, student)
+        unchanged.check_trained_on(catalog, settings, student)
         outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)
@@ -183,10 +183,10 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
         return {"recipe": student.recipe}
     catalog, settings = context.catalog, context.settings
     base = catalog.student(asked["base_student"])
-    shelf.student_checkpoint(settings, base)
+    checkpoints.student_checkpoint(settings, base)
     if base.teacher_source is not None:
-        checkpoint = shelf.teacher_checkpoint(settings, base)
-        shelf.check_folder(catalog, base.teacher_commit, checkpoint)
+        checkpoint = checkpoints.teacher_checkpoint(settings, base)
+        unchanged.check_folder(catalog, base.teacher_commit, checkpoint)
     told = {
         "base": str(fetch_teacher(context, base, held)),
         "base_name": asked["base"],

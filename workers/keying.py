@@ -17,13 +17,13 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
-from boomerang.service import shelf
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import Intake, looked_for, take
-from boomerang.service.jobs import KeyFamily
+from boomerang.service.intake.intake import Intake, looked_for, take
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import KeyFamily
+from boomerang.service.models import checkpoints, pairs
 from workers.context import Context
-from workers.holding.holding import End, Holding, Over, holding
-from workers.holding.trouble import passes, patiently, said
+from workers.leases.holding import End, Holding, Over, holding
+from workers.leases.outages import passes, patiently, said
 
 log = logging.getLogger("boomerang.workers")
 
@@ -74,12 +74,15 @@ def rehash(context: Context, student: str) -> str:
     One that was given is compared with its teacher, where nobody has.
     """
     found, settings = context.catalog.student(student), context.settings
-    sides = shelf.teacher_checkpoint(settings, found), shelf.student_checkpoint(settings, found)
+    sides = (
+        checkpoints.teacher_checkpoint(settings, found),
+        checkpoints.student_checkpoint(settings, found),
+    )
     sources = [source for side in sides for source in files_of(side)]
     with holding(context, f"compare:{student}") as held:
         if held is None or _hash(context, sources, lambda got: None):
             return "already running"
-        shelf.open_pair(settings, context.catalog, found, verify=False)
+        pairs.open_pair(settings, context.catalog, found, verify=False)
     return "hashed"
 
 

@@ -16,14 +16,14 @@ from boomerang.errors import BoomerangError, FamilyNotFound
 from boomerang.family.codes import named_order
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import PatchOrder
-from boomerang.service import shelf
+from boomerang.service.models.members import ladder_members
 from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import harness_version
 from boomerang.texts.texts import locations
 from workers.context import Context
-from workers.holding.holding import End, Holding, holding
-from workers.holding.process import run
-from workers.holding.trouble import passes, patiently, said
+from workers.leases.holding import End, Holding, holding
+from workers.leases.outages import passes, patiently, said
+from workers.leases.process import run
 from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.settle import settle
 
@@ -224,7 +224,7 @@ class _Measuring:
     def _settle_order(
         self, chosen: str, order: PatchOrder, calibration: dict[str, Any] | None = None
     ) -> None:
-        members = shelf.ladder_members(self.pair, order, self.family.commit, self.family.student)
+        members = ladder_members(self.pair, order, self.family.commit, self.family.student)
         self.catalog.set_members(
             self.family.id,
             members,

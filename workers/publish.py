@@ -9,8 +9,8 @@ from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.errors import Unusable
 from boomerang.hub.publish import publish as push
 from workers.context import Context
-from workers.holding.holding import holding
-from workers.holding.trouble import failed
+from workers.leases.holding import holding
+from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
 from workers.settle import close_want, has_weights, is_current, is_published, subject
 

@@ -12,9 +12,9 @@ from boomerang.catalog.records.requests import Want
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError
-from boomerang.service.jobs import Assemble, Job, Publish
+from boomerang.service.messages import Assemble, Message, Publish
 from workers.context import Context
-from workers.holding.holding import holding
+from workers.leases.holding import holding
 from workers.models.members import card_now, family_name, made_of
 
 log = logging.getLogger("boomerang.workers")
@@ -149,7 +149,7 @@ def is_published(
     return there is None or there.private == (private or family.gated or family.private)
 
 
-def _job(context: Context, family: Family, member: Member, want: Want) -> Job:
+def _job(context: Context, family: Family, member: Member, want: Want) -> Message:
     if want.kind == "build":
         return Assemble(family=family.id, k=member.k, want=want.id)
     return Publish(

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 from app.api.schemas import RebuildRequest, family_json, provisional_json
 from app.deps import Service, ServiceDep
 from app.security import lacking, may
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import ask
-from boomerang.service.jobs import KeyFamily
+from boomerang.service.intake.intake import ask
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 

@@ -36,11 +36,14 @@ from boomerang.errors import (
 )
 from boomerang.family.budget import Budget
 from boomerang.family.pair import RECORD, Pair
-from boomerang.service.cards import card_text
-from boomerang.service.digests import AT_ONCE
-from boomerang.service.jobs import Producer, Rehash
+from boomerang.service.messages import Rehash
+from boomerang.service.models.cards import card_text
+from boomerang.service.models.digests import AT_ONCE, Unhashed
+from boomerang.service.models.members import member_files
+from boomerang.service.models.pairs import open_pair
+from boomerang.service.models.unchanged import check_unchanged
+from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import Unhashed, check_unchanged, member_files, open_pair
 
 FORMAT = "2"
 """Changed whenever the same member would be written as other bytes."""

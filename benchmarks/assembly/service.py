@@ -13,7 +13,9 @@ from typing import Any
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.family.codes import named_order
-from boomerang.service import shelf, supervisor
+from boomerang.service.models import pairs
+from boomerang.service.models.members import ladder_members
+from boomerang.service.running import parts
 from boomerang.service.settings import Settings
 
 
@@ -24,7 +26,7 @@ def main() -> None:
     # No queue: the only job of this family is done below.
     queue = {"BOOMERANG_REDIS_URL": "redis://127.0.0.1:1/0"}
     folders = {"BOOMERANG_HOME": str(home), "BOOMERANG_MODELS": str(models)}
-    front = supervisor.front_end(settings, queue | folders)
+    front = parts.front_end(settings, queue | folders)
     front.start()
     try:
         if not front.wait_until_healthy(60, threading.Event()):
@@ -53,11 +55,11 @@ def _settle(settings: Settings, id_: str) -> dict[int, str]:
     if student.state is not StudentState.READY:
         catalog.set_student_state(student.key, StudentState.READY)
         student = catalog.student(family.student)
-    pair = shelf.open_pair(settings, catalog, student)
+    pair = pairs.open_pair(settings, catalog, student)
     order = named_order(pair.layermap, "last")
     if order is None:
         raise RuntimeError("There is no order 'last'.")
-    members = shelf.ladder_members(pair, order, family.commit, family.student)
+    members = ladder_members(pair, order, family.commit, family.student)
     catalog.set_members(id_, members, patch_order=order, chosen="last")
     catalog.close()
     return {member.k: member.size for member in members}

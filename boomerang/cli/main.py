@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from boomerang.errors import BoomerangError
+from boomerang.service.running import parts, supervisor
 
 app = typer.Typer(
     help="Any size between: distil a teacher once, then have every size up to the teacher.",
@@ -281,7 +282,6 @@ def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
 ) -> None:
     """Run everything on this machine until ^C."""
-    from boomerang.service import supervisor
     from boomerang.service.settings import Settings
 
     given = {"host": host, "port": port}
@@ -296,11 +296,10 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
 ) -> None:
     """Run one worker, of a service that has a Redis of its own."""
-    from boomerang.service import supervisor
     from boomerang.service.settings import Settings
 
     names = tuple(name.strip() for name in queues.split(",") if name.strip())
-    raise typer.Exit(supervisor.worker(settings(Settings), names, concurrency))
+    raise typer.Exit(parts.worker(settings(Settings), names, concurrency))
 
 
 @app.command()

@@ -20,7 +20,8 @@ from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.codes import named_order
 from boomerang.family.pair import Pair
-from boomerang.service import shelf
+from boomerang.service.models import pairs
+from boomerang.service.models.members import ladder_members
 from boomerang.service.settings import Settings
 from tests.local_hub.fixture import LocalHub, running
 from tests.support.models import Duo, duo
@@ -174,10 +175,10 @@ class Front:
         if student.state is not StudentState.READY:
             self.catalog.set_student_state(student.key, StudentState.READY)
             student = self.catalog.student(family.student)
-        pair = shelf.open_pair(self.settings, self.catalog, student)
+        pair = pairs.open_pair(self.settings, self.catalog, student)
         order = named_order(pair.layermap, "last" if family.order == "auto" else family.order)
         assert order is not None
-        members = shelf.ladder_members(pair, order, family.commit, family.student)
+        members = ladder_members(pair, order, family.commit, family.student)
         self.catalog.set_members(family.id, members, patch_order=order, chosen="last")
         return self.catalog.family(family.id)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from boomerang.catalog.records.states import Fact
-from boomerang.processes.children import READY, Child
-from boomerang.service.jobs import QUEUES
+from boomerang.processes.daemon import READY, Daemon
+from boomerang.service.messages import QUEUES
+from boomerang.service.running.parts import worker_command
+from boomerang.service.running.valkey import valkey, valkey_url
 from boomerang.service.settings import Settings
-from boomerang.service.supervisor import valkey, valkey_url, worker_command
 from tests.app.conftest import Front, database, hub, make_front, originals
 from tests.local_hub.fixture import OWNER, LocalHub, run_client
 from tests.workers.conftest import wait_for
@@ -19,12 +20,12 @@ __all__ = ["database", "hub", "make_front", "originals"]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[[Child], Child]]:
+def run(tmp_path: Path) -> Iterator[Callable[[Daemon], Daemon]]:
     import threading
 
-    started: list[Child] = []
+    started: list[Daemon] = []
 
-    def start(child: Child) -> Child:
+    def start(child: Daemon) -> Daemon:
         child.start()
         started.append(child)
         assert child.wait_until_healthy(60, threading.Event()), child.log.read_text()
@@ -40,7 +41,7 @@ def test_a_member_is_published_and_loads(
     xet: bool,
     tmp_path: Path,
     hub: LocalHub,
-    run: Callable[[Child], Child],
+    run: Callable[[Daemon], Daemon],
     make_front: Callable[..., Front],
 ) -> None:
     queue = Settings(home=tmp_path / "queue")
@@ -50,7 +51,7 @@ def test_a_member_is_published_and_loads(
         HF_HUB_DISABLE_XET="0" if xet else "1", HF_HUB_DISABLE_PROGRESS_BARS="1",
         BOOMERANG_REAP_SECONDS="0.3", OMP_NUM_THREADS="1",
     )  # fmt: skip
-    worker = Child(
+    worker = Daemon(
         name="worker",
         arguments=worker_command("publisher", QUEUES, 1, "INFO"),
         log=tmp_path / "worker.log",

@@ -13,8 +13,8 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers.context import Context
-from workers.holding.holding import Holding, holding
-from workers.holding.process import run
+from workers.leases.holding import Holding, holding
+from workers.leases.process import run
 
 WRITES = """
 import json, signal, sys, time

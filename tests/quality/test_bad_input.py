@@ -16,8 +16,8 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import Fact
 from boomerang.errors import MAKE_ROOM
 from boomerang.quality.__main__ import main
+from boomerang.service.models.unchanged import folder_commit
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import folder_commit
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.support.cli_stub import boomerang, error
 from tests.support.harness_stub import save_harness

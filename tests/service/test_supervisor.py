@@ -13,22 +13,23 @@ from pathlib import Path
 import pytest
 
 from boomerang.errors import BadRequest
-from boomerang.processes.children import Child
+from boomerang.processes.daemon import Daemon
+from boomerang.service.running.parts import worker
+from boomerang.service.running.supervisor import NotStarted, _start
 from boomerang.service.settings import Settings
-from boomerang.service.supervisor import NotStarted, _start, worker
 from tests.support.places import ROOT
 
 SERVE = """
-from boomerang.service import supervisor
-from boomerang.processes.children import Child
+from boomerang.service.running import parts, supervisor
+from boomerang.processes.daemon import Daemon
 from boomerang.service.settings import Settings
 import sys
 settings = Settings()
 # The front end is another package's matter: here a bare server answers in its place.
 stand_in = [sys.executable, "-m", "http.server", str(settings.port), "--bind", "127.0.0.1"]
-supervisor.front_end = lambda settings, environment: Child(
+supervisor.front_end = lambda settings, environment: Daemon(
     name="front end", arguments=stand_in, log=settings.logs / "front-end.log",
-    healthy=lambda: supervisor._responds(f"http://127.0.0.1:{settings.port}/"))
+    healthy=lambda: parts._responds(f"http://127.0.0.1:{settings.port}/"))
 try:
     supervisor.serve(settings, say=lambda line: print(line, flush=True))
 except Exception as error:
@@ -121,7 +122,7 @@ def test_everything_comes_up_is_watched_and_leaves_nothing(
 
 
 def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:
-    broken = Child(name="thing", arguments=["false"], log=tmp_path / "thing.log")
+    broken = Daemon(name="thing", arguments=["false"], log=tmp_path / "thing.log")
     broken._healthy = lambda: False
     with pytest.raises(NotStarted) as caught:
         _start(broken, lambda _: None, threading.Event())

@@ -1,6 +1,7 @@
 """A producer whose jobs go nowhere."""
 
-from boomerang.service.jobs import Job, Producer
+from boomerang.service.messages import Message
+from boomerang.service.producer import Producer
 
 
 class Outbox(Producer):
@@ -8,8 +9,8 @@ class Outbox(Producer):
 
     def __init__(self) -> None:
         super().__init__("")
-        self.sent: list[Job] = []
+        self.sent: list[Message] = []
 
-    def send(self, job: Job) -> bool:
+    def send(self, job: Message) -> bool:
         self.sent.append(job)
         return True

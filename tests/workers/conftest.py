@@ -17,11 +17,13 @@ from boomerang.catalog.records.families import Created, NewFamily
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.processes.children import READY, Child
-from boomerang.service.jobs import QUEUES, Producer
+from boomerang.processes.daemon import READY, Daemon
+from boomerang.service.messages import QUEUES
+from boomerang.service.models.unchanged import folder_commit
+from boomerang.service.producer import Producer
+from boomerang.service.running.parts import worker_command
+from boomerang.service.running.valkey import valkey, valkey_url
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import folder_commit
-from boomerang.service.supervisor import valkey, valkey_url, worker_command
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -80,12 +82,12 @@ class Backend:
         }
         base = Settings(**defaults | settings)
         self.settings = base.model_copy(update={"redis_url": valkey_url(base)})
-        self.children: list[Child] = []
+        self.children: list[Daemon] = []
         self._run(valkey(self.settings))
         self.catalog = Catalog(self.settings.database_url)
         self.producer = Producer(self.settings.redis_url)
 
-    def _run(self, child: Child) -> Child:
+    def _run(self, child: Daemon) -> Daemon:
         import threading
 
         child.start()
@@ -93,7 +95,7 @@ class Backend:
         assert child.wait_until_healthy(60, threading.Event()), child.log.read_text()
         return child
 
-    def worker(self, name: str = "w", queues: tuple[str, ...] = QUEUES) -> Child:
+    def worker(self, name: str = "w", queues: tuple[str, ...] = QUEUES) -> Daemon:
         values = self.settings.model_dump(mode="json")
         environment = {
             f"BOOMERANG_{key.upper()}": json.dumps(v) if isinstance(v, list) else str(v)
@@ -101,7 +103,7 @@ class Backend:
             if v is not None and key != "api_keys"
         }
         environment["PYTHONPATH"] = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
-        child = Child(
+        child = Daemon(
             name=name,
             arguments=worker_command(name, queues, 1, "INFO"),
             log=self.settings.logs / f"{name}.log",

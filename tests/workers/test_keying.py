@@ -16,9 +16,9 @@ from boomerang.catalog.records.states import Keying, StudentState
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import ask, take
-from boomerang.service.jobs import Distill, KeyFamily, Measure
+from boomerang.service.intake.intake import ask, take
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import Distill, KeyFamily, Measure
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, Backend, wait_for, write_model

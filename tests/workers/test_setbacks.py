@@ -22,13 +22,13 @@ from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
+from boomerang.service.models.unchanged import folder_commit
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import folder_commit
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.context import Context
 from workers.distill import distill
-from workers.holding import process
+from workers.leases import process
 from workers.measure import measure
 
 HERE = Path(__file__).parent

@@ -7,17 +7,17 @@ from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.pair import Pair
 from boomerang.hub import fetch
-from boomerang.service import shelf
+from boomerang.service.models import checkpoints, pairs
 from workers.context import Context
-from workers.holding.holding import Holding, holding
-from workers.holding.trouble import patiently
+from workers.leases.holding import Holding, holding
+from workers.leases.outages import patiently
 
 log = logging.getLogger("boomerang.workers")
 
 
 def fetch_teacher(context: Context, student: Student, held: Holding) -> Path:
     """The teacher's folder, fetched from the Hub where it is not there yet. Raises Over."""
-    folder = shelf.teacher_folder(context.settings, student)
+    folder = checkpoints.teacher_folder(context.settings, student)
     if student.teacher_source is None:
         _fetch(context, student.teacher, student.teacher_commit, folder, held)
     return folder
@@ -28,7 +28,7 @@ def fetch_student(context: Context, student: Student, held: Holding) -> Path:
 
     Raises Over.
     """
-    folder = shelf.student_folder(context.settings, student)
+    folder = checkpoints.student_folder(context.settings, student)
     if student.origin is Origin.HUB:
         _fetch(context, str(student.location), str(student.revision_commit), folder, held)
     return folder
@@ -75,4 +75,4 @@ def check_pair(context: Context, student: Student, teacher: Path, folder: Path) 
     sides = Checkpoint.open(teacher), Checkpoint.open(folder)
     if student.origin is Origin.DISTILLED:
         return Pair.of(*sides)
-    return shelf.given_pair(context.catalog, student, *sides)
+    return pairs.given_pair(context.catalog, student, *sides)

@@ -11,8 +11,9 @@ from boomerang.family.codes import composition_of
 from boomerang.family.composition import Composition
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
-from boomerang.service import shelf
-from boomerang.service.cards import card_text
+from boomerang.service.models import checkpoints, pairs, unchanged
+from boomerang.service.models.cards import card_text
+from boomerang.service.models.members import member_files as unverified_files
 from workers.context import Context
 
 
@@ -25,18 +26,18 @@ def member_files(
     Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
-    pair = shelf.open_pair(context.settings, context.catalog, student)
-    shelf.check_unchanged(context.catalog, student, pair)
+    pair = pairs.open_pair(context.settings, context.catalog, student)
+    unchanged.check_unchanged(context.catalog, student, pair)
     _verify(pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
     card = card_text(pair, family, student, context.catalog.members(family.id), member, name)
-    return shelf.member_files(context.settings, pair, family, member, card=card)
+    return unverified_files(context.settings, pair, family, member, card=card)
 
 
 def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
     """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
     student = context.catalog.student(family.student)
-    pair = shelf.open_pair(context.settings, context.catalog, student, verify=False)
+    pair = pairs.open_pair(context.settings, context.catalog, student, verify=False)
     members = context.catalog.members(family.id)
     text = card_text(pair, family, student, members, member, repo)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -48,10 +49,10 @@ def made_of(context: Context, family: Family) -> str:
     Raises as `member_files`.
     """
     student = context.catalog.student(family.student)
-    checkpoint = shelf.student_checkpoint(context.settings, student)
-    if shelf.is_remote(checkpoint):
+    checkpoint = checkpoints.student_checkpoint(context.settings, student)
+    if checkpoints.is_remote(checkpoint):
         return str(student.revision_commit)
-    return shelf.folder_commit(context.catalog, checkpoint)
+    return unchanged.folder_commit(context.catalog, checkpoint)
 
 
 def family_name(context: Context, family: Family) -> str:
@@ -61,7 +62,10 @@ def family_name(context: Context, family: Family) -> str:
 
 def _verify(pair: Pair, composition: Composition) -> None:
     """Check tensors and kinds of layers against the model built from the config, on no device."""
-    from boomerang.modules.verify import verify, verify_kinds
+    from boomerang.modules.verify import (  # noqa: PLC0415 - loads torch
+        verify,
+        verify_kinds,
+    )
 
     config = member_config(pair, composition)
     placed = place(pair, composition)

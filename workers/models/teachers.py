@@ -9,9 +9,9 @@ from boomerang.checkpoint.content import content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import SourceChanged, TeacherNotFound
 from boomerang.hub import resolve
-from boomerang.service import shelf
+from boomerang.service.models import checkpoints
 from workers.context import Context
-from workers.holding.holding import Holding, holding
+from workers.leases.holding import Holding, holding
 from workers.models.aside import put_aside
 from workers.models.fetching import fetch_lease, fetch_teacher
 
@@ -24,7 +24,7 @@ def check_teacher(context: Context, student: Student, held: Holding) -> None:
     One that was fetched and is damaged is set aside and fetched again. Raises SourceChanged for a
     local one, Over, and whatever keeps this from being found out.
     """
-    folder = shelf.teacher_folder(context.settings, student)
+    folder = checkpoints.teacher_folder(context.settings, student)
     if student.teacher_source is not None:
         changed = _local_changes(context, student, folder, held)
         if changed:
@@ -43,7 +43,7 @@ def check_teacher(context: Context, student: Student, held: Holding) -> None:
 
 def _local_changes(context: Context, student: Student, folder: Path, held: Holding) -> str:
     """The files of a local teacher that are not what they were, if any; once hashed, by name."""
-    checkpoint = shelf.teacher_checkpoint(context.settings, student)
+    checkpoint = checkpoints.teacher_checkpoint(context.settings, student)
     known = context.catalog.files_at(student.teacher_commit)
     if known is not None:
         return _changed(known, _read(context, folder, known, held))

@@ -25,10 +25,10 @@ from boomerang.errors import (
 )
 from boomerang.family.pair import Pair
 from boomerang.hub import resolve
-from boomerang.service import shelf
+from boomerang.service.models import checkpoints, unchanged
 from workers import assemble
 from workers.context import Context
-from workers.holding.holding import Holding, holding
+from workers.leases.holding import Holding, holding
 from workers.models.aside import put_aside
 from workers.models.members import member_files
 from workers.settle import subject
@@ -41,7 +41,7 @@ def damage_of(context: Context, student: Student, held: Holding) -> str | None:
 
     Raises whatever keeps this from being found out.
     """
-    folder = shelf.student_folder(context.settings, student)
+    folder = checkpoints.student_folder(context.settings, student)
     if not folder.is_dir():
         if not folder.parent.is_dir():
             raise Interrupted(
@@ -72,12 +72,12 @@ def _misfit(
     context: Context, student: Student, checkpoint: Checkpoint, *, sure: bool
 ) -> str | None:
     """Whether a student is none of its teacher's. `sure` are bytes that were checked before."""
-    teacher = shelf.teacher_checkpoint(context.settings, student)
+    teacher = checkpoints.teacher_checkpoint(context.settings, student)
     if student.teacher_source is not None:
-        shelf.check_folder(context.catalog, student.teacher_commit, teacher)
+        unchanged.check_folder(context.catalog, student.teacher_commit, teacher)
     try:
-        near = not shelf.is_remote(teacher)
-        pair = Pair.of(teacher, checkpoint, kept=shelf.kept_of(student), verify=near)
+        near = not checkpoints.is_remote(teacher)
+        pair = Pair.of(teacher, checkpoint, kept=checkpoints.kept_of(student), verify=near)
     except StudentMismatch as error:
         if sure:
             raise
@@ -89,7 +89,7 @@ def _misfit(
 
 def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
     """The sha256 of each of a student's files, by name, remembered for whoever asks for them."""
-    folder = shelf.student_folder(context.settings, student)
+    folder = checkpoints.student_folder(context.settings, student)
     found = {}
     for source in files_of(Checkpoint.open(folder)):
         held.check()

@@ -14,9 +14,9 @@ import redis
 
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.processes.children import Child
+from boomerang.processes.daemon import Daemon
+from boomerang.service.running.valkey import valkey, valkey_url
 from boomerang.service.settings import Settings
-from boomerang.service.supervisor import valkey, valkey_url
 from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub
 from tests.support.models import Duo
@@ -31,7 +31,7 @@ def database(url: str) -> dict[str, str]:
 def queue(tmp_path: Path) -> Iterator[tuple[str, redis.Redis]]:
     """A real Valkey on its socket."""
     settings = Settings(home=tmp_path / "queue")
-    child: Child = valkey(settings)
+    child: Daemon = valkey(settings)
     child.start()
     assert child.wait_until_healthy(30, threading.Event())
     url = valkey_url(settings)

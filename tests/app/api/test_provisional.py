@@ -14,10 +14,10 @@ import redis
 
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.digests import AT_ONCE
-from boomerang.service.intake import take
-from boomerang.service.jobs import Distill
+from boomerang.service.intake.intake import take
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import Distill
+from boomerang.service.models.digests import AT_ONCE
 from tests.app.api.test_families import database, messages, queue
 from tests.app.conftest import Front, problem
 from tests.support.outbox import Outbox

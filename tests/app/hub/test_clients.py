@@ -13,7 +13,7 @@ from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact
 from boomerang.family.codes import composition_of
-from boomerang.service.jobs import Producer
+from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 from tests.app.relay import Relay, relaying

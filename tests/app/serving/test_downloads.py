@@ -16,7 +16,7 @@ import pytest
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.family.composition import last_to_first
-from boomerang.service import shelf
+from boomerang.service.models import members, pairs
 from tests.app.conftest import Front
 from tests.family.test_plan_scale import sparse
 from tests.support.models import Duo
@@ -144,9 +144,9 @@ def test_400_billion_parameters_stream_like_few(
     front.catalog.set_student_state(student.key, StudentState.READY)
     # As the worker does, but for comparing eight gigabytes of embeddings.
     found = front.catalog.student(student.key)
-    pair = shelf.open_pair(front.settings, front.catalog, found, verify=False)
+    pair = pairs.open_pair(front.settings, front.catalog, found, verify=False)
     order = last_to_first(pair.layermap)
-    ladder = shelf.ladder_members(pair, order, student.teacher_commit, student.key)
+    ladder = members.ladder_members(pair, order, student.teacher_commit, student.key)
     front.catalog.set_members(made["id"], ladder, patch_order=order, chosen="last")
     url = f"/models/{ladder[-2].size}"
     total = int(front.client.head(url).headers["content-length"])

@@ -17,7 +17,8 @@ from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.pair import Pair
-from boomerang.service import shelf
+from boomerang.service.models import checkpoints
+from boomerang.service.models.members import member_files
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub
@@ -66,7 +67,7 @@ class Evicted:
         self.members: tuple[Member, ...] = front.catalog.members(self.family.id)
         self.near = Pair.of(
             Checkpoint.open(teacher, "org/teacher"),
-            shelf.student_checkpoint(front.settings, student),
+            checkpoints.student_checkpoint(front.settings, student),
         )
 
     def url(self, member: Member) -> str:
@@ -74,7 +75,7 @@ class Evicted:
 
     def weights(self, member: Member) -> bytes:
         settings = Settings(home=self.front.home)
-        files = shelf.member_files(settings, self.near, self.family, member)
+        files = member_files(settings, self.near, self.family, member)
         return files["model.safetensors"].read()
 
 

@@ -7,8 +7,8 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.states import Fact
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.jobs import Job, KeyFamily, Publish
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import KeyFamily, Message, Publish
 from tests.workers.catalog.plans import plan
 from tests.workers.catalog.promises import Promises
 from tests.workers.catalog.stage import taken
@@ -165,7 +165,7 @@ class Interleavings(Promises):
         if self.world.queue:
             self._take_over(self.world.queue[-1], before, 20)
 
-    def _take_over(self, job: Job, before: int, after: int) -> None:
+    def _take_over(self, job: Message, before: int, after: int) -> None:
         world = self.world
         world.start(job)
         silent = world.workers[-1] if world.workers else None

@@ -22,14 +22,14 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
 from boomerang.hub.publish import Published
-from boomerang.service.asks import FamilyRequest
-from boomerang.service.intake import Intake
+from boomerang.service.intake.intake import Intake
+from boomerang.service.intake.request import FamilyRequest
 from boomerang.texts.task_names import harness_version
 from tests.workers.catalog.plans import KEPT, LAYERS, ladder, plan
 from tests.workers.catalog.world import REFUSED, World
 from workers.context import Context
-from workers.holding.holding import Holding
-from workers.holding.process import Outcome
+from workers.leases.holding import Holding
+from workers.leases.process import Outcome
 from workers.settle import subject
 
 SERIAL = itertools.count(1)
@@ -232,11 +232,11 @@ def staged() -> Iterator[None]:
         "workers.distill": ("check_pair", "check_teacher", "fetch_teacher"),
         "workers.models.verify": ("_verify_published", "_verify_built"),
         "workers.assemble": ("_remember",),
-        "boomerang.service.shelf": ("check_trained_on",),
+        "boomerang.service.models.unchanged": ("check_trained_on",),
         "workers.measure": ("fetch_teacher",),
     }
     fakes = {
-        "workers.holding.holding.Holding": Quiet,
+        "workers.leases.holding.Holding": Quiet,
         "workers.distill.fetch_student": _folder,
         "workers.distill.damage_of": damage_of,
         "workers.distill.hashes": hashes,
@@ -245,7 +245,7 @@ def staged() -> Iterator[None]:
         "workers.distill.trainer_command": lambda settings: (),
         "workers.measure.fetch_student": _folder,
         "workers.measure.check_pair": lambda *_: pair,
-        "boomerang.service.shelf.ladder_members": lambda pair, order, commit, key: ladder(key),
+        "workers.measure.ladder_members": lambda pair, order, commit, key: ladder(key),
         "workers.assemble.member_files": member_files,
         "workers.assemble.made_of": lambda context, family: _made(context, family),
         "workers.assemble.damage_of": built_damage,

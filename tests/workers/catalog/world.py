@@ -18,21 +18,21 @@ from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.tables.base import Base
 from boomerang.catalog.tables.requests import LeaseRow
 from boomerang.errors import NotFound
-from boomerang.service.jobs import (
+from boomerang.service.messages import (
     Assemble,
     Distill,
-    Job,
     KeyFamily,
     Measure,
+    Message,
     Publish,
     Settle,
     Sweep,
-)  # fmt: skip
+)
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context
-from workers.holding.holding import End, Holding
+from workers.leases.holding import End, Holding
 
 LEASE, PATIENCE, MOST = 30.0, 60.0, 3
 
@@ -54,7 +54,7 @@ class Killed(BaseException):
 class Worker:
     """A job that is being done. `stalled` does not renew its leases, and knows nothing of it."""
 
-    job: Job
+    job: Message
     context: Context = field(init=False)
     green: greenlet = field(init=False)
     held: list[Holding] = field(default_factory=list)
@@ -112,7 +112,7 @@ class World:
         )
 
     @property
-    def queue(self) -> list[Job]:
+    def queue(self) -> list[Message]:
         return self.outbox.sent
 
     def made(self, key: str) -> str | None:
@@ -144,7 +144,7 @@ class World:
             self.catalog.member_gone(family, k, "published", "gone from the Hub", lease=lease)
             self.catalog.lease_release(lease)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Message) -> None:
         """Give a message to a worker; it goes to where somebody else may come between."""
         worker = Worker(job)
         worker.context = Context(self.settings, Watched(self, worker), self.outbox)  # type: ignore[arg-type]

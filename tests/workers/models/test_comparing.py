@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from boomerang.catalog.tables.files import ComparisonRow
 from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair
-from boomerang.service import shelf
+from boomerang.service.models import digests, pairs
 from tests.workers.conftest import KEPT, write_model
 from tests.workers.test_keying import asked, context
 from workers import keying
@@ -49,7 +49,7 @@ def test_a_given_student_is_compared_once_and_behind_the_requests(
         assert catalog.waiting(other) is None
         family = catalog.family(catalog.family_id(id_))
         measure(context, family.id)
-        shelf.open_pair(context.settings, catalog, catalog.student(family.student), at_once=0)
+        pairs.open_pair(context.settings, catalog, catalog.student(family.student), at_once=0)
         assert names == ["student"]
 
 
@@ -79,11 +79,11 @@ def test_a_family_of_before_is_compared_behind_its_first_download(
     _forget_comparisons(context)
     with compared(monkeypatch) as names:
         for _ in range(2):
-            with pytest.raises(shelf.Unhashed, match="is being compared"):
-                shelf.open_pair(context.settings, context.catalog, student, at_once=0)
+            with pytest.raises(digests.Unhashed, match="is being compared"):
+                pairs.open_pair(context.settings, context.catalog, student, at_once=0)
         assert names == []
         assert keying.rehash(context, student.key) == "hashed"
-        shelf.open_pair(context.settings, context.catalog, student, at_once=0)
+        pairs.open_pair(context.settings, context.catalog, student, at_once=0)
         assert len(names) == 1
 
 
@@ -98,7 +98,7 @@ def test_what_is_compared_is_what_was_asked_for(context: Context) -> None:
     write_model(folder, len(KEPT), seed=7)
     (folder / "student_config.json").write_text(kept)
     with pytest.raises(SourceChanged):
-        shelf.open_pair(context.settings, context.catalog, student)
+        pairs.open_pair(context.settings, context.catalog, student)
     commits = student.teacher_commit, str(student.revision_commit)
     assert context.catalog.same_embeddings(*commits) is None
 

@@ -16,8 +16,8 @@ from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
 from boomerang.hub.publish import Published
+from boomerang.service.models.unchanged import folder_commit
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import folder_commit
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.assemble import assemble

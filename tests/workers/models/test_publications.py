@@ -18,7 +18,7 @@ from boomerang.catalog.tables.families import FamilyRow
 from boomerang.catalog.transitions import Actor
 from boomerang.errors import BadName, HubFailure
 from boomerang.hub.publish import Published
-from boomerang.service.jobs import Publish
+from boomerang.service.messages import Publish
 from tests.local_hub.fixture import LocalHub, running
 from tests.local_hub.repos import OWNER
 from tests.workers.models.test_members import context, family
@@ -222,7 +222,7 @@ def test_a_student_that_is_made_again_is_published_again_where_it_passes(
     there: Context, hub: LocalHub, monkeypatch: pytest.MonkeyPatch, force: bool
 ) -> None:
     # As with a student of ours, whose name says nothing of its bytes.
-    monkeypatch.setattr("boomerang.service.shelf.check_unchanged", lambda *_: None)
+    monkeypatch.setattr("boomerang.service.models.unchanged.check_unchanged", lambda *_: None)
     catalog, made = there.catalog, family(there, to("me", "2.5K", force=force))
     measure(there, made.id)
     (first,) = done(there)

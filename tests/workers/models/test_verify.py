@@ -19,7 +19,7 @@ from boomerang.catalog.tables.files import FilesRow
 from boomerang.cli.remote import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub.publish import Published
-from boomerang.service.jobs import Publish
+from boomerang.service.messages import Publish
 from tests.local_hub.fixture import running
 from tests.local_hub.repos import OWNER
 from tests.workers.test_setbacks import KEY, ask, context, fails, until_over

@@ -29,13 +29,14 @@ from boomerang.family.pair import Pair
 from boomerang.hub import remote, resolve
 from boomerang.recipes.keys import student_key
 from boomerang.recipes.recipe import Recipe
-from boomerang.service import shelf
-from boomerang.service.asks import FamilyRequest, HubText
-from boomerang.service.bases import base_of, transferred
-from boomerang.service.digests import AT_ONCE, Digests
-from boomerang.service.jobs import KeyFamily, Producer, Rehash
+from boomerang.service.intake.bases import base_of, transferred
+from boomerang.service.intake.request import FamilyRequest, HubText
+from boomerang.service.messages import KeyFamily, Rehash
+from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models.digests import AT_ONCE, Digests, Unhashed
+from boomerang.service.models.members import ladder_members
+from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
-from boomerang.service.shelf import ladder_members
 from boomerang.texts import task_names as tasknames
 from boomerang.texts.datasets import SCHEME, Dataset
 from boomerang.texts.files import LocalFile, TextFile
@@ -119,7 +120,7 @@ def ask(
         tasknames.check(request.tasks, None)
     try:
         intake = take(settings, catalog, request)
-    except shelf.Unhashed as error:
+    except Unhashed as error:
         if error.student is not None:
             producer.send(Rehash(key=error.student))
         raise
@@ -136,7 +137,7 @@ def ask(
 
 def looked_for(settings: Settings, catalog: Catalog, created: Created) -> Created:
     """A family that was asked for; where its student is ready and gone, that is made again."""
-    gone = shelf.is_gone(settings, created.student)
+    gone = checkpoints.is_gone(settings, created.student)
     return catalog.rebuild(created.family.id) if gone else created
 
 
@@ -171,8 +172,8 @@ def take(
         if given.folder is not None and not digests.unhashed:
             commits = teacher.pinned(digests).commit, given.pinned(digests).commit
             try:
-                pair = shelf.compared(catalog, pair, commits, most)
-            except shelf.Unhashed:
+                pair = pairs.compared(catalog, pair, commits, most)
+            except Unhashed:
                 digests, uncompared = Digests.unnamed(files), pair.compared
     teacher = teacher.pinned(digests)
     text = Text.of(texts, digests) if texts else None

@@ -6,17 +6,23 @@ modification time, until a worker has hashed it (decisions/provisional.md).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from boomerang.catalog.catalog import Catalog
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
-
-if TYPE_CHECKING:
-    from boomerang.catalog.catalog import Catalog
+from boomerang.errors import NotReady
 
 AT_ONCE = 64 << 20
 """Bytes that are hashed while somebody waits: 50 ms of a processor that knows SHA-256, 160 of one
 that does not. Configs, tokenizers and small models are no reason for a job."""
+
+
+class Unhashed(NotReady):
+    """Files have to be hashed first, and they are too large for that while somebody waits."""
+
+    slug, title = "hashing", "Its files are being hashed"
+    student: str | None = None
+    """The key of the student whose files a worker has to read, where it is there already."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Digests:
 
     @classmethod
     def known(
-        cls, catalog: "Catalog", sources: Iterable[FileSource], at_once: int = AT_ONCE
+        cls, catalog: Catalog, sources: Iterable[FileSource], at_once: int = AT_ONCE
     ) -> "Digests":
         """The digests of some files; those lacking are taken where they have few bytes in all.
 

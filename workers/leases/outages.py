@@ -23,7 +23,7 @@ from boomerang.catalog.records.states import Fact, FactName
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
 from workers.context import Context
-from workers.holding.holding import Holding
+from workers.leases.holding import Holding
 
 log = logging.getLogger("boomerang.workers")
 

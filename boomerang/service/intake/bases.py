@@ -13,8 +13,8 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.recipes.keys import delta_key
-from boomerang.service import shelf
-from boomerang.service.asks import FamilyRequest
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.models import pairs
 from boomerang.service.settings import Settings
 
 AUTO = "auto"
@@ -53,7 +53,7 @@ def transferred(
     teacher is no fine-tune of it, and as `open_pair` with `at_once`.
     """
     student = _ready(catalog, base)
-    pair = shelf.open_pair(settings, catalog, student, verify=False, at_once=at_once)
+    pair = pairs.open_pair(settings, catalog, student, verify=False, at_once=at_once)
     check_fine_tune(dissect(teacher), pair)
     planned = Pair.planned(teacher, pair.layermap, frozen=pair.shared_embeddings)
     own = _own(catalog, commit, student)

@@ -1,110 +1,26 @@
-"""The jobs, by name, with their payloads; and how they are sent.
-
-The front end sends by name and imports no worker. A message only rings a bell: what is to be done
-stands in the catalog, and a lost message is sent again by the workers' reapers.
-"""
+"""How messages are sent. The front end sends them by name and imports no worker."""
 
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any
 
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Created
+from boomerang.service.messages import MESSAGES, Distill, KeyFamily, Measure, Message, Settle, Sweep
 
 log = logging.getLogger("boomerang.jobs")
-
-QUEUES = ("distill", "measure", "assemble", "publish")
-
-
-class Job(BaseModel):
-    """A job: its fields are the task's keyword arguments."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: ClassVar[str]
-    queue: ClassVar[str]
-
-
-class KeyFamily(Job):
-    """Hash the files of a provisional family, and make it the family that they name."""
-
-    task, queue = "boomerang.key", "assemble"
-    family: str
-
-
-class Rehash(Job):
-    """Hash the files of a student and its teacher again, where they were touched."""
-
-    task, queue = "boomerang.rehash", "assemble"
-    key: str
-
-
-class Distill(Job):
-    """Make a student ready: fetch what it needs, distil it, or verify that it is whole."""
-
-    task, queue = "boomerang.distill", "distill"
-    key: str
-
-
-class Measure(Job):
-    """Choose a family's order, measure its members, then settle it."""
-
-    task, queue = "boomerang.measure", "measure"
-    family: str
-
-
-class Settle(Job):
-    """Send the builds and publications that were asked of a family."""
-
-    task, queue = "boomerang.settle", "assemble"
-    family: str
-
-
-class Assemble(Job):
-    """Build a member as a folder."""
-
-    task, queue = "boomerang.assemble", "assemble"
-    family: str
-    k: int
-    want: int | None = None
-
-
-class Publish(Job):
-    """Push a member to the Hub."""
-
-    task, queue = "boomerang.publish", "publish"
-    family: str
-    k: int
-    repo: str
-    private: bool = True
-    collection: str | None = None
-    force: bool = False
-    want: int | None = None
-
-
-class Sweep(Job):
-    """Remove the folders of members that belong to no family; the catalog lists them."""
-
-    task, queue = "boomerang.sweep", "assemble"
-
-
-JOBS: tuple[type[Job], ...] = (
-    KeyFamily, Rehash, Distill, Measure, Settle, Assemble, Publish, Sweep,
-)  # fmt: skip
 
 
 def celery_app(redis_url: str) -> Any:
     """A Celery application that can send every job and run none."""
-    from celery import Celery
+    from celery import Celery  # noqa: PLC0415 - whoever sends nothing loads no Celery
 
     app = Celery("boomerang", broker=redis_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
-        task_routes={job.task: {"queue": job.queue} for job in JOBS},
+        task_routes={job.task: {"queue": job.queue} for job in MESSAGES},
         task_create_missing_queues=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
@@ -129,9 +45,9 @@ class Producer:
             self._app = celery_app(self._url)
         return self._app
 
-    def send(self, job: Job) -> bool:
+    def send(self, job: Message) -> bool:
         """Send a job; False where the queue cannot be reached (a reaper will send it later)."""
-        from kombu.exceptions import OperationalError
+        from kombu.exceptions import OperationalError  # noqa: PLC0415 - as Celery
 
         try:
             self.app.send_task(job.task, kwargs=job.model_dump(mode="json"), queue=job.queue)

@@ -13,7 +13,7 @@ from typing import IO, Any
 from boomerang.catalog.setbacks import Setback
 from boomerang.processes.child import command
 from boomerang.processes.threads import environment
-from workers.holding.holding import Holding
+from workers.leases.holding import Holding
 
 _TAIL = 2000
 _SAVING = {"estimate": "saving_seconds", "checkpoint": "seconds"}

@@ -17,7 +17,7 @@ _LONGEST_WAIT = 30.0
 _STEADY_SECONDS = 60.0
 
 
-class Child:
+class Daemon:
     """One child process, in a session of its own, so that ^C reaches only its parent.
 
     It must be started by a thread that lives as long as the service: it dies with that thread.

@@ -1,0 +1,1 @@
+"""From `POST /families` to the records of a family."""

@@ -1,0 +1,1 @@
+"""The teachers, students and members that the catalog knows, as files."""

@@ -1,0 +1,53 @@
+"""The members of a family: as the catalog keeps them, and as files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from boomerang.assembly import stitch
+from boomerang.assembly.bytefile import ByteFile
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member, NewMember
+from boomerang.family.codes import composition_of
+from boomerang.family.ladder import Ladder
+from boomerang.family.pair import Pair
+from boomerang.service.settings import Settings
+
+
+def ladder_members(
+    pair: Pair, patch_order: Sequence[int] | Sequence[str], commit: str, key: str
+) -> tuple[NewMember, ...]:
+    """The members of a family as the catalog keeps them, for one patch order."""
+    return tuple(
+        NewMember(
+            k=member.k,
+            size=member.name,
+            code=member.composition.code,
+            digest=member.composition.digest(commit, key),
+            parameters=member.parameters,
+            bytes=member.bytes,
+            layers=member.layers,
+        )
+        for member in Ladder.of(pair, patch_order).members
+    )
+
+
+def member_files(
+    settings: Settings,
+    pair: Pair,
+    family: Family,
+    member: Member,
+    *,
+    card: str | None = None,
+) -> dict[str, ByteFile]:
+    """Every file of a member, by name."""
+    composition = composition_of(pair.layermap, member.code)
+    record: dict[str, Any] = {
+        "teacher": family.teacher,
+        "teacher_commit": family.commit,
+        "student": family.student,
+        "order": family.chosen,
+        "k": member.k,
+        "size": member.size,
+    }
+    shard = settings.shard_size
+    return stitch.member_files(pair, composition, record=record, card=card, shard_bytes=shard)

@@ -1,0 +1,1 @@
+"""`boomerang serve` and `boomerang worker`: the processes of the service."""

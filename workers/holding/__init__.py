@@ -1,1 +1,0 @@
-"""Holding work: leases that are renewed, waiting for trouble to pass, giving work back out."""
