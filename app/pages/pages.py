@@ -12,6 +12,7 @@ from app.api.schemas import family_json, member_json, provisional_json
 from app.deps import Service, ServiceDep
 from boomerang.catalog.records.families import Provisional
 from boomerang.catalog.records.members import Member
+from boomerang.family.picture import bar, legend, order_in_words
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,6 +24,9 @@ _templates.env.filters["mb"] = lambda value: (
 _templates.env.filters["figure"] = lambda value, digits=2: (
     "–" if value is None else f"{value:.{digits}f}"
 )
+_templates.env.filters["bar"] = bar
+_templates.env.filters["legend"] = legend
+_templates.env.filters["order_in_words"] = order_in_words
 
 
 @router.get("/", response_class=HTMLResponse)

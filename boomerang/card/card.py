@@ -13,6 +13,7 @@ from boomerang.card.snippets import snippets
 from boomerang.card.tasks import task_section
 from boomerang.card.text import number, table
 from boomerang.family.composition import Side
+from boomerang.family.picture import bar, legend, order_in_words
 
 
 def card(facts: Facts) -> str:
@@ -73,12 +74,12 @@ def _layers(facts: Facts) -> str:
     for part in ("embeddings", "norm", "head"):
         side_of: Side = getattr(composition, part)
         rows.append((part if part != "norm" else "final norm", side_of.value, ""))
+    squares = bar(composition.code)
     return (
-        "## Which layers come from where\n\n"
+        f"## Which layers come from where\n\n{squares}\n\n{legend([squares])} The student keeps "
+        f"the teacher's layers {_indices(composition.layermap.kept)}. The order in which blocks "
+        f"are put back: {order_in_words(facts.order)}.\n\n"
         + table(("here", "from the", "its layers"), rows)
-        + f"\n\nPatched in the order `{facts.order}`; the whole composition is "
-        f"`{composition.code}`. The student keeps the teacher's layers "
-        f"{_indices(composition.layermap.kept)}."
     )
 
 

@@ -14,7 +14,8 @@ from boomerang.architecture.bert import not_distilled, not_measured
 from boomerang.cli.local import Model, find, layers_of, pair_of
 from boomerang.cli.show import Bar
 from boomerang.errors import BadComposition, BadRecipe, BadTask, BoomerangError, TrainingFailed
-from boomerang.family.patch_order import parse_order
+from boomerang.family.ladder import Ladder
+from boomerang.family.patch_order import members_of, parse_order
 from boomerang.hub import fetch
 from boomerang.processes.threads import environment
 from boomerang.texts.task_names import check
@@ -220,6 +221,10 @@ def measure(
             elif kind == "task":
                 bar.say(f"tasks: {event['name']}")
                 found["members"][event.pop("k")].setdefault("tasks", []).append(event)
+    sizes = {member.k: member.name for member in Ladder.of(pair, found["patch_order"]).members}
+    compositions = members_of(pair.layermap, found["patch_order"])
+    for k, (member, composition) in enumerate(zip(found["members"], compositions, strict=True)):
+        member |= {"size": sizes.get(k), "code": composition.code}
     return found
 
 

@@ -119,7 +119,7 @@ def order_of(pair: Pair, order: str) -> PatchOrder:
         raise BadComposition(
             f"The order {order!r} is found by measuring.",
             value=order,
-            fix="Give last, first, or the patch_order that `boomerang measure` prints.",
+            fix="Give last, first, or the patch_order that `boomerang measure --json` prints.",
         )
     return found
 

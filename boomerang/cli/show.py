@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from boomerang.family.picture import bar, legend, order_in_words
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+
+BLOCKS = "blocks"
+"""Head of the column that shows members as bars."""
 
 LINE_EVERY = 15.0
 """Seconds between two lines that stand for a bar where there is no terminal."""
@@ -88,7 +93,8 @@ def transfer_view(record: Mapping[str, Any]) -> str:
     cosine = "unknown" if delta["cosine"] is None else f"{delta['cosine']:.2f}"
     lines = [
         f"{record['out']}: from the student of {delta['base']}",
-        f"delta cosine {cosine}, drift {delta['drift']:.3f}",
+        f"What distilling changed points the same way in both (cosine): {cosine}",
+        f"How far the teacher is from that base, as a part of its weights: {delta['drift']:.3f}",
     ]
     return "\n".join([*lines, f"warning: {delta['warning']}"] if delta["warning"] else lines)
 
@@ -125,13 +131,19 @@ def terminal() -> "Console":
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
-    """A plain table; the first column is on the left, the others on the right."""
+    """A plain table; the first column and bars are on the left, the others on the right.
+
+    Where there is little room, bars go over several lines.
+    """
     from rich import box
     from rich.table import Table
 
     found = Table(box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
-        found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+        if column == BLOCKS:
+            found.add_column(column, overflow="fold")
+        else:
+            found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         found.add_row(*row)
     return found
@@ -146,20 +158,28 @@ def plan_view(plan: Mapping[str, Any]) -> Any:
     """The ladder of a plan, and what the budget buys."""
     from rich.console import Group
 
+    bars = [bar(m["code"]) for m in plan["members"]]
     rows = [
         (
             m["size"],
+            blocks,
             str(m["layers"]),
             f"{m['parameters']:,}",
             f"{m['bytes'] / 1e9:.3f}" if m["bytes"] >= 1e7 else f"{m['bytes'] / 1e9:.6f}",
             "yes" if m["tied"] else "no",
         )
-        for m in plan["members"]
+        for m, blocks in zip(plan["members"], bars, strict=True)
     ]
-    title = f"{plan['teacher']}: {len(rows)} sizes, patched in the order {plan['order']}"
-    shown = table(("size", "layers", "parameters", "GB", "tied"), rows)
+    title = f"{plan['teacher']}: {len(rows)} sizes"
+    shown = table(("size", BLOCKS, "layers", "parameters", "GB", "tied"), rows)
     bought = plan["budget"]
-    return Group(title, shown, *([budget_line(bought)] if bought else []))
+    lines = [order_line(plan["order"]), legend(bars), *([budget_line(bought)] if bought else [])]
+    return Group(title, shown, *lines)
+
+
+def order_line(order: str) -> str:
+    """What a patch order does, in a sentence."""
+    return f"The order in which blocks are put back: {order_in_words(order)}."
 
 
 def budget_line(bought: Mapping[str, Any]) -> str:
@@ -173,17 +193,20 @@ def measures_view(found: Mapping[str, Any]) -> Any:
     """The members of a measuring."""
     from rich.console import Group
 
+    bars = [bar(m["code"]) for m in found["members"]]
     rows = [
         (
-            str(m["k"]),
+            m["size"] or "–",
+            blocks,
             str(m["layers"]),
             *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
             " ".join(m["flags"]),
         )
-        for m in found["members"]
+        for m, blocks in zip(found["members"], bars, strict=True)
     ]
     columns = (
-        "k",
+        "size",
+        BLOCKS,
         "layers",
         "perplexity",
         "KL",
@@ -191,23 +214,23 @@ def measures_view(found: Mapping[str, Any]) -> Any:
         "naive KL",
         "not good because",
     )
-    order = ",".join(str(j) for j in found["patch_order"])
     tasks = [task for m in found["members"] for task in _task_rows(m)]
-    shown = [table(("task", "k", "metric", "value", "±", "examples"), tasks)] if tasks else []
-    notes = [found["note"]] if found.get("note") else []
-    return Group(f"order {found['order']} ({order})", *notes, table(columns, rows), *shown)
+    shown = [table(("task", "size", "metric", "value", "±", "examples"), tasks)] if tasks else []
+    lines = [order_line(found["order"]), legend(bars), *([found["note"]] if found["note"] else [])]
+    return Group(table(columns, rows), *lines, *shown)
 
 
 def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """One row for each figure of a member's tasks, or for the reason why there is none."""
     rows: list[tuple[str, ...]] = []
+    size = member["size"] or "–"
     for task in member.get("tasks") or ():
         if task["failed"]:
-            rows.append((task["name"], str(member["k"]), f"failed: {task['failed']}", "", "", ""))
+            rows.append((task["name"], size, f"failed: {task['failed']}", "", "", ""))
         for one in task["metrics"]:
             kind = one["metric"] if one["filter"] == "none" else f"{one['metric']} {one['filter']}"
             error, count = number(one["stderr"]), str(one["samples"] or "")
-            rows.append((one["task"], str(member["k"]), kind, number(one["value"]), error, count))
+            rows.append((one["task"], size, kind, number(one["value"]), error, count))
     return rows
 
 
@@ -216,25 +239,27 @@ def family_view(family: Mapping[str, Any]) -> Any:
     from rich.console import Group
 
     student = family["student"]
+    bars = [bar(m["code"]) for m in family["members"]]
     rows = [
         (
             m["size"],
+            blocks,
             str(m["layers"]),
             f"{m['parameters']:,}",
             *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
             str(m["built"]),
             str(m.get("repo") or m["published"]),
         )
-        for m in family["members"]
+        for m, blocks in zip(family["members"], bars, strict=True)
     ]
     columns = (
-        "size", "layers", "parameters", "perplexity", "KL", "naive perplexity", "naive KL",
+        "size", BLOCKS, "layers", "parameters", "perplexity", "KL", "naive perplexity", "naive KL",
         "built", "published",
     )  # fmt: skip
-    order = family.get("chosen") or family["order"]
-    title = f"{family['id']}  {family['teacher']}: {student['state']}, order {order}"
-    bought = family.get("budget")
-    return Group(title, table(columns, rows), *([budget_line(bought)] if bought else []))
+    title = f"{family['id']}  {family['teacher']}: the student is {student['state']}"
+    order, bought = family.get("chosen") or family["order"], family.get("budget")
+    lines = [order_line(order), legend(bars), *([budget_line(bought)] if bought else [])]
+    return Group(title, table(columns, rows), *lines)
 
 
 def rebuilt_view(done: Mapping[str, Any]) -> str:

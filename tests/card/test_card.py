@@ -99,8 +99,8 @@ def test_the_text_says_where_layers_come_from() -> None:
     assert "| 3–4 | teacher | 6–7 |" in text
     assert "| embeddings | student |" in text
     assert "| head | teacher |" in text
-    assert "`sssbb+stt`" in text
-    assert "order `last`" in text
+    assert "□□□■■" in text
+    assert "from the last block to the first" in text
     assert "1,100,000,000 stored parameters" in text
     assert "https://arxiv.org/abs/2510.05064" in text
 

@@ -74,7 +74,8 @@ def family(state: str, measuring: str = "no", **more: Any) -> dict[str, Any]:
     """A family as the service shows it."""
     student = {"state": state, "reason": None, "step": 1, "steps": 2, "loss": 1.5, "eta_s": 3.0}
     member = {
-        "size": "1K", "k": 0, "layers": 2, "parameters": 1000, "built": "no", "measured": "no",
+        "size": "1K", "k": 0, "code": "ss+sss", "layers": 2, "parameters": 1000,
+        "built": "no", "measured": "no",
         "published": "no", "repo": None, "perplexity": None, "kl": None,
         "naive_perplexity": None, "naive_kl": None,
     }  # fmt: skip

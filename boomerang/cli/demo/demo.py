@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.cli.demo.server import running
-from boomerang.cli.demo.table import findings, lines_of_text, measures_table
+from boomerang.cli.demo.table import explanation, findings, lines_of_text, measures_table
 from boomerang.cli.jobs import JobFailed
 from boomerang.cli.remote import Service, wait_made
-from boomerang.cli.show import Bar, budget_line, duration, terminal
+from boomerang.cli.show import Bar, budget_line, duration, order_line, terminal
 from boomerang.errors import BadRequest, CorruptCheckpoint
 
 TEACHER = "kjv/KJV-1.4M"
@@ -43,8 +43,7 @@ def run(home: Path, examples: Path, recipe: str, port: int) -> None:
         say("\nLoading every size with transformers, by name, from the service:")
         seen = from_hub(url, family, examples / DATA, home)
     say(measures_table(family, seen))
-    say(f"Blocks are patched in the order {family['chosen']} ({_order(family)}).")
-    for line in findings(family, seen):
+    for line in (*explanation(family), order_line(family["chosen"]), *findings(family, seen)):
         say(line)
     say("")
     say(lines_of_text(family, seen))
@@ -170,7 +169,3 @@ def _check_examples(examples: Path) -> None:
                 value=str(folder),
                 fix="Run the demo in the repository, or give --examples.",
             )
-
-
-def _order(family: Mapping[str, Any]) -> str:
-    return ",".join(str(layer) for layer in family["patch_order"] or ())

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from boomerang.cli.show import number, table
+from boomerang.cli.show import BLOCKS, number, table
+from boomerang.family.picture import bar, legend
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +22,7 @@ def measures_table(family: Mapping[str, Any], seen: Seen) -> "Table":
     rows = [
         (
             str(member["size"]),
+            bar(member["code"]),
             str(of["layers"]),
             f"{of['parameters']:,}",
             f"{of['perplexity']:.2f}",
@@ -30,9 +32,19 @@ def measures_table(family: Mapping[str, Any], seen: Seen) -> "Table":
         )
         for at, (member, of) in enumerate(zip(family["members"], seen, strict=True))
     ]
-    columns = ("size", "layers", "parameters", "perplexity", "KL to teacher",
+    columns = ("size", BLOCKS, "layers", "parameters", "perplexity", "KL to teacher",
                "naive: perplexity", "naive: KL")  # fmt: skip
     return table(columns, rows)
+
+
+def explanation(family: Mapping[str, Any]) -> list[str]:
+    """What the table's squares and columns are."""
+    return [
+        legend(bar(member["code"]) for member in family["members"]),
+        "Less is better. Perplexity: among how many tokens it hesitates at each place. KL: how",
+        "far its guesses are from the teacher's, in nats a token. Naive: as many of the teacher's",
+        "own layers, without distillation.",
+    ]
 
 
 def lines_of_text(family: Mapping[str, Any], seen: Seen) -> "Table":

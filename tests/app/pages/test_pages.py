@@ -47,6 +47,9 @@ def test_states_and_figures(front: Front) -> None:
     for part in (small.size, f"{small.parameters:,}", "7.26", "0.500", "99.00", ">built<",
                  ">possible<", ">tar<"):  # fmt: skip
         assert part in text
+    squares = "□" * len(small.code.partition("+")[0])
+    assert f'blocks">{squares}</td>' in text
+    assert "■ the teacher&#39;s block, □ the student&#39;s layer" in text
     text = page(front, f"/models/{small.size}?family={family.id}")
     assert f"curl -fLOJ '{front.base}/models/{small.size}?family={family.id}'" in text
     assert "from_pretrained" in text
