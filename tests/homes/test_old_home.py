@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boomerang.service.jobs import Distill, Job, Producer
 from fastapi.testclient import TestClient
 
 from app.main import create_app
 from boomerang.catalog.catalog import Catalog
+from boomerang.service.messages import Distill, Message
+from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers.context import Context
@@ -50,15 +51,15 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """What the front end sends to workers."""
-    jobs: list[Job] = []
+    jobs: list[Message] = []
     monkeypatch.setattr(Producer, "send", lambda _, job: not jobs.append(job))
     return jobs
 
 
 @pytest.fixture
-def client(settings: Settings, sent: list[Job]) -> Iterator[TestClient]:
+def client(settings: Settings, sent: list[Message]) -> Iterator[TestClient]:
     with TestClient(create_app(settings), "http://127.0.0.1") as opened:
         yield opened
 
@@ -70,7 +71,7 @@ def named(family: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_same_request_finds_the_family_and_distils_nothing(
-    client: TestClient, sent: list[Job], settings: Settings
+    client: TestClient, sent: list[Message], settings: Settings
 ) -> None:
     family = client.post("/families", json=SERVED["request"]).raise_for_status().json()
     assert named(family) == SERVED["family"]
@@ -99,7 +100,7 @@ def test_every_file_of_every_member_is_the_same(client: TestClient) -> None:
 
 
 def test_a_worker_finds_its_student_and_its_members_whole(
-    client: TestClient, sent: list[Job], settings: Settings
+    client: TestClient, sent: list[Message], settings: Settings
 ) -> None:
     built = settings.members / SERVED["family"]["digests"][SERVED["request"]["budget"]]
     kept = [settings.student_folder(STUDENT), built]
