@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.architecture.bert import not_distilled, not_measured
-from boomerang.cli.local import Model, find, layers_of, pair_of
+from boomerang.cli.local import find, layers_of, pair_of
 from boomerang.cli.show import Bar
 from boomerang.errors import BadComposition, BadRecipe, BadTask, BoomerangError, TrainingFailed
 from boomerang.family.ladder import Ladder
 from boomerang.family.patch_order import members_of, parse_order
 from boomerang.hub import fetch
+from boomerang.hub.find import Found
 from boomerang.processes.threads import environment
 from boomerang.texts.task_names import check
 
@@ -78,7 +79,7 @@ def distill(
         "recipe": recipe.model_dump(mode="json"),
         "data": texts.location,
         "kept": list(layermap.kept),
-        "key": student_key(model.commit, layermap, recipe, texts.digest),
+        "key": student_key(model.commit(), layermap, recipe, texts.digest),
     }
     return _train("distilling", model, out, job)
 
@@ -94,13 +95,13 @@ def transfer(
 
     ours, theirs, student = find(teacher), find(base), find(base_student)
     made = student.checkpoint.json("boomerang.json") or {}
-    key = str(made.get("key") or student.commit)
+    key = str(made.get("key") or student.commit())
     job = {
-        "key": delta_key(key, theirs.commit, ours.commit),
+        "key": delta_key(key, theirs.commit(), ours.commit()),
         "delta": {
             "base": str(folder_of(theirs)),
-            "base_name": theirs.folder.name if theirs.folder else theirs.name,
-            "base_commit": theirs.commit,
+            "base_name": theirs.public_name,
+            "base_commit": theirs.commit(),
             "student": str(folder_of(student)),
             "student_key": key,
             "reference": str(folder_of(find(reference))) if reference else None,
@@ -109,14 +110,14 @@ def transfer(
     return _train("transferring", ours, out, job)
 
 
-def _train(what: str, teacher: Model, out: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+def _train(what: str, teacher: Found, out: Path, job: Mapping[str, Any]) -> dict[str, Any]:
     """Have the trainer make a student of `teacher` in `out`, and return its record."""
     out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
     run.mkdir(parents=True, exist_ok=True)
     known = {
         "teacher": str(folder_of(teacher)),
-        "teacher_name": teacher.folder.name if teacher.folder else teacher.name,
-        "teacher_commit": teacher.commit,
+        "teacher_name": teacher.public_name,
+        "teacher_commit": teacher.commit(),
         "out": str(out),
         "run": str(run),
     }
@@ -228,7 +229,7 @@ def measure(
     return found
 
 
-def folder_of(model: Model) -> Path:
+def folder_of(model: Found) -> Path:
     """The model's folder; one of the Hub is fetched once, to the service's own place for it."""
     if model.folder is not None:
         return model.folder

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boomerang.architecture.anatomy import dissect
-from boomerang.checkpoint.content import content_commit
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.progress import counted, growing
 from boomerang.errors import (
@@ -17,7 +16,6 @@ from boomerang.errors import (
     BadName,
     BadRequest,
     BudgetOutOfRange,
-    TeacherNotFound,
 )
 from boomerang.family.budget import Budget
 from boomerang.family.codes import named_order
@@ -26,56 +24,24 @@ from boomerang.family.ladder import Ladder, Member
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import PatchOrder, members_of
-from boomerang.hub import remote, resolve
+from boomerang.hub.find import Found
+from boomerang.hub.find import find as find_model
 from boomerang.hub.publish import publish as push
 
 if TYPE_CHECKING:
     from boomerang.assembly.bytefile import ByteFile
-    from boomerang.hub.resolved import Resolved
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model that was named: a folder, or a repository at one commit. Headers only."""
-
-    name: str
-    checkpoint: Checkpoint
-    folder: Path | None = None
-    resolved: "Resolved | None" = None
-
-    @property
-    def commit(self) -> str:
-        """The Hub's commit, or 40 hex digits over the content of a folder's files (slow)."""
-        if self.resolved is not None:
-            return self.resolved.commit
-        return content_commit(self.checkpoint)
-
-
-def find(name: str) -> Model:
-    """The model behind an existing folder's path or a Hub repo id.
-
-    Raises TeacherNotFound, NoSafetensors, CorruptCheckpoint, GatedTeacher, BadName, HubFailure.
-    """
-    path = Path(name).expanduser()
-    if path.exists() or name.startswith((".", "/", "~")):
-        return Model(name, Checkpoint.open(path), path.resolve())
-    if name.count("/") > 1:
-        raise TeacherNotFound(
-            f"There is no folder {name!r}.",
-            value=name,
-            fix="Give a folder, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
-        )
-
-    resolved = resolve.resolve(name)
+def find(name: str) -> Found:
+    """The model behind a folder's path or a Hub repo id, with a bar. Raises as `find.find`."""
     with counted(f"headers of {name}") as progress:
-        checkpoint = remote.checkpoint(resolved, name, progress=progress)
-    return Model(name, checkpoint, None, resolved)
+        return find_model(name, progress=progress)
 
 
 def pair_of(
-    teacher: Model, student: Model | None, recipe: str | None = None, kept: str | None = None
+    teacher: Found, student: Found | None, recipe: str | None = None, kept: str | None = None
 ) -> Pair:
     """Teacher and student, or the pair that the recipe (the published one if None) would make.
 
@@ -172,7 +138,7 @@ def _bought(ladder: Ladder, text: str) -> dict[str, Any]:
 class Assembled:
     """One member of two given models, with what names it."""
 
-    teacher: Model
+    teacher: Found
     pair: Pair
     ladder: Ladder
     composition: Composition
@@ -219,7 +185,7 @@ def files_of(
 
     record: dict[str, Any] = {
         # A path of this machine has no place in a model that travels.
-        "teacher": _public_name(chosen.teacher),
+        "teacher": chosen.teacher.public_name,
         "teacher_commit": chosen.teacher.resolved.commit if chosen.teacher.resolved else None,
         "student": Path(student).name if Path(student).exists() else student,
         "order": order,
@@ -301,8 +267,8 @@ def publish(
         repo_id=to,
         size=next(one for one in sizes if one.name == member.name),
         composition=member.composition,
-        teacher=_public_name(chosen.teacher),
-        teacher_commit=chosen.teacher.commit,
+        teacher=chosen.teacher.public_name,
+        teacher_commit=chosen.teacher.commit(),
         order=order,
         dtype=_DTYPES.get(dtype, dtype),
         student=None if Path(student).exists() else student,
@@ -318,7 +284,7 @@ def publish(
     return {**asdict(done), "size": member.name, "parameters": member.parameters}
 
 
-def _may_publish(teacher: Model, public: bool) -> None:
+def _may_publish(teacher: Found, public: bool) -> None:
     resolved = teacher.resolved
     if resolved is None:
         return
@@ -334,7 +300,3 @@ def _may_publish(teacher: Model, public: bool) -> None:
             value=teacher.name,
             fix="Publish without --public.",
         )
-
-
-def _public_name(model: Model) -> str:
-    return model.folder.name if model.folder else model.name

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
@@ -18,8 +18,16 @@ def counted(title: str) -> Iterator[Callable[[int, int], None] | None]:
         return
     from boomerang.cli.show import Bar
 
-    with Bar(title) as bar:
-        yield bar.count
+    with ExitStack() as stack:
+        bars: list[Bar] = []
+
+        def count(done: int, total: int) -> None:
+            # Not before there is something to count: a folder's headers are there at once.
+            if not bars:
+                bars.append(stack.enter_context(Bar(title)))
+            bars[0].count(done, total)
+
+        yield count
 
 
 @contextmanager

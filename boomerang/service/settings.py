@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from boomerang.catalog.setbacks import Limits
+from boomerang.checkpoint.folders import Folders
 from boomerang.errors import BadRequest
 
 FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
@@ -198,6 +199,11 @@ class Settings(BaseSettings):
     def members(self) -> Path:
         """Folder of members that were built."""
         return self.home / "members"
+
+    @property
+    def folders(self) -> Folders:
+        """The folders that a request may name."""
+        return Folders(self.models, "BOOMERANG_MODELS")
 
     def teacher_folder(self, commit: str) -> Path:
         """Where a teacher of the Hub is kept."""

@@ -5,10 +5,8 @@ Files that would take long to hash are hashed by a worker, which then takes the 
 """
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from boomerang.architecture.anatomy import dissect
@@ -17,16 +15,15 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Created, NewFamily, Planned
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.students import NewStudent, Origin
-from boomerang.checkpoint.content import content_commit, files_of, refuse_without_derivatives
+from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.checkpoint.sources import FileSource
-from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import BadName, BadRecipe, BadRequest, CorruptCheckpoint, TeacherNotFound
+from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.budget import Budget
 from boomerang.family.codes import named_order
 from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
-from boomerang.hub import remote, resolve
+from boomerang.hub.find import Found, find
 from boomerang.recipes.keys import student_key
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.intake.bases import base_of, transferred
@@ -41,30 +38,6 @@ from boomerang.texts import task_names as tasknames
 from boomerang.texts.datasets import SCHEME, Dataset
 from boomerang.texts.files import LocalFile, TextFile
 from boomerang.texts.texts import Texts
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that was named: its headers, and its commit or the folder that has none yet."""
-
-    name: str
-    checkpoint: Checkpoint
-    folder: Path | None = None
-    commit: str = ""
-    license: str | None = None
-    gated: bool = False
-    private: bool = False
-    base_model: tuple[str, ...] = ()
-
-    def files(self) -> Iterator[FileSource]:
-        """The files that decide its commit: those of a folder."""
-        return iter(()) if self.folder is None else files_of(self.checkpoint)
-
-    def pinned(self, digests: Digests) -> "Model":
-        """The same with the commit that its files' digests make."""
-        if self.folder is None:
-            return self
-        return replace(self, commit=content_commit(self.checkpoint, digests))
 
 
 @dataclass(frozen=True)
@@ -154,12 +127,15 @@ def take(
     Nor are more compared of a student that is given, but with `compare`.
     Raises whatever is wrong with the request.
     """
-    teacher = find(settings, request.teacher, request.revision)
+    endpoint, folders = settings.hub_endpoint, settings.folders
+    teacher = find(request.teacher, request.revision, folders=folders, endpoint=endpoint)
     refuse_without_derivatives(request.teacher, teacher.license)
     recipe = Recipe.load(settings.recipe) if request.recipe is None else _recipe(request.recipe)
     texts = _texts(settings, request.data)
     _refuse_together(request)
-    given = find(settings, request.student, None) if request.student is not None else None
+    given = None
+    if request.student is not None:
+        given = find(request.student, folders=folders, endpoint=endpoint)
     models = [model for model in (teacher, given) if model is not None]
     files = [source for model in models for source in model.files()]
     files += [FileSource.of(file.path) for file in (texts.local() if texts else ())]
@@ -170,25 +146,25 @@ def take(
         pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=request.kept, verify=False)
         # Comparing weights takes as long as hashing them: it waits for that, and for a worker.
         if given.folder is not None and not digests.unhashed:
-            commits = teacher.pinned(digests).commit, given.pinned(digests).commit
+            commits = teacher.commit(digests), given.commit(digests)
             try:
                 pair = pairs.compared(catalog, pair, commits, most)
             except Unhashed:
                 digests, uncompared = Digests.unnamed(files), pair.compared
-    teacher = teacher.pinned(digests)
+    commit = teacher.commit(digests)
     text = Text.of(texts, digests) if texts else None
     if request.kept is not None and given is None:
         recipe = recipe.override(kept=request.kept, name="custom")
     if given is not None and pair is not None:
-        student = _given(request, pair, teacher, given.pinned(digests), text)
+        student = _given(request, pair, teacher, given, digests, text)
     elif request.base is not None:
         base = base_of(request, teacher.checkpoint, teacher.base_model)
         source = str(teacher.folder) if teacher.folder else None
         pair, student = transferred(
-            settings, catalog, request, teacher.checkpoint, teacher.commit, source, base, most
+            settings, catalog, request, teacher.checkpoint, commit, source, base, most
         )
     else:
-        pair, student = _distilled(request, teacher, recipe, text)
+        pair, student = _distilled(request, teacher, commit, recipe, text)
     if request.tasks and pair.teacher.architecture.masked:
         raise not_measured(request.teacher)
     order = named_order(pair.layermap, request.order) or last_to_first(pair.layermap)
@@ -197,7 +173,7 @@ def take(
         name=request.teacher.rsplit("/", 1)[-1],
         teacher=request.teacher,
         revision=request.revision,
-        commit=teacher.commit,
+        commit=commit,
         source=str(teacher.folder) if teacher.folder else None,
         student=student.key,
         order=request.order,
@@ -211,7 +187,7 @@ def take(
     planned = Planned(
         family=family,
         student=student,
-        members=ladder_members(pair, order, teacher.commit, student.key),
+        members=ladder_members(pair, order, commit, student.key),
         wants=tuple(_wants(request, ladder, family)),
     )
     trained = request.student is None and request.base is None
@@ -233,56 +209,6 @@ def _refuse_together(request: FamilyRequest) -> None:
             value=request.kept,
             fix="Leave them out: they are those of the base's student.",
         )
-
-
-def find(settings: Settings, name: str, revision: str | None) -> Model:
-    """A model by the name of a folder below BOOMERANG_MODELS, or by its Hub repo id."""
-    try:
-        return _found(settings, name, revision)
-    except CorruptCheckpoint as error:
-        # It names the file; a request may have named two models.
-        detail = f"{name!r}: {error.detail}"
-        raise CorruptCheckpoint(detail, value=error.value, fix=error.fix) from error
-
-
-def _found(settings: Settings, name: str, revision: str | None) -> Model:
-    folder = local_path(settings, name)
-    if folder is not None and os.path.isdir(folder):
-        return Model(name, Checkpoint.open(folder, name), folder)
-    if name.count("/") > 1:
-        raise TeacherNotFound(
-            f"There is no folder {name!r} below BOOMERANG_MODELS.",
-            value=name,
-            fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
-        )
-    found = resolve.resolve(name, revision, endpoint=settings.hub_endpoint)
-    checkpoint = remote.checkpoint(found, name)
-    return Model(
-        name, checkpoint, None, found.commit, found.license, found.gated, found.private,
-        found.base_model,
-    )  # fmt: skip
-
-
-def local_path(settings: Settings, name: str) -> Path | None:
-    """Where a name lies below BOOMERANG_MODELS; None where no such folder is set.
-
-    Raises BadName for a path that leaves it, links included.
-    """
-    parts = name.split("/")
-    if name.startswith(("/", "~")) or "\\" in name or "\0" in name or ".." in parts:
-        raise BadName(
-            f"{name!r} is no name of a model or a text.",
-            value=name,
-            fix="Give a Hub repo id, or a folder below BOOMERANG_MODELS without '..'.",
-        )
-    if settings.models is None:
-        return None
-    path = (settings.models / name).resolve()
-    if not path.is_relative_to(settings.models.resolve()):
-        raise BadName(
-            f"{name!r} leads out of BOOMERANG_MODELS.", value=name, fix="Move the folder there."
-        )
-    return path
 
 
 def _recipe(asked: str | dict[str, Any]) -> Recipe:
@@ -310,7 +236,7 @@ def _text(settings: Settings, data: str | HubText) -> Texts:
         return Texts.of_dataset(dataset, settings.hub_endpoint)
     if data.startswith(SCHEME):
         return Texts.of_dataset(Dataset.parse(data), settings.hub_endpoint)
-    path = local_path(settings, data)
+    path = settings.folders.path(data)
     if path is None:
         raise BadRecipe(
             f"The text {data!r} cannot be read: no folder of local files is set.",
@@ -321,7 +247,7 @@ def _text(settings: Settings, data: str | HubText) -> Texts:
 
 
 def _distilled(
-    request: FamilyRequest, teacher: Model, recipe: Recipe, text: Text | None
+    request: FamilyRequest, teacher: Found, commit: str, recipe: Recipe, text: Text | None
 ) -> tuple[Pair, NewStudent]:
     anatomy = dissect(teacher.checkpoint)
     layermap = recipe.layermap(anatomy.kinds)
@@ -340,9 +266,9 @@ def _distilled(
         )
     recipe.refuse_without(text.texts.lacks, text.texts.name)
     student = NewStudent(
-        key=student_key(teacher.commit, layermap, recipe, text.digest),
+        key=student_key(commit, layermap, recipe, text.digest),
         teacher=request.teacher,
-        teacher_commit=teacher.commit,
+        teacher_commit=commit,
         kept=layermap.kept,
         layers=layermap.layers,
         recipe=recipe.model_dump(mode="json"),
@@ -356,22 +282,28 @@ def _distilled(
 
 
 def _given(
-    request: FamilyRequest, pair: Pair, teacher: Model, given: Model, text: Text | None
+    request: FamilyRequest,
+    pair: Pair,
+    teacher: Found,
+    given: Found,
+    digests: Digests,
+    text: Text | None,
 ) -> NewStudent:
-    made_of = f"given\n{teacher.commit}\n{given.commit}\n{text.digest if text else ''}"
+    commits = teacher.commit(digests), given.commit(digests)
+    made_of = f"given\n{commits[0]}\n{commits[1]}\n{text.digest if text else ''}"
     if request.kept is not None:
         made_of += f"\n{pair.layermap.kept}"
     return NewStudent(
         key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
         teacher=request.teacher,
-        teacher_commit=teacher.commit,
+        teacher_commit=commits[0],
         kept=pair.layermap.kept,
         layers=pair.layermap.layers,
         data=text.texts.location if text else None,
         data_digest=text.digest if text else None,
         origin=Origin.FOLDER if given.folder else Origin.HUB,
         location=str(given.folder) if given.folder else given.name,
-        revision_commit=given.commit,
+        revision_commit=commits[1],
         teacher_source=str(teacher.folder) if teacher.folder else None,
     )
 

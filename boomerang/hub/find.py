@@ -1,0 +1,112 @@
+"""The model behind a name: a folder of this machine, or a repository of the Hub."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from boomerang.checkpoint.content import content_commit, files_of, sha256_of
+from boomerang.checkpoint.folders import Folders
+from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import CorruptCheckpoint, TeacherNotFound
+from boomerang.hub import remote
+from boomerang.hub.resolve import resolve
+from boomerang.hub.resolved import Resolved
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model that was named: its headers, and the folder or the commit on the Hub it lies at."""
+
+    name: str
+    checkpoint: Checkpoint
+    folder: Path | None = None
+    resolved: Resolved | None = None
+
+    def commit(self, digest: Callable[[FileSource], str] = sha256_of) -> str:
+        """The Hub's commit, or 40 hex digits over the content of a folder's files.
+
+        `digest` gives the sha256 of one of `files`; taking them all is slow.
+        """
+        if self.resolved is not None:
+            return self.resolved.commit
+        return content_commit(self.checkpoint, digest)
+
+    def files(self) -> Iterator[FileSource]:
+        """The files that decide its commit: those of a folder."""
+        return iter(()) if self.folder is None else files_of(self.checkpoint)
+
+    @property
+    def public_name(self) -> str:
+        """What it is called where a path of this machine has no place."""
+        return self.folder.name if self.folder else self.name
+
+    @property
+    def license(self) -> str | None:
+        """The licence that its card names on the Hub."""
+        return self.resolved.license if self.resolved else None
+
+    @property
+    def gated(self) -> bool:
+        """Whether the Hub asks for terms to be accepted."""
+        return self.resolved is not None and self.resolved.gated
+
+    @property
+    def private(self) -> bool:
+        """Whether the Hub shows it to its owners alone."""
+        return self.resolved is not None and self.resolved.private
+
+    @property
+    def base_model(self) -> tuple[str, ...]:
+        """What its card on the Hub says that it was made from."""
+        return self.resolved.base_model if self.resolved else ()
+
+
+def find(
+    name: str,
+    revision: str | None = None,
+    *,
+    folders: Folders | None = None,
+    endpoint: str | None = None,
+    progress: remote.Progress | None = None,
+) -> Found:
+    """The model of a folder's path, or of a Hub repo id at a revision. Headers only.
+
+    Without `folders` any folder of this machine may be named. `progress` counts the files of a
+    repository that are read. Raises TeacherNotFound, NoSafetensors, CorruptCheckpoint,
+    GatedTeacher, BadName, HubFailure.
+    """
+    try:
+        folder, called = _folder(name, folders)
+        if folder is not None:
+            return Found(name, Checkpoint.open(folder, called), folder.resolve())
+        resolved = resolve(name, revision, endpoint=endpoint)
+        checkpoint = remote.checkpoint(resolved, name, progress=progress)
+        return Found(name, checkpoint, resolved=resolved)
+    except CorruptCheckpoint as error:
+        # It names the file, and whoever asks may have named two models.
+        detail = f"{name!r}: {error.detail}"
+        raise CorruptCheckpoint(detail, value=error.value, fix=error.fix) from error
+
+
+def _folder(name: str, folders: Folders | None) -> tuple[Path | None, str | None]:
+    """The folder that a name means, if any, and what the model in it is called."""
+    if folders is None:
+        path = Path(name).expanduser()
+        if path.exists() or name.startswith((".", "/", "~")):
+            return path, None
+        where = ""
+    else:
+        below = folders.path(name)
+        # Path.is_dir would raise for a name that is too long for any folder.
+        if below is not None and os.path.isdir(below):
+            return below, name
+        where = f" below {folders.called}"
+    if name.count("/") > 1:
+        raise TeacherNotFound(
+            f"There is no folder {name!r}{where}.",
+            value=name,
+            fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
+        )
+    return None, None
