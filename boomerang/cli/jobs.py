@@ -306,7 +306,8 @@ def _order(order: str) -> str | list[int] | list[str]:
         raise BadComposition(
             f"{order!r} is no patch order.",
             value=order,
-            fix=f"Use {', '.join(ORDERS)}, or the long student layers separated by commas.",
+            fix=f"Use {', '.join(ORDERS)}, or the student layers that have a block to put back, "
+            "in that order: 5,3,1.",
         )
     return [*found]
 

@@ -35,6 +35,7 @@ def named_order(layermap: LayerMap, order: str) -> PatchOrder | None:
         raise BadComposition(
             f"{order!r} is no patch order.",
             value=order,
-            fix=f"Use last, first, klpatch, best, auto, or {list(layermap.long)} in some order.",
+            fix="Use last (from the last block to the first), first, klpatch, best, auto, or the "
+            f"layers {list(layermap.long)} of the student in the order in which they give way.",
         )
     return found

@@ -29,7 +29,7 @@ def members_of(layermap: LayerMap, order: Sequence[int] | Sequence[str]) -> list
         raise BadComposition(
             f"{numbers} is no order of the student layers {list(layermap.long)}.",
             value=numbers,
-            fix="Name each long student layer once.",
+            fix="Name each of these layers once, in the order in which their blocks are put back.",
         )
     return [Composition.patched(layermap, numbers[:k]) for k in range(len(numbers) + 1)]
 
@@ -58,7 +58,8 @@ def _free(layermap: LayerMap, codes: list[str]) -> list[Composition]:
         raise BadComposition(
             f"{show_order(codes)!r} does not lead from the student to the teacher.",
             value=show_order(codes),
-            fix=f"Begin with {'s' * len(layermap.kept)}, end with {'b' * len(layermap.kept)}, "
-            "and let each member have more layers than the one before.",
+            fix="Each size has a letter for each student layer, s for that layer and b for the "
+            f"teacher's block. Begin with {'s' * len(layermap.kept)}, end with "
+            f"{'b' * len(layermap.kept)}, and let each have more layers than the one before.",
         )
     return members
