@@ -123,15 +123,15 @@ def wait_for(question: Callable[[], Any]) -> Any:
 
 
 def files_of(client: httpx.Client, member: dict[str, Any]) -> dict[str, Any]:
-    """The commit of a member, and of each of its files the ETag and the sha256 of what is sent."""
-    about = client.get(f"/api/models/{member['hub_id']}").raise_for_status()
+    """The commit of a member, and at it the ETag and the sha256 of each of its files."""
+    about = client.get(f"/api/models/{member['hub_id']}").raise_for_status().json()
     files = {}
-    for file in about.json()["siblings"]:
-        name = file["rfilename"]
-        sent = client.get(f"/models/{member['size']}/{name}").raise_for_status()
+    for name in (file["rfilename"] for file in about["siblings"]):
+        address = f"/{member['hub_id']}/resolve/{about['sha']}/{name}"
+        sent = client.get(address).raise_for_status()
         sha256 = hashlib.sha256(sent.content).hexdigest()
         files[name] = {"etag": sent.headers["etag"], "sha256": sha256}
-    return {"commit": about.json()["sha"], "files": files}
+    return {"repo": member["hub_id"], "commit": about["sha"], "files": files}
 
 
 def names_of(family: dict[str, Any]) -> dict[str, Any]:
