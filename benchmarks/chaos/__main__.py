@@ -29,7 +29,7 @@ from boomerang.errors import BoomerangError
 
 RECIPE: dict[str, Any] = {
     "batch_tokens": 256, "sequence_length": 64, "micro_batch": 4, "learning_rate": 2e-3,
-    "patch_probability": 0.5, "every": 2, "last": 2,
+    "patch_probability": 0.5,
 }  # fmt: skip
 SETTINGS = {
     "BOOMERANG_LEASE_SECONDS": "3",

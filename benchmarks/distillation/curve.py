@@ -26,6 +26,7 @@ from benchmarks.distillation import plain
 from benchmarks.distillation.ours import END, Clock, from_folder
 from benchmarks.distillation.shapes import Shape, lengths
 from boomerang.distill.loop import Trainer, rate_at
+from boomerang.recipes.fixed import BETAS, CLIP, WEIGHT_DECAY
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens.packing import Tokeniser
@@ -143,17 +144,17 @@ def padded(settings: Recipe, every: int) -> None:
     student = plain.pruned(teacher, SHAPE.kept)
     weights = list(student.parameters())
     groups = [
-        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas)
+    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=BETAS)
     steps, reader, used = settings.steps or 0, Reader(student, every), 0
     reader.look(0, 0)
     for step, batch in zip(range(steps), batches(settings), strict=False):
         found = plain.loss(student, teacher, SHAPE.kept, *plain.padded(batch, SHAPE.length))
         optimiser.zero_grad()
         torch.autograd.backward(found)
-        torch.nn.utils.clip_grad_norm_(weights, settings.clip)
+        torch.nn.utils.clip_grad_norm_(weights, CLIP)
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * rate_at(step, steps, settings.warmup)
         optimiser.step()

@@ -14,7 +14,10 @@ from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
 
 
-def distilled(teacher: Path, data: Path, recipe: Recipe, layermap: LayerMap, out: Path) -> Path:
+def distilled(
+    teacher: Path, data: Path, recipe: Recipe, layermap: LayerMap, out: Path,
+    trainer: str = "boomerang.distill",
+) -> Path:  # fmt: skip
     """The folder of a student with this layer map; one that is there already is taken."""
     commit = content_commit(Checkpoint.open(teacher))
     key = student_key(commit, layermap, recipe, Texts.open(data).digest)
@@ -36,7 +39,7 @@ def distilled(teacher: Path, data: Path, recipe: Recipe, layermap: LayerMap, out
     }
     path = run / "job.json"
     path.write_text(json.dumps(job), "utf-8")
-    _run([sys.executable, "-m", "boomerang.distill", str(path)])
+    _run([sys.executable, "-m", trainer, str(path)])
     return folder
 
 

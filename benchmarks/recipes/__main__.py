@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.quality.students import distilled
+from benchmarks.recipes.ablation import Ablation
 from benchmarks.recipes.cost import costs
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
@@ -23,11 +24,11 @@ from boomerang.modules.couple import couple
 from boomerang.modules.load import load
 from boomerang.quality.measure import measure
 from boomerang.quality.orders import CALIBRATION, choose
-from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.windows import Stream
 
+TRAINER = "benchmarks.recipes.ablation"
 TRIES = Path(__file__).parent / "tries.toml"
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     wanted = [(name, seed) for seed in options.seeds for name in options.only or written]
     reference = next(iter(written))
     recipes = {
-        name: Recipe.parse({**shape, "name": name, "steps": options.steps, **written[name]})
+        name: Ablation.parse({**shape, "name": name, "steps": options.steps, **written[name]})
         for name in dict.fromkeys([reference, *(name for name, _ in wanted)])
     }
     options.keep.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _costs(options: argparse.Namespace, recipes: dict[str, Recipe]) -> dict[str, float]:
+def _costs(options: argparse.Namespace, recipes: dict[str, Ablation]) -> dict[str, float]:
     """Timed once for each folder, so that a second run's tries are as long as the first's."""
     file = options.keep / "costs.json"
     known: dict[str, float] = json.loads(file.read_text("utf-8")) if file.exists() else {}
@@ -82,11 +83,11 @@ def _costs(options: argparse.Namespace, recipes: dict[str, Recipe]) -> dict[str,
     return known
 
 
-def _row(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+def _row(options: argparse.Namespace, recipe: Ablation) -> dict[str, Any]:
     """Distil and measure: KL and perplexity of each member from the student to the teacher."""
     files = Checkpoint.open(options.teacher)
     layermap = recipe.layermap(dissect(files).kinds)
-    folder = distilled(options.teacher, options.data, recipe, layermap, options.keep)
+    folder = distilled(options.teacher, options.data, recipe, layermap, options.keep, TRAINER)
     both = couple(
         load(options.teacher, dtype=torch.float32), load(folder, dtype=torch.float32), layermap
     )

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from benchmarks.recipes.ablation import AblationTrainer
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.loop import Trainer
-from boomerang.distill.patching import member_for
 from boomerang.distill.students import student as students
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
@@ -63,13 +63,13 @@ def _trainer(
     if frozen:
         students.freeze(student)
     both = couple(whole, student, layermap)
-    return Trainer(both, stream, recipe, run, "timed", Reporter(), frozen)
+    return AblationTrainer(both, stream, recipe, run, "timed", Reporter(), frozen)
 
 
 def _pass(trainer: Trainer, turn: int) -> float:
     recipe = trainer.recipe
     ids = trainer.stream.head(recipe.micro_batch * trainer.stream.length)
-    member = member_for(recipe, trainer.couple.layermap, recipe.seed, max(turn, 0), ROUNDS, 0)
+    member = trainer.member(max(turn, 0), ROUNDS, 0)
     began = time.process_time()
     trainer.losses(member, ids).total.backward()
     return time.process_time() - began

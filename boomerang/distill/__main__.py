@@ -51,8 +51,8 @@ FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run one job and return the exit status."""
+def main(arguments: list[str], trainers: type[Trainer] = Trainer) -> int:
+    """Run one job with a kind of trainer, and return the exit status."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     give_back_large_blocks()
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
         try:
             job = Job.load(Path(arguments[0] if arguments else ""))
             with joined() as devices, devices.together(), _alone_in(job.run, devices):
-                distil(job, report, devices)
+                distil(job, report, devices, trainers)
         except Stopped:
             return STOPPED
         except BoomerangError as error:
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def distil(job: Job, report: Reporter, devices: Devices) -> None:
+def distil(job: Job, report: Reporter, devices: Devices, trainers: type[Trainer] = Trainer) -> None:
     """Train a student and write it to `job.out`; a student that is there already is kept.
 
     On many devices all processes call it, and the first one writes.
@@ -90,7 +90,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         return
     if job.data is None:
         raise BadRecipe("There is no text to distil on.", fix="Name a folder or a dataset.")
-    recipe, texts = job.parsed_recipe(), Texts.open(job.data)
+    recipe, texts = job.parsed_recipe(trainers.recipes), Texts.open(job.data)
     anatomy = dissect(Checkpoint.open(job.teacher))
     teacher_files = anatomy.checkpoint
     kept = job.kept
@@ -120,8 +120,6 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
     teacher = load(job.teacher, dtype=None, where=None if shards else device())
     config = students.student_config(teacher_files, layermap)
     student = students.initialise(teacher, config, layermap)
-    if recipe.initialisation == "random":
-        students.forget(student, recipe.seed)
     cast(teacher, on.compute)
     for model in (teacher, student):
         model.attend(on, documents=recipe.separate_documents)
@@ -130,7 +128,7 @@ def distil(job: Job, report: Reporter, devices: Devices) -> None:
         if not shards:
             students.share(student, teacher)
     identity = job.identity(recipe, layermap.kept, texts.digest)
-    trainer = Trainer(
+    trainer = trainers(
         couple(teacher, student, layermap),
         stream,
         recipe,

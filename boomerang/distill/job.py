@@ -76,9 +76,9 @@ class Job(BaseModel):
                 fix="Give the path of a job file as the service writes it.",
             ) from None
 
-    def parsed_recipe(self) -> Recipe:
-        """The recipe, with the job's seed. Raises BadRecipe."""
-        recipe = Recipe.parse(self.recipe)
+    def parsed_recipe(self, recipes: type[Recipe] = Recipe) -> Recipe:
+        """The recipe, of a kind of recipes, with the job's seed. Raises BadRecipe."""
+        recipe = recipes.parse(self.recipe)
         return recipe if self.seed is None else recipe.override(seed=self.seed)
 
     def identity(self, recipe: Recipe, kept: tuple[int, ...], data: str) -> str:

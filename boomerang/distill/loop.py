@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +23,14 @@ from boomerang.distill.optimisers import optimiser_for, set_rate
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import Root, clip, sharded, sum_gradients
 from boomerang.distill.passes import passes, shares
+from boomerang.distill.patching import member_for
 from boomerang.distill.students.student import trained
 from boomerang.errors import TrainingFailed
 from boomerang.family.composition import Choice, Composition
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple
 from boomerang.processes.reporting import Reporter, Stopped
+from boomerang.recipes.fixed import CLIP
 from boomerang.recipes.recipe import Recipe
 from boomerang.tokens.loss_mask import Sequences
 from boomerang.tokens.windows import Windows
@@ -50,6 +53,9 @@ class Trainer:
 
     Each of many `devices` has teacher and student as `placement` says; shards are made in place.
     """
+
+    recipes: ClassVar[type[Recipe]] = Recipe
+    """What its recipe is read as."""
 
     couple: Couple
     stream: Windows
@@ -184,7 +190,7 @@ class Trainer:
         self._apply(step, steps, rate, mine.means()["ce"])
 
     def _apply(self, step: int, steps: int, rate: float, ce: float) -> None:
-        norm = clip(self.parameters.values(), self.recipe.clip)
+        norm = clip(self.parameters.values(), CLIP)
         if not math.isfinite(norm):
             raise TrainingFailed(
                 f"The gradient is not finite at step {step + 1} of {steps} "
@@ -231,14 +237,20 @@ class Trainer:
             sum_gradients(self.parameters.values(), self.devices)
 
     def _passes(self, batch: Tensor, step: int, steps: int) -> Mean:
-        losses, where = Mean(), (step, steps, self.at_once, self.devices, self.shards)
+        losses, asked = Mean(), self.recipe.micro_batch
+        where = (self.at_once, self.devices, self.shards)
+        member = partial(self.member, step, steps)
         with self._alike() if self.shards else self.devices.apart(self.report) as check:
-            for one in passes(batch, self.recipe, self.couple.layermap, *where):
+            for one in passes(batch, asked, member, *where):
                 check()
                 found = self.losses(one.composition, one.rows)
                 torch.autograd.backward(found.total * one.share)
                 losses.add(found, one.share)
         return losses.over(self.devices)
+
+    def member(self, step: int, steps: int, part: int) -> Composition:
+        """The member that micro-batch `part` of a step runs through."""
+        return member_for(self.recipe, self.couple.layermap, step, steps, part)
 
     def _alike(self) -> AbstractContextManager[Callable[[], None]]:
         """A stretch in which all devices go through the same passes, with a check before each."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from boomerang.errors import BadRecipe
+from boomerang.recipes.fixed import BETAS, WEIGHT_DECAY
 from boomerang.recipes.recipe import Recipe
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -21,16 +22,14 @@ def optimiser_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
     weights = list(parameters)
     # As in the published trainer.
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     if recipe.optimiser == "adamw8bit":
-        made: torch.optim.Optimizer = _eight_bit()(
-            groups, lr=recipe.learning_rate, betas=recipe.betas
-        )
+        made: torch.optim.Optimizer = _eight_bit()(groups, lr=recipe.learning_rate, betas=BETAS)
         return made
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, fused=True)
 
 
 def _eight_bit() -> Any:

@@ -6,17 +6,14 @@ each, and go their own way; where the models are sharded, all devices go through
 each pass (docs/decisions/many-devices.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from boomerang.distill.parallel.devices import Devices
-from boomerang.distill.patching import member_for
 from boomerang.family.composition import Composition
-from boomerang.family.layer_map import LayerMap
-from boomerang.recipes.recipe import Recipe
 from boomerang.tokens.loss_mask import labels, share
 
 
@@ -35,11 +32,12 @@ class Pass:
 
 
 def passes(
-    batch: Tensor, recipe: Recipe, layermap: LayerMap, step: int, steps: int, at_once: int,
+    batch: Tensor, micro_batch: int, member_of: Callable[[int], Composition], at_once: int,
     devices: Devices, sharded: bool = False,
 ) -> Iterator[Pass]:  # fmt: skip
-    """What this process has to do of `step`, whose batch is (B, T + 1).
+    """What this process has to do of a step, whose batch is (B, T + 1).
 
+    `member_of` draws the member that a micro-batch runs through, by its number.
     At most `at_once` sequences go through a model together. A replica has the sequences from one
     place in the batch to another, and passes for each micro-batch that they are of; none where
     there are fewer sequences than devices. With models that are `sharded`, the micro-batches that
@@ -47,11 +45,11 @@ def passes(
     """
     whole = labels(batch)
     # The micro-batch that each sequence is of.
-    places = torch.arange(len(batch)) // recipe.micro_batch
+    places = torch.arange(len(batch)) // micro_batch
     mine, of = (batch, places) if sharded else (devices.share(batch), devices.share(places))
     alike: dict[Composition, list[Tensor]] = {}
     for part in sorted(set(of.tolist())):
-        member = member_for(recipe, layermap, recipe.seed, step, steps, part)
+        member = member_of(part)
         if sharded:
             alike.setdefault(member, []).append(mine[of == part])
             continue

@@ -6,28 +6,22 @@ No torch here: the front end reads recipes to plan and to compute keys.
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.family.layer_map import LayerMap
+from boomerang.recipes.fixed import DIGESTED, without_former
 from boomerang.texts.conversations import KINDS, Kind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 LossOn = Literal["all", "completions"]
-
-_LATER = {
-    "phases": [], "loss_on": "all", "initialisation": "teacher", "patch_sizes": "uniform",
-    "patch_ends": 0.5, "optimiser": "adamw", "kept": None,
-}  # fmt: skip
-"""Fields that came after students had been made, with what they were before: no other digest."""
 
 
 class Phase(BaseModel):
@@ -52,21 +46,23 @@ class Recipe(BaseModel):
     The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1) · Σ
     cosine distance (arXiv 2510.05064, section 3.2). `patch_after` is the fraction of plain steps
     before patch-aware ones, `patch_probability` how often a forward pass is patched after that.
-    How many blocks it has patched is drawn by `patch_sizes`: each number as often, or "few"
-    ("many") the more often the smaller (larger) it is. `patch_ends` of these sets are a prefix or
-    a suffix of the layers, the rest any set.
 
-    `first`, `every` and `last` choose the kept layers, unless `kept` lists them; they begin as the
-    teacher's or, for comparison, at `initialisation` "random". `freeze_embeddings` "auto" freezes
-    them where the teacher's are tied. `separate_documents` hides the other documents of a sequence
-    from each. `phases` mix plain text and conversations (without them the data is taken as it
-    comes), and `loss_on` "completions" takes the losses of conversations at the assistant's tokens
-    alone (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps AdamW's moments in 8 bits
-    (package torchao). What saves memory and changes no number,
-    `activation_checkpointing`, is no part of the digest.
+    `kept` lists the layers to keep, which are otherwise the published ones. `freeze_embeddings`
+    "auto" freezes embeddings where the teacher's are tied. `separate_documents` hides the other
+    documents of a sequence from each. `phases` mix plain text and conversations (without them the
+    data is taken as it comes), and `loss_on` "completions" takes the losses of conversations at
+    the assistant's tokens alone (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps
+    AdamW's moments in 8 bits (package torchao). What saves memory and changes no number,
+    `activation_checkpointing`, is no part of the digest. docs/decisions/recipe.md has the reason
+    of each field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+    later: ClassVar[dict[str, Any]] = {
+        "phases": [], "loss_on": "all", "optimiser": "adamw", "kept": None,
+    }  # fmt: skip
+    """Fields that came after students had been made, with what these had: no other digest."""
 
     name: str = "custom"
     steps: Count | None = None
@@ -75,23 +71,14 @@ class Recipe(BaseModel):
     sequence_length: Annotated[int, Field(ge=2)]
     micro_batch: Count = 1
     learning_rate: Positive
-    betas: tuple[Decay, Decay] = (0.9, 0.95)
-    weight_decay: Weight = 0.1
     warmup: Fraction = 0.01
-    clip: Positive = 1.0
     ce_weight: Weight = 1.0
     kl_weight: Weight = 0.1
     cosine_weight: Weight = 2.0
     freeze_embeddings: Literal["auto"] | bool = "auto"
     patch_probability: Fraction = 0.0
     patch_after: Fraction = 0.0
-    patch_sizes: Literal["uniform", "few", "many"] = "uniform"
-    patch_ends: Fraction = 0.5
-    first: Count = 1
-    every: Count = 2
-    last: Annotated[int, Field(ge=0)] = 2
     kept: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    initialisation: Literal["teacher", "random"] = "teacher"
     seed: Annotated[int, Field(ge=0)] = 0
     optimiser: Literal["adamw", "adamw8bit"] = "adamw"
     separate_documents: bool = False
@@ -111,8 +98,10 @@ class Recipe(BaseModel):
         return self
 
     @classmethod
-    def parse(cls, fields: object) -> "Recipe":
+    def parse(cls, fields: object) -> Self:
         """A recipe from its fields. Raises BadRecipe, naming each field that is wrong."""
+        if isinstance(fields, Mapping):
+            fields = without_former(fields, cls.model_fields)
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -127,7 +116,7 @@ class Recipe(BaseModel):
             ) from None
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> "Recipe":
+    def load(cls, name_or_path: str | Path) -> Self:
         """A recipe by the name of one that comes with the package, or from a TOML file.
 
         Raises BadRecipe where there is none, or it is not one.
@@ -149,7 +138,7 @@ class Recipe(BaseModel):
             ) from None
         return cls.parse({"name": path.stem, **fields})
 
-    def override(self, **fields: Any) -> "Recipe":
+    def override(self, **fields: Any) -> Self:
         """The recipe with other values; `steps` takes the place of `minutes` and the reverse.
 
         Raises BadRecipe as `parse` does.
@@ -176,7 +165,7 @@ class Recipe(BaseModel):
                     fix="Keep a layer of each kind that the teacher alternates.",
                 )
             return listed
-        return LayerMap.keeping_kinds(len(kinds), kinds, self.first, self.every, self.last)
+        return LayerMap.keeping_kinds(len(kinds), kinds)
 
     def freezes(self, tied: bool) -> bool:
         """Whether embeddings are frozen for a teacher that is `tied` or not."""
@@ -204,7 +193,8 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """32 hex digits over every field that makes another student."""
         fields = self.model_dump(mode="json", exclude={"name", "activation_checkpointing"})
-        fields = {k: v for k, v in fields.items() if k not in _LATER or v != _LATER[k]}
+        fields = {k: v for k, v in fields.items() if k not in self.later or v != self.later[k]}
+        fields |= DIGESTED
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -1,6 +1,7 @@
 """Which sequences go together in a step, and to which device they fall."""
 
 from collections import Counter
+from functools import partial
 
 import torch
 from hypothesis import given
@@ -11,6 +12,7 @@ from boomerang.distill.memory.estimate import Need
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import placement
 from boomerang.distill.passes import Pass, passes
+from boomerang.distill.patching import member_for
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.recipe import Recipe
@@ -26,10 +28,11 @@ def dealt(
         steps=8, batch_tokens=4 * sequences, sequence_length=4, micro_batch=micro_batch,
         learning_rate=1e-3, patch_probability=0.7, patch_after=0.0,
     )  # fmt: skip
+    member = partial(member_for, recipe, MAP, step, 8)
     batch = torch.arange(sequences)[:, None].repeat(1, 5)
     batch[::3, 2:] = ~batch[::3, 2:]
     return [
-        list(passes(batch, recipe, MAP, step, 8, at_once, Devices(rank, world), sharded))
+        list(passes(batch, micro_batch, member, at_once, Devices(rank, world), sharded))
         for rank in range(world)
     ]
 

@@ -1,6 +1,5 @@
-"""Packed sequences and the draws of a step."""
+"""Packed sequences."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,15 @@ import pytest
 import torch
 
 from boomerang.distill import __main__ as trainer
-from boomerang.distill.patching import member_for
 from boomerang.errors import BadRecipe, CorruptCheckpoint
-from boomerang.family.composition import Composition
-from boomerang.family.layer_map import LayerMap
-from boomerang.recipes.recipe import LossOn, Recipe
+from boomerang.recipes.recipe import LossOn
 from boomerang.texts.conversations import Conversation
 from boomerang.texts.texts import LocalFile, Split, Texts
 from boomerang.tokens import packing as data
 from boomerang.tokens.loss_mask import Sequences
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.windows import Stream
-from tests.distill.jobs import RECIPE, TEMPLATE, job, save_texts, save_tokenizer, told
+from tests.distill.jobs import TEMPLATE, job, save_texts, save_tokenizer, told
 from tests.support.models import VOCABULARY
 
 
@@ -128,56 +124,6 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(CorruptCheckpoint, match="does not load"):
         Tokeniser(tmp_path, VOCABULARY)
-
-
-MAP = LayerMap.published(12)
-"""Kept 0, 2, 4, 6, 8, 10, 11: five long layers."""
-
-
-def drawn(count: int = 3000, **fields: object) -> list[Composition]:
-    recipe = Recipe.parse({**RECIPE, "steps": count, **fields})
-    return [member_for(recipe, MAP, 0, step, count, 0) for step in range(count)]
-
-
-def test_plain_steps_come_first_and_then_the_share_that_was_asked_for() -> None:
-    plain = Composition.patched(MAP, ())
-    members = drawn(patch_probability=0.5, patch_after=0.3)
-    assert set(members[:900]) == {plain}
-    share = sum(member != plain for member in members[900:]) / 2100
-    assert share == pytest.approx(0.5, abs=0.04)
-    assert set(drawn(200, patch_probability=0)) == {plain}
-    assert plain not in drawn(200, patch_probability=1, patch_after=0)
-
-
-def test_patched_sets_have_every_size_and_reach_every_order() -> None:
-    members = drawn(patch_probability=1, patch_after=0)
-    sets = [frozenset(j for j in MAP.long if m.choices[j] == "b") for m in members]
-    sizes = Counter(map(len, sets))
-    assert sorted(sizes) == [1, 2, 3, 4]
-    assert all(650 < count < 850 for count in sizes.values())
-    assert len(set(sets)) == 2**5 - 2
-    often = Counter(sets)
-    assert min(often[frozenset(MAP.long[:2])], often[frozenset(MAP.long[-2:])]) > 150
-    assert all(
-        member == Composition.patched(MAP, s) for member, s in zip(members, sets, strict=True)
-    )
-
-
-def test_few_or_many_blocks_are_patched_where_a_recipe_asks_and_any_set_of_them() -> None:
-    for wanted, order in (("few", [4, 3, 2, 1]), ("many", [1, 2, 3, 4])):
-        members = drawn(patch_probability=1, patch_after=0, patch_sizes=wanted, patch_ends=0)
-        sets = [frozenset(j for j in MAP.long if m.choices[j] == "b") for m in members]
-        sizes = Counter(map(len, sets))
-        assert sorted(sizes, key=lambda size: sizes[size]) == order
-        often = Counter(s for s in sets if len(s) == 2)
-        assert len(often) == 10
-        assert max(often.values()) < 2 * min(often.values())
-
-
-def test_a_map_with_one_long_layer_has_nothing_to_patch() -> None:
-    small = LayerMap((0, 2, 3), 4)
-    recipe = Recipe.parse({**RECIPE, "patch_probability": 1, "patch_after": 0})
-    assert member_for(recipe, small, 0, 3, 10, 0) == Composition.patched(small, ())
 
 
 def test_no_more_text_is_tokenised_than_is_asked_for(

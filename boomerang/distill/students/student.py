@@ -58,21 +58,6 @@ def initialise(teacher: Causal, config: Mapping[str, Any], layermap: LayerMap) -
     return student
 
 
-def forget(student: Causal, seed: int) -> None:
-    """Give the layers the random weights that their architecture begins with, drawn by `seed`.
-
-    What is outside the layers stays the teacher's. Shows what beginning with the teacher's layers
-    is worth (arXiv 2510.05064, section 4).
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for layer in student.layers:
-            for part in (*layer.modules(), *layer.parameters()):
-                # What was loaded is marked, and would be left as it is.
-                setattr(part, "_is_hf_initialized", False)  # noqa: B010
-            layer.apply(student.model._init_weights)
-
-
 def freeze(student: Causal) -> None:
     """Keep the embeddings as they are; a head tied to them is frozen with them."""
     for module in student.embeddings:
