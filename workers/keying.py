@@ -17,7 +17,9 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
-from boomerang.service.intake.intake import Intake, looked_for, take
+from boomerang.service.intake.pipeline import take
+from boomerang.service.intake.planned import Plan
+from boomerang.service.intake.recorded import begin
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily
 from boomerang.service.models import checkpoints, pairs
@@ -57,7 +59,7 @@ def key(context: Context, family: str) -> str:
         except Exception as error:
             return _failed(context, family, held, error)
     for created in made:
-        context.producer.start(looked_for(context.settings, catalog, created))
+        begin(created, context.settings, catalog, context.producer)
     # Others may have left files to this worker; and whoever hashed ours may be done by now.
     hashing = [one.id for one in catalog.all_waiting() if one.state is Keying.HASHING]
     others = [one for one in hashing if one != family]
@@ -108,16 +110,16 @@ class _Keying:
             now = catalog.keying(self.family)
             if now is None:
                 raise Over
-            intakes = [self._taken(request) for request in now.requests]
-            unhashed = list(dict.fromkeys(s for one in intakes for s in one.unhashed))
+            plans = [self._taken(request) for request in now.requests]
+            unhashed = list(dict.fromkeys(s for one in plans for s in one.unhashed))
             if not unhashed:
-                planned = [intake.planned for intake in intakes]
+                planned = [plan.records for plan in plans]
                 made = catalog.key_family(self.family, now.requests, planned, lease=self.held.lease)
                 if made:
                     return made
                 continue
             self.done, self.total = 0, sum(source.size for source in unhashed)
-            if any(one.planned.family.id != self.family for one in intakes):
+            if any(one.records.family.id != self.family for one in plans):
                 self.reason = "its files are not what they were when it was asked for"
             self._say()
             try:
@@ -136,7 +138,7 @@ class _Keying:
             fix="Ask again when they are whole.",
         )
 
-    def _taken(self, request: dict[str, object]) -> Intake:
+    def _taken(self, request: dict[str, object]) -> Plan:
         asked = FamilyRequest.model_validate(request)
         return take(self.context.settings, self.context.catalog, asked, at_once=0, compare=True)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from app.api.schemas import RebuildRequest, family_json, provisional_json
 from app.deps import Service, ServiceDep
 from app.security import lacking, may
-from boomerang.service.intake.intake import ask
+from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily
 
@@ -63,9 +63,9 @@ async def create(
         return lacking("publish")
 
     def made() -> dict[str, Any]:
-        id_, intake = ask(service.settings, service.catalog, service.producer, body)
+        id_, plan = ask(service.settings, service.catalog, service.producer, body)
         response.headers["Location"] = f"/families/{id_}"
-        return show(service, id_, budget=intake.budget, cost=intake.cost)
+        return show(service, id_, budget=plan.budget, cost=plan.cost)
 
     return await service.lanes.answered(made)
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.deps import Service, ServiceDep
 from boomerang.errors import BoomerangError
-from boomerang.service.intake.intake import ask
+from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.request import FamilyRequest
 
 log = logging.getLogger("boomerang.app")

@@ -16,7 +16,7 @@ from boomerang.catalog.records.states import Keying, StudentState
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable
-from boomerang.service.intake.intake import ask, take
+from boomerang.service.intake.pipeline import ask, take
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import Distill, KeyFamily, Measure
 from boomerang.service.settings import Settings
@@ -143,7 +143,7 @@ def test_files_that_change_are_hashed_again(
     assert any("model.safetensors is not the file" in str(reason) for reason in reasons)
     (family,) = context.catalog.families()
     request = FamilyRequest.model_validate(family.request)
-    now = take(context.settings, context.catalog, request, at_once=1 << 40).planned
+    now = take(context.settings, context.catalog, request, at_once=1 << 40).records
     assert now.family.id == family.id == context.catalog.family_id(id_)
 
 
@@ -280,8 +280,8 @@ def test_a_worker_hashes_and_the_family_is_distilled(
     request = FamilyRequest.model_validate(
         {"teacher": "teacher", "student": "student", "order": "last", "data": "texts.txt"}
     )
-    id_, intake = ask(backend.settings, backend.catalog, backend.producer, request)
-    assert intake.unhashed
+    id_, plan = ask(backend.settings, backend.catalog, backend.producer, request)
+    assert plan.unhashed
     wait_for(lambda: backend.catalog.family_id(id_) != id_)
     (family,) = backend.catalog.families()
     student = backend.catalog.student(family.student)

@@ -1,5 +1,6 @@
-"""The student of a fine-tune, planned from the student of its base."""
+"""The base of a fine-tune, whose student is there already: named, or as the teacher's card says."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -7,82 +8,66 @@ import yaml
 from boomerang.architecture.anatomy import dissect
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
-from boomerang.catalog.records.students import NewStudent, Origin, Student
+from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
-from boomerang.recipes.keys import delta_key
-from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.models import pairs
 from boomerang.service.settings import Settings
 
 AUTO = "auto"
 
 
-def base_of(request: FamilyRequest, checkpoint: Checkpoint, named: tuple[str, ...]) -> str:
-    """The base that a request names, or that the teacher's card names where it says `auto`.
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base with its newest student that is ready, as a pair.
 
-    `named` is what the Hub read from the card. Raises BadRequest where the card names none.
+    `own` is a student that was distilled from the fine-tune itself, to compare the deltas with.
     """
-    if request.base != AUTO:
-        return str(request.base)
-    found = named or _of_card(checkpoint)
+
+    name: str
+    student: Student
+    pair: Pair
+    own: Student | None
+
+
+def find_base(
+    settings: Settings,
+    catalog: Catalog,
+    asked: str,
+    teacher: Checkpoint,
+    commit: str,
+    named: tuple[str, ...],
+    at_once: int | None,
+) -> Base:
+    """The base of a teacher by its name, or by the teacher's card where `asked` is `auto`.
+
+    `named` is what the Hub read from that card. Raises BadRequest where it names none, BadRecipe
+    where the base has no student that is ready, StudentMismatch where the teacher is no fine-tune
+    of it, and as `open_pair` with `at_once`.
+    """
+    name = _named_by(teacher, named) if asked == AUTO else asked
+    student = _ready(catalog, name)
+    pair = pairs.open_pair(settings, catalog, student, verify=False, at_once=at_once)
+    check_fine_tune(dissect(teacher), pair)
+    return Base(name, student, pair, _own(catalog, commit, student))
+
+
+def _named_by(teacher: Checkpoint, named: tuple[str, ...]) -> str:
+    found = named or _of_card(teacher)
     if not found:
         raise BadRequest(
-            f"The card of {request.teacher!r} names no base_model.",
+            f"The card of {teacher.name!r} names no base_model.",
             value=AUTO,
             fix='Name it: {"base": "owner/name"}, or leave it out to distil the teacher.',
         )
     return found[0]
 
 
-def transferred(
-    settings: Settings,
-    catalog: Catalog,
-    request: FamilyRequest,
-    teacher: Checkpoint,
-    commit: str,
-    source: str | None,
-    base: str,
-    at_once: int | None,
-) -> tuple[Pair, NewStudent]:
-    """The student that the weight delta of the base's student makes, planned.
-
-    Raises BadRecipe where the base has no student that is ready, StudentMismatch where the
-    teacher is no fine-tune of it, and as `open_pair` with `at_once`.
-    """
-    student = _ready(catalog, base)
-    pair = pairs.open_pair(settings, catalog, student, verify=False, at_once=at_once)
-    check_fine_tune(dissect(teacher), pair)
-    planned = Pair.planned(teacher, pair.layermap, frozen=pair.shared_embeddings)
-    own = _own(catalog, commit, student)
-    recipe = {
-        "delta": {
-            "base": base,
-            "base_commit": student.teacher_commit,
-            "base_student": student.key,
-            "reference": own.key if own else None,
-        }
-    }
-    return planned, NewStudent(
-        key=delta_key(student.key, student.teacher_commit, commit),
-        teacher=request.teacher,
-        teacher_commit=commit,
-        kept=student.kept,
-        layers=student.layers,
-        recipe=recipe,
-        recipe_name="delta",
-        data=student.data,
-        data_digest=student.data_digest,
-        seed=student.seed,
-        teacher_source=source,
-    )
-
-
 def _ready(catalog: Catalog, base: str) -> Student:
     """The newest student of a base that was trained and is ready."""
-    of_base = [s for s in catalog.students() if s.teacher == base and not is_transferred(s)]
+    of_base = [s for s in catalog.students() if s.teacher == base and not _is_transferred(s)]
     for student in of_base:
         if student.state is StudentState.READY:
             return student
@@ -96,7 +81,6 @@ def _ready(catalog: Catalog, base: str) -> Student:
 
 
 def _own(catalog: Catalog, commit: str, base: Student) -> Student | None:
-    """A student that was distilled from the fine-tune itself, to compare the deltas with."""
     return next(
         (
             s
@@ -105,13 +89,13 @@ def _own(catalog: Catalog, commit: str, base: Student) -> Student | None:
             and s.kept == base.kept
             and s.state is StudentState.READY
             and s.origin is Origin.DISTILLED
-            and not is_transferred(s)
+            and not _is_transferred(s)
         ),
         None,
     )
 
 
-def is_transferred(student: NewStudent) -> bool:
+def _is_transferred(student: Student) -> bool:
     """Whether a student was made by a weight delta."""
     return "delta" in student.recipe
 

@@ -17,6 +17,11 @@ def ladder_members(
     pair: Pair, patch_order: Sequence[int] | Sequence[str], commit: str, key: str
 ) -> tuple[NewMember, ...]:
     """The members of a family as the catalog keeps them, for one patch order."""
+    return records_of(Ladder.of(pair, patch_order), commit, key)
+
+
+def records_of(ladder: Ladder, commit: str, key: str) -> tuple[NewMember, ...]:
+    """A ladder's members as the catalog keeps them, of a teacher's commit and a student's key."""
     return tuple(
         NewMember(
             k=member.k,
@@ -27,7 +32,7 @@ def ladder_members(
             bytes=member.bytes,
             layers=member.layers,
         )
-        for member in Ladder.of(pair, patch_order).members
+        for member in ladder.members
     )
 
 

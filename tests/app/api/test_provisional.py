@@ -14,7 +14,7 @@ import redis
 
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.service.intake.intake import take
+from boomerang.service.intake.pipeline import take
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import Distill
 from boomerang.service.models.digests import AT_ONCE
@@ -90,7 +90,7 @@ def test_it_becomes_the_family_that_its_content_names(front: Front) -> None:
     assert [want.what for want in front.catalog.wants(family.id)] == ["100M", size]
     # Named as if its files had been hashed in the request, as they were before.
     request = FamilyRequest.model_validate(ASKED)
-    planned = take(front.settings, front.catalog, request, at_once=1 << 40).planned
+    planned = take(front.settings, front.catalog, request, at_once=1 << 40).records
     assert (planned.family.id, planned.student.key) == (family.id, student.key)
     assert front.key(id_)[0] == "not waiting"
     # Both ids are good for ever, and asked again it is answered with the one.

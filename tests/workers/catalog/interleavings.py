@@ -51,9 +51,9 @@ class Interleavings(Promises):
     def request(self, key: str, order: str, wants: list[NewWant], twice: bool, tasks: bool) -> None:
         asked = FamilyRequest.model_validate(plan(key, order, wants, tasks).family.request)
         for _ in range(1 + twice):
-            intake = taken(self.world, asked)
-            planned = intake.planned
-            if intake.unhashed:
+            intended = taken(self.world, asked)
+            planned = intended.records
+            if intended.unhashed:
                 waiting, send = self.catalog.expect(planned, 1)
                 if send:
                     self.world.outbox.send(KeyFamily(family=waiting.id))

@@ -22,7 +22,7 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
 from boomerang.hub.publish import Published
-from boomerang.service.intake.intake import Intake
+from boomerang.service.intake.planned import Plan
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.texts.task_names import harness_version
 from tests.workers.catalog.plans import KEPT, LAYERS, ladder, plan
@@ -196,7 +196,7 @@ def upload(repo: str, files: Files, **_: Any) -> Published:
 # Names by content.
 
 
-def taken(world: World, request: FamilyRequest) -> Intake:
+def taken(world: World, request: FamilyRequest) -> Plan:
     """What a request is turned into, as far as the files behind it are hashed."""
     key = str(request.data)
     wants = [NewWant(kind="build", what=what) for what in request.sizes or ()]
@@ -204,10 +204,10 @@ def taken(world: World, request: FamilyRequest) -> Intake:
         wants.append(NewWant(kind="publish", what="2.00K", options={"namespace": "me"}))
     asked = request.order, wants, bool(request.tasks)
     if key in world.hashed:
-        return Intake(plan(key, *asked), None, {})
+        return Plan(plan(key, *asked), None, {})
     source = FileSource(Path("/") / key, 1 << 30, 1, 1)
     planned = plan(f"p{key[1:]}", *asked)
-    return Intake(
+    return Plan(
         replace(planned, family=replace(planned.family, request=request.model_dump(mode="json"))),
         None,
         {},

@@ -1,0 +1,118 @@
+"""What a request names, found: its models by their headers, its text, and what stands for each.
+
+Nothing is downloaded but headers. Files that would take long to hash are left to a worker.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from boomerang.catalog.catalog import Catalog
+from boomerang.checkpoint.content import refuse_without_derivatives
+from boomerang.checkpoint.sources import FileSource
+from boomerang.family.pair import Pair
+from boomerang.hub.find import Found, find
+from boomerang.service.intake.asked import Asked
+from boomerang.service.intake.bases import Base, find_base
+from boomerang.service.models import pairs
+from boomerang.service.models.digests import Digests, Unhashed
+from boomerang.service.settings import Settings
+from boomerang.texts.datasets import Dataset
+from boomerang.texts.files import LocalFile, TextFile
+from boomerang.texts.texts import Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Where the text lies, and the digest of all of it."""
+
+    location: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A student that is there already, beside its teacher."""
+
+    model: Found
+    commit: str
+    pair: Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What a request names; `commit` stands for the teacher.
+
+    Without a `student` one is to be distilled. As long as there are files `unhashed` or bytes
+    `uncompared`, what stands for content in it is provisional.
+    """
+
+    teacher: Found
+    commit: str
+    student: Given | Base | None
+    text: Text | None
+    unhashed: tuple[FileSource, ...] = ()
+    uncompared: int = 0
+
+    @property
+    def source(self) -> str | None:
+        """The teacher's folder as the catalog keeps it, None on the Hub."""
+        return None if self.teacher.folder is None else str(self.teacher.folder)
+
+
+def look_up(
+    asked: Asked, settings: Settings, catalog: Catalog, at_once: int, *, compare: bool
+) -> Materials:
+    """Find what a request names; at most `at_once` bytes are hashed for it.
+
+    Nor are more compared of a student that is given, but with `compare`. Raises Unhashed where the
+    files behind a base's student were touched, and whatever is wrong with what is named.
+    """
+    folders, endpoint = settings.folders, settings.hub_endpoint
+    teacher = find(asked.teacher, asked.revision, folders=folders, endpoint=endpoint)
+    refuse_without_derivatives(teacher.name, teacher.license)
+    texts = _texts(asked.text, endpoint)
+    given = None
+    if asked.student is not None:
+        given = find(asked.student, folders=folders, endpoint=endpoint)
+    if texts is not None and given is None and asked.base is None:
+        asked.recipe.refuse_without(texts.lacks, texts.name)
+    files = [source for model in (teacher, given) if model is not None for source in model.files()]
+    files += [FileSource.of(file.path) for file in (texts.local() if texts else ())]
+    digests = Digests.known(catalog, files, at_once)
+    most, uncompared = None if compare else at_once, 0
+    student: Given | Base | None = None
+    if given is not None:
+        pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=asked.kept, verify=False)
+        # Comparing weights takes as long as hashing them: it waits for that, and for a worker.
+        if given.folder is not None and not digests.unhashed:
+            commits = teacher.commit(digests), given.commit(digests)
+            try:
+                pair = pairs.compared(catalog, pair, commits, most)
+            except Unhashed:
+                digests, uncompared = Digests.unnamed(files), pair.compared
+        student = Given(given, given.commit(digests), pair)
+    commit = teacher.commit(digests)
+    if asked.base is not None:
+        student = find_base(
+            settings, catalog, asked.base, teacher.checkpoint, commit,
+            teacher.base_model, most,
+        )  # fmt: skip
+    text = None if texts is None else _pinned(texts, digests)
+    return Materials(teacher, commit, student, text, digests.unhashed, uncompared)
+
+
+def _texts(asked: tuple[Dataset | Path, ...], endpoint: str) -> Texts | None:
+    parts = [
+        Texts.of_dataset(one, endpoint) if isinstance(one, Dataset) else Texts.open(one)
+        for one in asked
+    ]
+    return Texts.joined(parts) if parts else None
+
+
+def _pinned(texts: Texts, digests: Digests) -> Text:
+    sources = {source.path: source for source in digests.of}
+
+    def sha256(file: TextFile) -> str:
+        return digests(sources[file.path]) if isinstance(file, LocalFile) else file.sha256
+
+    return Text(texts.location, texts.digest_by(sha256))

@@ -1,0 +1,49 @@
+"""The way of a request: read, found, planned, recorded, each in a room that knows only the last."""
+
+from boomerang.catalog.catalog import Catalog
+from boomerang.service.intake import asked, found, planned, recorded
+from boomerang.service.intake.planned import Plan
+from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.messages import Rehash
+from boomerang.service.models.digests import AT_ONCE, Unhashed
+from boomerang.service.producer import Producer
+from boomerang.service.settings import Settings
+from boomerang.texts import task_names
+
+
+def ask(
+    settings: Settings, catalog: Catalog, producer: Producer, body: FamilyRequest
+) -> tuple[str, Plan]:
+    """Make the family of a request, or find it, and send what has to be done.
+
+    Returns its id, which is provisional where files have to be hashed first. Raises whatever is
+    wrong with the request.
+    """
+    if body.tasks:
+        # Names alone: a folder of tasks is code, which no request may bring.
+        task_names.check(body.tasks, None)
+    try:
+        plan = take(settings, catalog, body)
+    except Unhashed as error:
+        if error.student is not None:
+            producer.send(Rehash(key=error.student))
+        raise
+    return recorded.record(plan, settings, catalog, producer), plan
+
+
+def take(
+    settings: Settings,
+    catalog: Catalog,
+    body: FamilyRequest,
+    at_once: int = AT_ONCE,
+    *,
+    compare: bool = False,
+) -> Plan:
+    """Turn a request into records; at most `at_once` bytes are hashed, as by `found.look_up`.
+
+    Files that would take longer are hashed by a worker, which then takes the request once more.
+    Raises whatever is wrong with the request.
+    """
+    meant = asked.read(body, settings)
+    materials = found.look_up(meant, settings, catalog, at_once, compare=compare)
+    return planned.plan(meant, materials)

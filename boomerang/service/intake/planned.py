@@ -1,0 +1,219 @@
+"""A family planned from what was found: pair, student, ladder, what a budget buys, what it costs.
+
+Nothing is looked up here: the same request with the same finds is the same plan.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from boomerang.architecture.anatomy import dissect
+from boomerang.architecture.bert import not_measured
+from boomerang.catalog.records.families import NewFamily, Planned
+from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.students import NewStudent, Origin
+from boomerang.checkpoint.sources import FileSource
+from boomerang.errors import BadRecipe, BadRequest
+from boomerang.family.budget import Budget
+from boomerang.family.codes import named_order
+from boomerang.family.composition import last_to_first
+from boomerang.family.ladder import Ladder
+from boomerang.family.pair import Pair
+from boomerang.recipes.keys import delta_key, student_key
+from boomerang.recipes.recipe import Recipe
+from boomerang.service.intake.asked import Asked
+from boomerang.service.intake.bases import Base
+from boomerang.service.intake.found import Given, Materials
+from boomerang.service.models.members import records_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The records of a request, and what the answer adds to the family.
+
+    As long as there are files `unhashed` or bytes `uncompared`, commit, key and ids in it are
+    provisional: they stand for the same request, and must be used for nothing else.
+    """
+
+    records: Planned
+    budget: dict[str, Any] | None
+    cost: dict[str, Any]
+    unhashed: tuple[FileSource, ...] = ()
+    uncompared: int = 0
+
+    @property
+    def behind(self) -> int:
+        """The bytes that a worker has to read before the names are known."""
+        return sum(source.size for source in self.unhashed) + self.uncompared
+
+
+def plan(asked: Asked, of: Materials) -> Plan:
+    """Plan the family of a request. Raises whatever keeps the models from being one."""
+    pair, student = _student(asked, of)
+    if asked.tasks and pair.teacher.architecture.masked:
+        raise not_measured(of.teacher.name)
+    ladder = Ladder.of(
+        pair, named_order(pair.layermap, asked.order) or last_to_first(pair.layermap)
+    )
+    family = _family(asked, of, student)
+    return Plan(
+        Planned(
+            family=family,
+            student=student,
+            members=records_of(ladder, family.commit, student.key),
+            wants=tuple(_wants(asked, ladder, family)),
+        ),
+        None if asked.budget is None else _bought(asked.budget, ladder),
+        _cost(ladder, asked.recipe if of.student is None else None),
+        of.unhashed,
+        of.uncompared,
+    )
+
+
+def _family(asked: Asked, of: Materials, student: NewStudent) -> NewFamily:
+    teacher = of.teacher
+    models = [teacher, *([of.student.model] if isinstance(of.student, Given) else [])]
+    return NewFamily(
+        name=teacher.name.rsplit("/", 1)[-1],
+        teacher=teacher.name,
+        revision=asked.revision,
+        commit=of.commit,
+        source=of.source,
+        student=student.key,
+        order=asked.order,
+        request=asked.request,
+        license=teacher.license,
+        gated=any(model.gated for model in models),
+        private=any(model.private for model in models),
+        published_repo=student.location if student.origin is Origin.HUB else None,
+        tasks=asked.tasks,
+    )
+
+
+def _student(asked: Asked, of: Materials) -> tuple[Pair, NewStudent]:
+    if isinstance(of.student, Given):
+        return of.student.pair, _given(asked, of, of.student)
+    if isinstance(of.student, Base):
+        return _transferred(of, of.student)
+    return _distilled(asked.recipe, of)
+
+
+def _teacher(of: Materials) -> dict[str, Any]:
+    return {
+        "teacher": of.teacher.name, "teacher_commit": of.commit, "teacher_source": of.source,
+    }  # fmt: skip
+
+
+def _given(asked: Asked, of: Materials, given: Given) -> NewStudent:
+    model, layermap, text = given.model, given.pair.layermap, of.text
+    made_of = f"given\n{of.commit}\n{given.commit}\n{text.digest if text else ''}"
+    if asked.kept is not None:
+        made_of += f"\n{layermap.kept}"
+    return NewStudent(
+        key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
+        **_teacher(of),
+        kept=layermap.kept,
+        layers=layermap.layers,
+        data=text.location if text else None,
+        data_digest=text.digest if text else None,
+        origin=Origin.FOLDER if model.folder else Origin.HUB,
+        location=str(model.folder or model.name),
+        revision_commit=given.commit,
+    )
+
+
+def _transferred(of: Materials, base: Base) -> tuple[Pair, NewStudent]:
+    """The student that the weight delta of the base's student makes."""
+    student, frozen = base.student, base.pair.shared_embeddings
+    pair = Pair.planned(of.teacher.checkpoint, base.pair.layermap, frozen=frozen)
+    delta = {
+        "base": base.name,
+        "base_commit": student.teacher_commit,
+        "base_student": student.key,
+        "reference": base.own.key if base.own else None,
+    }
+    return pair, NewStudent(
+        key=delta_key(student.key, student.teacher_commit, of.commit),
+        **_teacher(of),
+        kept=student.kept,
+        layers=student.layers,
+        recipe={"delta": delta},
+        recipe_name="delta",
+        data=student.data,
+        data_digest=student.data_digest,
+        seed=student.seed,
+    )
+
+
+def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
+    teacher = of.teacher
+    anatomy = dissect(teacher.checkpoint)
+    layermap = recipe.layermap(anatomy.kinds)
+    if not layermap.long:
+        raise BadRecipe(
+            f"A student of {anatomy.depth} layers would be as deep as {teacher.name!r}.",
+            value=anatomy.depth,
+            fix="Use a recipe that keeps fewer layers.",
+        )
+    pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
+    text = of.text
+    if text is None:
+        raise BadRecipe(
+            "There is no text to distil on.",
+            fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
+        )
+    return pair, NewStudent(
+        key=student_key(of.commit, layermap, recipe, text.digest),
+        **_teacher(of),
+        kept=layermap.kept,
+        layers=layermap.layers,
+        recipe=recipe.model_dump(mode="json"),
+        recipe_name=recipe.name,
+        data=text.location,
+        data_digest=text.digest,
+        seed=recipe.seed,
+    )
+
+
+def _wants(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewWant]:
+    wanted = dict.fromkeys(ladder.resolve(size).name for size in asked.sizes)
+    if asked.budget is not None:
+        # The budget itself is kept: measuring may choose an order with other sizes.
+        wanted[asked.budget.text if ladder.find(asked.budget.text) else asked.wanted] = None
+    if asked.publish is None:
+        yield from (NewWant(kind="build", what=what) for what in wanted)
+        return
+    options = asked.publish.model_dump()
+    if (family.gated or family.private) and not options["private"]:
+        whose = repr(family.teacher) + (" or its student" if asked.student else "")
+        raise BadRequest(
+            f"{whose} is gated or private, so its family is never made public.",
+            value=False,
+            fix="Publish with private: true.",
+        )
+    for what in wanted or ["*"]:
+        yield NewWant(kind="publish", what=what, options=options)
+
+
+def _bought(budget: Budget, ladder: Ladder) -> dict[str, Any]:
+    """What a budget buys; a size's exact name is matched before it is read as a number."""
+    member = ladder.find(budget.text) or ladder.within(budget)
+    return {
+        "asked": budget.text,
+        "size": member.name,
+        "parameters": member.parameters,
+        "below_by": max(budget.parameters - member.parameters, 0),
+    }
+
+
+def _cost(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:
+    """What the family costs: 6 FLOPs a token and parameter to train, 2 for the teacher's pass."""
+    stored = {"stored_bytes": ladder.student.bytes, "sizes": len(ladder.members)}
+    if recipe is None:
+        return {"distillation": None, **stored}
+    tokens = recipe.steps * recipe.batch_tokens if recipe.steps else None
+    each = 6 * ladder.student.parameters + 2 * ladder.teacher.parameters
+    work = {"steps": recipe.steps, "minutes": recipe.minutes, "tokens": tokens,
+            "flops": tokens * each if tokens else None}  # fmt: skip
+    return {"distillation": work, **stored}
