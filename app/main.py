@@ -10,8 +10,8 @@ from fastapi.staticfiles import StaticFiles
 
 from app import errors
 from app.api import events, families, health, models, webhooks
-from app.deps import Service
-from app.hub import routes as hub
+from app.context import Context
+from app.hub import absent, files, repositories
 from app.pages import pages
 from app.redaction import Redactor
 from app.security import Guard
@@ -21,7 +21,7 @@ from boomerang.service.settings import Settings, get_settings
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.service = Service.start(app.state.settings)
+    app.state.context = Context.start(app.state.settings)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
     gc.collect()
@@ -30,7 +30,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         gc.unfreeze()
-        app.state.service.stop()
+        app.state.context.stop()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,7 +51,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
     )
     app.mount("/static", StaticFiles(directory=static), name="static")
-    for routes in (health, families, events, models, webhooks, pages, hub):
+    # A page goes before what programs get at its address: app/negotiation.py.
+    rooms = (pages, health, families, events, models, webhooks, repositories, files, absent)
+    for routes in rooms:
         app.include_router(routes.router)
     return app
 

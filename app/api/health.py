@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from app.deps import ServiceDep
+from app.context import ContextDep
 from app.errors import problem
 
 router = APIRouter(tags=["health"])
@@ -17,9 +17,9 @@ async def healthz() -> str:
 
 
 @router.get("/readyz")
-def readyz(service: ServiceDep) -> Response:
+def readyz(context: ContextDep) -> Response:
     """Catalog and queue answer."""
-    for name, check in (("catalog", service.catalog.ping), ("queue", service.producer.ping)):
+    for name, check in (("catalog", context.catalog.ping), ("queue", context.producer.ping)):
         try:
             check()
         except Exception as error:
@@ -29,10 +29,10 @@ def readyz(service: ServiceDep) -> Response:
 
 
 @router.get("/metrics")
-def metrics(service: ServiceDep) -> Response:
+def metrics(context: ContextDep) -> Response:
     """Counts for Prometheus."""
     registry = CollectorRegistry()
     gauge = Gauge("boomerang_things", "What the catalog holds", ["kind"], registry=registry)
-    for kind, count in service.catalog.counts().items():
+    for kind, count in context.catalog.counts().items():
         gauge.labels(kind).set(count)
     return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")

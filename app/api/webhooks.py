@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from app.deps import Service, ServiceDep
+from app.context import Context, ContextDep
 from boomerang.errors import BoomerangError
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.request import FamilyRequest
@@ -35,22 +35,22 @@ class Payload(BaseModel):
 
 
 @router.post("/hub", status_code=202)
-async def hub_changed(payload: Payload, service: ServiceDep) -> dict[str, Any]:
+async def hub_changed(payload: Payload, context: ContextDep) -> dict[str, Any]:
     """Make the families of a teacher anew at its new commit; those there are stay as they are."""
     moved = [ref for ref in payload.updatedRefs if ref.get("newSha")]
     if payload.repo.type != "model" or not moved:
         return {"rebuilt": []}
-    return {"rebuilt": await service.lanes.answered(lambda: _rebuild(service, payload.repo.name))}
+    return {"rebuilt": await context.lanes.answered(lambda: _rebuild(context, payload.repo.name))}
 
 
-def _rebuild(service: Service, teacher: str) -> list[str]:
+def _rebuild(context: Context, teacher: str) -> list[str]:
     made: dict[str, None] = {}
-    for family in service.catalog.families_of_teacher(teacher):
+    for family in context.catalog.families_of_teacher(teacher):
         if family.revision is not None or family.source is not None:
             continue
         request = FamilyRequest.model_validate(family.request)
         try:
-            id_, _ = ask(service.settings, service.catalog, service.producer, request)
+            id_, _ = ask(context.settings, context.catalog, context.producer, request)
         except BoomerangError as error:
             if error.transient:
                 raise  # the Hub tells it once more

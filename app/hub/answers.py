@@ -9,7 +9,7 @@ from typing import Any
 from app.hub.digests import Blob, blob_of, folder_oid
 from app.hub.facts import brief, full, moment
 from app.hub.paths import BRANCH, MAIN
-from app.serving.volumes import Volume
+from app.serving.volume import Volume
 from boomerang.catalog.catalog import Catalog
 from boomerang.service.settings import Settings
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.serving.volumes import Volume
+from app.serving.volume import Volume
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
 from boomerang.catalog.catalog import Catalog
 from boomerang.checkpoint.sources import FileSource

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from math import prod
 from typing import Any
 
-from app.serving.volumes import Volume
+import yaml
+
+from app.serving.volume import Volume
 from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.catalog.names import NAMESPACE
 from boomerang.catalog.records.families import Family
@@ -75,8 +77,6 @@ def full(volume: Volume) -> dict[str, Any]:
 
 def front_matter(volume: Volume) -> dict[str, Any]:
     """The metadata of the member's card."""
-    import yaml
-
     readme = volume.files.get("README.md")
     parts = readme.read().decode().split("---\n", 2) if readme else []
     found = yaml.safe_load(parts[1]) if len(parts) == 3 else None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.deps import Service
+from app.context import Context
 from app.hub.answers import Answers
 from app.hub.facts import brief
 from boomerang.catalog.names import repo_id
@@ -65,14 +65,14 @@ class Wanted:
         return max(1, min(self.limit, FULL_PAGE if self.opens else PAGE))
 
 
-def listed(service: Service, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
+def listed(context: Context, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
     """One page, and where the next begins if there is one."""
-    found = list(_matching(service, wanted))
+    found = list(_matching(context, wanted))
     if wanted.sort:
         found.sort(key=lambda one: one[2].get(wanted.sort, 0), reverse=True)
     stop = wanted.cursor + wanted.page
     page = found[wanted.cursor : stop]
-    shown = [_full(service, wanted, one) if wanted.opens else one[2] for one in page]
+    shown = [_full(context, wanted, one) if wanted.opens else one[2] for one in page]
     following = stop if stop < len(found) else None
     return [body for body in shown if body is not None], following
 
@@ -80,12 +80,12 @@ def listed(service: Service, wanted: Wanted) -> tuple[list[dict[str, Any]], int 
 _Found = tuple[Family, Member, dict[str, Any]]
 
 
-def _matching(service: Service, wanted: Wanted) -> Iterator[_Found]:
-    known, private = service.volumes.known(), bool(service.settings.api_keys)
-    names, ladders = known.names(), known.ladders()
-    ready = {one.key for one in service.catalog.students() if one.state is StudentState.READY}
+def _matching(context: Context, wanted: Wanted) -> Iterator[_Found]:
+    snapshot, private = context.cache.now(), bool(context.settings.api_keys)
+    names, ladders = snapshot.names(), snapshot.ladders()
+    ready = {one.key for one in context.catalog.students() if one.state is StudentState.READY}
     fewest, most = wanted.parameters
-    for family in sorted(known.families(), key=lambda one: names[one.id]):
+    for family in sorted(snapshot.families(), key=lambda one: names[one.id]):
         if family.student not in ready:
             continue
         for member in ladders[family.id]:
@@ -106,11 +106,11 @@ def _matches(body: dict[str, Any], wanted: Wanted) -> bool:
     return wanted.search.casefold() in body["id"].casefold()
 
 
-def _full(service: Service, wanted: Wanted, one: _Found) -> dict[str, Any] | None:
+def _full(context: Context, wanted: Wanted, one: _Found) -> dict[str, Any] | None:
     try:
-        volume = service.volumes.open(one[1])
+        volume = context.volumes.open(one[1])
     except BoomerangError:
         # Its files are gone or changed, or the family was deleted since: it cannot be had now.
         return None
-    answers = Answers(volume, service.settings, service.catalog)
+    answers = Answers(volume, context.settings, context.catalog)
     return answers.info(blobs=False, expand=wanted.expand)

@@ -1,8 +1,10 @@
 """The addresses of the Hub's interface: a revision may hold slashes, written %2F or plain."""
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, unquote
 
-from fastapi import Request
+from fastapi import APIRouter, Request
 
 MAIN = "main"
 BRANCH = "refs/heads/main"
@@ -26,3 +28,14 @@ def split_revision(parts: list[str]) -> tuple[str, str]:
     """A revision and the path behind it; `refs/heads/main` may also be written in three parts."""
     length = 3 if parts[:1] == ["refs"] else 1
     return "/".join(parts[:length]), "/".join(parts[length:])
+
+
+def reads(router: APIRouter, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A route for GET, and for HEAD as mirrors ask."""
+
+    def install(handler: Callable[..., Any]) -> Callable[..., Any]:
+        router.head(path, response_model=None, include_in_schema=False)(handler)
+        router.get(path, response_model=None)(handler)
+        return handler
+
+    return install

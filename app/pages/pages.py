@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from app.api.families import shown_all
-from app.api.schemas import family_json, member_json, provisional_json
-from app.deps import Service, ServiceDep
-from boomerang.catalog.records.families import Provisional
-from boomerang.catalog.records.members import Member
+from app.choice import chosen
+from app.context import Context, ContextDep
+from app.negotiation import VARY, PageRoute
+from app.views import family_view, family_views, member_views
 from boomerang.family.picture import bar, legend, order_in_words
 
 router = APIRouter(include_in_schema=False)
+negotiated = APIRouter(route_class=PageRoute)
 
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.filters["count"] = lambda value: f"{value:,}"
@@ -30,12 +30,13 @@ _templates.env.filters["order_in_words"] = order_in_words
 
 
 @router.get("/", response_class=HTMLResponse)
-def home(request: Request, service: ServiceDep) -> Response:
+def home(request: Request, context: ContextDep) -> Response:
     """Families and sizes, built and possible, with live state."""
-    event = service.catalog.last_event()
-    families = [family | {"label": name} for family, name in shown_all(service)]
-    waiting = [_waiting(service, one) for one in service.catalog.all_waiting()]
-    return _page(request, service, "home.html", event, families=waiting + families)
+    event = context.catalog.last_event()
+    snapshot = context.cache.now()
+    names = snapshot.names()
+    families = [_labelled(family, names) for family in family_views(context, snapshot)]
+    return _page(request, context, "home.html", event, families=families)
 
 
 @router.get("/docs", response_class=HTMLResponse)
@@ -48,50 +49,41 @@ def docs(request: Request) -> Response:
     return response
 
 
-def family_page(id_: str, request: Request, service: Service) -> Response:
+@negotiated.get("/families/{id_}", response_class=HTMLResponse)
+def family(id_: str, request: Request, context: ContextDep) -> Response:
     """One family: its student, its ladder, what was asked of it."""
-    event = service.catalog.last_event()
-    waiting = service.catalog.waiting(id_)
-    if waiting is not None:
-        return _page(request, service, "family.html", event, family=_waiting(service, waiting))
-    family = service.catalog.family(service.catalog.family_id(id_))
-    name = service.volumes.names()[family.id]
-    return _page(request, service, "family.html", event, family=_family(service, family.id, name))
+    event = context.catalog.last_event()
+    return _page(request, context, "family.html", event, family=_family(context, id_))
 
 
-def member_page(member: Member, request: Request, service: Service) -> Response:
+@negotiated.api_route("/models/{size}", methods=["GET", "HEAD"], response_class=HTMLResponse)
+def model(size: str, request: Request, context: ContextDep, family: str | None = None) -> Response:
     """One size: how to have it, and what was measured."""
-    event = service.catalog.last_event()
-    name = service.volumes.names()[member.family]
-    return _page(
-        request,
-        service,
-        "member.html",
-        event,
-        member=member_json(member, name, service.redact),
-        family=_family(service, member.family, name),
-    )
+    event = context.catalog.last_event()
+    found = chosen(request, context, size, family)
+    if isinstance(found, Response):
+        return found
+    [member] = member_views(context, context.cache.now(), [found])
+    shown = _family(context, found.family)
+    return _page(request, context, "member.html", event, member=member, family=shown)
 
 
-def _family(service: Service, id_: str, name: str) -> dict[str, Any]:
-    catalog = service.catalog
-    family = catalog.family(id_)
-    student = catalog.student(family.student)
-    members, wants = catalog.members(id_), catalog.wants(id_)
-    return family_json(family, student, members, wants, name, service.redact, label=name)
+router.include_router(negotiated)
 
 
-def _waiting(service: Service, waiting: Provisional) -> dict[str, Any]:
-    return provisional_json(waiting, service.redact, label=waiting.name)
+def _family(context: Context, id_: str) -> dict[str, Any]:
+    return _labelled(family_view(context, id_), context.cache.now().names())
 
 
-def _page(
-    request: Request, service: Service, template: str, event: int, **context: Any
-) -> Response:
+def _labelled(family: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A family with what pages call it: nothing that is being hashed has a name of its own."""
+    return family | {"label": names.get(family["id"], family["name"])}
+
+
+def _page(request: Request, context: Context, template: str, event: int, **facts: Any) -> Response:
     """A page; `event` is the newest from before its facts were read, so that none is missed."""
-    context["event"] = event
-    context["base"] = (service.settings.public_url or str(request.base_url)).rstrip("/")
-    response = _templates.TemplateResponse(request, template, context)
-    response.headers["Vary"] = "Accept"
+    facts["event"] = event
+    facts["base"] = (context.settings.public_url or str(request.base_url)).rstrip("/")
+    response = _templates.TemplateResponse(request, template, facts, headers=VARY)
     response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
     return response

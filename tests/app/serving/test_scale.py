@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from app.api.events import Bell
+from app.event_watch import EventWatch
 from app.main import create_app
-from app.serving.known import Known
+from app.serving.catalog_cache import CatalogCache, Snapshot
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import NewFamily
 from boomerang.catalog.records.members import NewMember
@@ -71,11 +71,11 @@ def test_a_page_asks_as_much_for_many_families_as_for_few(
     app = create_app(Settings(home=tmp_path, database_url=url, redis_url=redis))
     counts = []
     with TestClient(app, base_url="http://127.0.0.1", headers={"Accept": accept}) as client:
-        catalog = app.state.service.catalog
+        catalog = app.state.context.catalog
         for start, stop in ((0, 2), (2, 12)):
             grow(catalog, start, stop)
             # As after a start, when nothing is known.
-            app.state.service.volumes._known = Known(catalog, -1)
+            app.state.context.cache._snapshot = Snapshot(catalog, -1)
             with counted(catalog) as asked:
                 answer = client.get(path)
             assert answer.status_code in (200, 300), answer.text
@@ -86,33 +86,34 @@ def test_a_page_asks_as_much_for_many_families_as_for_few(
 def test_what_nothing_happened_to_is_not_read_again(url: str) -> None:
     catalog = Catalog(url)
     ids = grow(catalog, 0, 8)
-    known = Known(catalog, -1).now()
-    before = known.ladders(), known.names(), [known.student(f"{i:032}") for i in range(8)]
+    cache = CatalogCache(catalog)
+    snapshot = cache.now()
+    before = snapshot.ladders(), snapshot.names(), [snapshot.student(f"{i:032}") for i in range(8)]
     catalog.set_student_state(f"{3:032}", StudentState.DISTILLING)
-    known = known.now()
-    assert known.student(f"{3:032}").state is StudentState.DISTILLING
+    snapshot = cache.now()
+    assert snapshot.student(f"{3:032}").state is StudentState.DISTILLING
     # Steps change nothing that is kept here.
     for step in range(5):
         catalog.student_progress(f"{3:032}", {"step": step})
-    known.ladders(), known.names(), known.families()
+    snapshot.ladders(), snapshot.names(), snapshot.families()
     with counted(catalog) as asked:
-        known = known.now()
-        assert known.ladders() == before[0]
-        known.names(), known.families(), known.student(f"{3:032}")
+        snapshot = cache.now()
+        assert snapshot.ladders() == before[0]
+        snapshot.names(), snapshot.families(), snapshot.student(f"{3:032}")
     assert len(asked) == 2
     with counted(catalog) as asked:
-        assert known.now() is known
+        assert cache.now() is snapshot
     assert len(asked) == 1
     # One family changed: one ladder is read, and who there is.
     catalog.set_fact(ids[5], 0, "measured", Fact.YES, perplexity=7.0)
     with counted(catalog) as asked:
-        known = known.now()
-        assert known.ladders()[ids[5]][0].perplexity == 7.0
+        snapshot = cache.now()
+        assert snapshot.ladders()[ids[5]][0].perplexity == 7.0
     assert len(asked) == 4
     catalog.delete_family(ids[0])
-    known = known.now()
-    assert ids[0] not in known.ladders()
-    assert ids[0] not in known.names()
+    snapshot = cache.now()
+    assert ids[0] not in snapshot.ladders()
+    assert ids[0] not in snapshot.names()
     catalog.close()
 
 
@@ -121,9 +122,9 @@ def test_all_who_listen_ask_once(url: str) -> None:
     grow(catalog, 0, 1)
 
     async def listen() -> list[int]:
-        bell = Bell(catalog)
-        seen = await bell.after(-1)
-        waiting = [asyncio.create_task(bell.after(seen)) for _ in range(20)]
+        watch = EventWatch(catalog)
+        seen = await watch.after(-1)
+        waiting = [asyncio.create_task(watch.after(seen)) for _ in range(20)]
         await asyncio.sleep(0)
         waiting[0].cancel()
         grow(catalog, 1, 2)

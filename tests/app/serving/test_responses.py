@@ -19,7 +19,7 @@ from fastapi.responses import Response
 
 from app import errors
 from app.redaction import Redactor
-from app.serving.answers import FOR_EVER, serve
+from app.serving.responses import FOR_EVER, serve
 from app.serving.zerocopy import Connection
 from boomerang.assembly.bytefile import ByteFile, Literal, Range
 from boomerang.assembly.stream import BLOCK
@@ -281,7 +281,7 @@ def test_a_client_that_takes_nothing_is_let_go(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("app.serving.answers.STALLED", 0.2)
+    monkeypatch.setattr("app.serving.sending.STALLED", 0.2)
     path = tmp_path / "large"
     path.write_bytes(bytes(SIZE))
     server.files["large"] = ByteFile.whole(FileSource.of(path))

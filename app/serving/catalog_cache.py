@@ -20,21 +20,21 @@ _OF_ALL = ("families", "names", "named")
 
 
 @dataclass(frozen=True)
-class Known:
+class Snapshot:
     """The records as they were after one event, each read when it is first asked for."""
 
     catalog: Catalog
     event: int
     _found: dict[tuple[str, str], object] = field(default_factory=dict)
 
-    def now(self) -> "Known":
+    def renewed(self) -> "Snapshot":
         """What is known now: this, but for what changed since."""
         changes = self.catalog.changes_after(self.event)
         if changes.newest == self.event:
             return self
         # A new one, so that what a slow thread still reads for the old one is not taken for new.
         kept = {} if self._older(changes) else self._untouched(changes)
-        return Known(self.catalog, changes.newest, kept)
+        return Snapshot(self.catalog, changes.newest, kept)
 
     def _older(self, changes: Changes) -> bool:
         # An event of before this one: the catalog is another.
@@ -94,3 +94,15 @@ class Known:
     def student(self, key: str) -> Student:
         """One student, but for how far its distillation is. Raises NotFound."""
         return self._once("student", key, lambda: self.catalog.student(key))
+
+
+class CatalogCache:
+    """What the catalog holds, as it was last read. Safe to use from many threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._snapshot = Snapshot(catalog, -1)
+
+    def now(self) -> Snapshot:
+        """What the catalog holds now."""
+        self._snapshot = snapshot = self._snapshot.renewed()
+        return snapshot

@@ -1,0 +1,155 @@
+"""What the Hub's client asks about repositories: lists, facts, trees, branches, commits."""
+
+import json
+from typing import Annotated
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.context import Context, ContextDep
+from app.hub.answers import Answers
+from app.hub.listing import PAGE, Wanted, listed
+from app.hub.opening import answered, refused
+from app.hub.paths import MAIN, parts_after, reads, split_revision
+from boomerang.errors import BadRequest
+
+router = APIRouter(tags=["hub"])
+
+MODEL = "/api/models/{ns}/{name}"
+TREE_PAGE, EXPANDED_PAGE = 1000, 50
+"""Entries of a tree on one page, as on the Hub."""
+
+_Expand = Annotated[list[str] | None, Query()]
+
+
+@reads(router, "/api/models")
+async def models(
+    request: Request,
+    context: ContextDep,
+    expand: _Expand = None,
+    filter: _Expand = None,
+    author: str = "",
+    search: str = "",
+    pipeline_tag: str = "",
+    full: bool = False,
+    config: bool = False,
+    cardData: bool = False,  # noqa: N803
+    limit: int = PAGE,
+    cursor: int = 0,
+    num_parameters: str = "",
+    sort: str = "",
+) -> Response:
+    """What `list_models` asks: members that can be downloaded now."""
+    wanted = Wanted(author, search, tuple(filter or ()), pipeline_tag, tuple(expand or ()),
+                    full or config or cardData, limit, max(cursor, 0), num_parameters,
+                    sort)  # fmt: skip
+    page, following = await context.lanes.answered(lambda: listed(context, wanted))
+    return JSONResponse(page, headers=_next(context, request, following))
+
+
+@reads(router, MODEL)
+async def info(
+    ns: str, name: str, context: ContextDep, blobs: bool = False, expand: _Expand = None
+) -> Response:
+    """What `model_info` asks at no revision."""
+    return await _info(context, f"{ns}/{name}", MAIN, blobs, expand)
+
+
+@reads(router, MODEL + "/revision/{revision:path}")
+async def info_at(
+    ns: str, name: str, revision: str, context: ContextDep, blobs: bool = False,
+    expand: _Expand = None,
+) -> Response:  # fmt: skip
+    """What `model_info` asks at a revision."""
+    return await _info(context, f"{ns}/{name}", revision.rstrip("/"), blobs, expand)
+
+
+async def _info(
+    context: Context, repo: str, revision: str, blobs: bool, expand: list[str] | None
+) -> Response:
+    def make(answers: Answers) -> Response:
+        return JSONResponse(answers.info(blobs=blobs, expand=expand or ()))
+
+    return await answered(context, repo, revision, make)
+
+
+@reads(router, MODEL + "/tree/{rest:path}")
+async def tree(
+    ns: str, name: str, rest: str, request: Request, context: ContextDep,
+    recursive: bool = False, expand: bool = False, limit: int | None = None, cursor: int = 0,
+) -> Response:  # fmt: skip
+    """The files and folders of a revision, in pages."""
+    revision, folder = split_revision(parts_after(request, 4)[1:])
+    folder = folder.strip("/")
+    page = max(1, min(limit or TREE_PAGE, EXPANDED_PAGE if expand else TREE_PAGE))
+    start = max(cursor, 0)
+
+    def make(answers: Answers) -> Response:
+        found = answers.tree(folder, recursive=recursive, expand=expand)
+        if found is None:
+            commit = answers.volume.revision
+            return refused(404, "EntryNotFound", f"There is no folder {folder}.", commit)
+        following = start + page if start + page < len(found) else None
+        headers = _next(context, request, following)
+        return JSONResponse(found[start : start + page], headers=headers)
+
+    return await answered(context, f"{ns}/{name}", revision, make)
+
+
+def _next(context: Context, request: Request, cursor: int | None) -> dict[str, str]:
+    """The Link to the next page; the client follows only whole addresses."""
+    if cursor is None:
+        return {}
+    query = [(key, value) for key, value in request.query_params.multi_items() if key != "cursor"]
+    root = context.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    raw: bytes = request.scope["raw_path"]
+    target = f"{root}{raw.decode('latin-1')}?{urlencode([*query, ('cursor', cursor)])}"
+    return {"Link": f'<{target}>; rel="next"'}
+
+
+@router.post(MODEL + "/paths-info/{revision:path}", response_model=None)
+async def paths_info(
+    ns: str, name: str, revision: str, request: Request, context: ContextDep
+) -> Response:
+    """Facts about the named files and folders."""
+    paths, expand = await _asked(request)
+    return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
+                         lambda a: JSONResponse(a.entries(paths, expand=expand)))  # fmt: skip
+
+
+async def _asked(request: Request) -> tuple[list[str], bool]:
+    """The paths that are asked about: the client sends a form, others send JSON."""
+    body = await request.body()
+    if request.headers.get("content-type", "").startswith("application/json"):
+        try:
+            found = json.loads(body)
+        except (ValueError, RecursionError):
+            found = None
+        found = found if isinstance(found, dict) else {}
+        paths, expand = found.get("paths"), found.get("expand") is True
+    else:
+        form = parse_qs(body.decode("utf-8", "replace"))
+        paths, expand = form.get("paths", []), form.get("expand", [""])[-1].lower() in ("true", "1")
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise BadRequest("paths is no list of names.", fix='Send {"paths": ["config.json"]}.')
+    return paths, expand
+
+
+@reads(router, MODEL + "/refs")
+async def refs(ns: str, name: str, context: ContextDep) -> Response:
+    """Branches and tags."""
+    return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse(a.refs()))
+
+
+@reads(router, MODEL + "/commits/{revision:path}")
+async def commits(ns: str, name: str, revision: str, context: ContextDep) -> Response:
+    """The history of a revision."""
+    return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
+                         lambda a: JSONResponse(a.commits()))  # fmt: skip
+
+
+@reads(router, MODEL + "/auth-check")
+async def auth_check(ns: str, name: str, context: ContextDep) -> Response:
+    """Whether the asker may read: whoever comes this far may."""
+    return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse({}))

@@ -1,0 +1,78 @@
+"""Which members a request means: by a size or a budget, by a family, by a repository's name."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from app.serving.catalog_cache import Snapshot
+from boomerang.catalog.names import NAMESPACE, repo_id
+from boomerang.catalog.records.members import Member
+from boomerang.errors import BadBudget, BudgetOutOfRange, FamilyNotFound, NotReady, SizeNotFound
+from boomerang.family.budget import Budget
+
+_SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
+
+
+def by_size(snapshot: Snapshot, size: str, family: str | None) -> tuple[Member, ...]:
+    """The members that a size means: by exact name, else the largest within it as a budget.
+
+    With no family given there may be several. Raises FamilyNotFound, SizeNotFound,
+    BudgetOutOfRange.
+    """
+    every = snapshot.ladders().values() if family is None else (by_family(snapshot, family),)
+    ladders = list(every)
+    if not _SIZE.fullmatch(size):
+        raise _no_size(size, ladders)
+    exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]
+    if exact:
+        return tuple(exact)
+    try:
+        budget = Budget.parse(size)
+    except BadBudget:
+        raise _no_size(size, ladders) from None
+    fitting = [[m for m in ladder if m.parameters <= budget.parameters] for ladder in ladders]
+    best = [max(some, key=lambda m: (m.parameters, m.k)) for some in fitting if some]
+    if not best:
+        if not any(ladders):
+            raise _no_size(size, ladders)
+        raise BudgetOutOfRange(
+            f"A budget of {size} is below every student.", value=size, fix=_sizes(ladders)
+        )
+    return tuple(best)
+
+
+def by_family(snapshot: Snapshot, family: str) -> tuple[Member, ...]:
+    """The ladder of a family, also by an id that it has had.
+
+    Raises FamilyNotFound, NotReady where its files are still being hashed.
+    """
+    try:
+        return snapshot.members(snapshot.named(family))
+    except FamilyNotFound:
+        if snapshot.catalog.waiting(family) is None:
+            raise
+        raise NotReady(
+            f"The files of family {family} are being hashed.",
+            value=family,
+            fix="Wait for it: GET /families/{id}/events tells how far it is.",
+        ) from None
+
+
+def by_repo(snapshot: Snapshot, repo: str) -> Member | None:
+    """The member that is served under a repository's name, if there is one."""
+    if not repo.startswith(NAMESPACE + "/"):
+        return None
+    for id_, name in snapshot.names().items():
+        if repo.startswith(f"{NAMESPACE}/{name}-"):
+            for member in snapshot.members(id_):
+                if repo_id(name, member) == repo:
+                    return member
+    return None
+
+
+def _sizes(ladders: Iterable[Sequence[Member]]) -> str:
+    names = sorted({(m.parameters, m.size) for ladder in ladders for m in ladder})
+    return f"Sizes: {', '.join(name for _, name in names)}." if names else "There is no family yet."
+
+
+def _no_size(size: str, ladders: Iterable[Sequence[Member]]) -> SizeNotFound:
+    return SizeNotFound(f"There is no size {size!r}.", value=size, fix=_sizes(ladders))

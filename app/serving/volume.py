@@ -1,0 +1,94 @@
+"""A member as files: what they are, and the names that stand for their bytes."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from boomerang.assembly.bytefile import ByteFile, Literal
+from boomerang.assembly.tarball import tar
+from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.members import Member
+from boomerang.errors import FileNotInModel
+from boomerang.family.pair import RECORD, Pair
+from boomerang.service.models.members import member_files
+from boomerang.service.settings import Settings
+
+FORMAT = "2"
+"""Changed whenever the same member would be written as other bytes."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A member with its files. `revision` names them all: a card that changes is a new one.
+
+    `pinned` stands for teacher, student and composition: what every byte but the card comes from.
+    """
+
+    family: Family
+    member: Member
+    repo_id: str
+    files: dict[str, ByteFile]
+    revision: str
+    pinned: str
+
+    @cached_property
+    def tar(self) -> ByteFile:
+        """The whole model as one file."""
+        return tar(self.files, self.repo_id.rsplit("/", 1)[-1])
+
+    @cached_property
+    def _etags(self) -> dict[str, str]:
+        return {}
+
+    def etag(self, name: str) -> str:
+        """A strong validator of one file of it (the empty name: the tar).
+
+        It stays what it is when only another file changes: whoever has the weights keeps them.
+        """
+        if name not in self._etags:
+            self._etags[name] = self._etag(name)
+        return self._etags[name]
+
+    def _etag(self, name: str) -> str:
+        total = hashlib.sha256(f"{self.pinned if name else self.revision}/{name}".encode())
+        if name:
+            total.update(f" {self.files[name].size}\n".encode())
+            for piece in self.files[name].pieces:
+                total.update(piece.data if isinstance(piece, Literal) else b"")
+        return total.hexdigest()[:40]
+
+    def file(self, name: str) -> ByteFile:
+        """One file. Raises FileNotInModel."""
+        if name not in self.files:
+            raise FileNotInModel(
+                f"{self.repo_id} has no file {name!r}.",
+                value=name,
+                fix=f"It has {', '.join(sorted(self.files))}.",
+            )
+        return self.files[name]
+
+
+def volume_of(
+    settings: Settings, pair: Pair, family: Family, member: Member, repo: str, card: str
+) -> Volume:
+    """A member with this text as its card."""
+    files = member_files(settings, pair, family, member, card=card)
+    record = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
+    pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{record}".encode()).hexdigest()
+    return Volume(family, member, repo, files, _revision(pinned, files), pinned)
+
+
+def _revision(pinned: str, files: Mapping[str, ByteFile]) -> str:
+    """40 hex digits that stand for every byte of every file.
+
+    The digest pins teacher and student; what is written here is hashed itself. The student's
+    own record is in it because a student that was damaged is made again under its key.
+    """
+    total = hashlib.sha256(f"{pinned}\n".encode())
+    for name, file in sorted(files.items()):
+        total.update(f"{name} {file.size}\n".encode())
+        if all(isinstance(piece, Literal) for piece in file.pieces):
+            total.update(file.read())
+    return total.hexdigest()[:40]
