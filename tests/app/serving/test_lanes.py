@@ -9,8 +9,8 @@ import httpx
 
 from app.serving.lanes import HUB_THREADS
 from tests.app.conftest import Front, problem
-from tests.app.serving.test_answers import until
 from tests.app.serving.test_remote_teacher import Evicted, evicted
+from tests.app.serving.test_responses import until
 from tests.local_hub.fixture import LocalHub
 from tests.support.models import Duo
 

@@ -12,7 +12,7 @@ from app.serving.zerocopy import Connection
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
 from boomerang.assembly.stream import BLOCK, WINDOW
 from boomerang.checkpoint.sources import FileSource
-from tests.app.serving.test_answers import Faulty, Server, held, until
+from tests.app.serving.test_responses import Faulty, Server, held, until
 
 
 @pytest.fixture
