@@ -1,13 +1,85 @@
-"""Progress of long work on a terminal: headers that are read, a folder that is written."""
+"""Progress of long work: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+LINE_EVERY = 15.0
+"""Seconds between two lines that stand for a bar where there is no terminal."""
 
 EVERY = 0.2
 """Seconds between two looks at a folder."""
+
+
+class Bar:
+    """A progress bar; `size` shows bytes. Where stderr is no terminal: a line now and then."""
+
+    def __init__(self, title: str, *, size: bool = False) -> None:
+        note = TextColumn("{task.fields[note]}", markup=False)
+        columns = [DownloadColumn(), TransferSpeedColumn()] if size else [note]
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            *columns,
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task(title, total=None, note="")
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def say(self, title: str) -> None:
+        """What is going on now."""
+        self._update(description=title)
+
+    def count(self, done: int, total: int) -> None:
+        """So many of so many."""
+        self._update(completed=done, total=total, note=f"{done}/{total}")
+
+    def steps(self, at: Mapping[str, Any]) -> None:
+        """The state of a distillation: `step`, `steps`, `loss`, `eta_s`."""
+        step, steps = at.get("step") or 0, at.get("steps")
+        loss = at.get("loss")
+        parts = [f"step {step}/{steps}" if steps else f"step {step}"]
+        if loss is not None:
+            parts.append(f"loss {loss:.3f}")
+        if at.get("eta_s") is not None:
+            parts.append(f"{duration(at['eta_s'])} left")
+        self._update(completed=step, total=steps, note="  ".join(parts))
+
+    def _update(self, **fields: Any) -> None:
+        self._progress.update(self._task, **fields)
+        if not sys.stderr.isatty() and time.monotonic() - self._said >= LINE_EVERY:
+            self._said = time.monotonic()
+            task = self._progress.tasks[0]
+            sys.stderr.write(f"{task.description}  {task.fields['note']}".rstrip() + "\n")
+            sys.stderr.flush()
 
 
 @contextmanager
@@ -16,8 +88,6 @@ def counted(title: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from boomerang.cli.show import Bar
-
     with ExitStack() as stack:
         bars: list[Bar] = []
 
@@ -36,8 +106,6 @@ def growing(title: str, folder: Path, total: int) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from boomerang.cli.show import Bar
-
     done = Event()
     with Bar(title, size=True) as bar:
 
@@ -64,3 +132,13 @@ def bytes_in(folder: Path) -> int:
         except FileNotFoundError:
             continue
     return total
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,90 +1,18 @@
-"""What the command line prints: JSON, tables and bars. Bars go to stderr, results to stdout."""
+"""What the command line prints: JSON and tables."""
 
 import json
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
 
 from boomerang.family.picture import bar, legend, order_in_words
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""
-
-LINE_EVERY = 15.0
-"""Seconds between two lines that stand for a bar where there is no terminal."""
-
-
-class Bar:
-    """A progress bar; `size` shows bytes. Where stderr is no terminal: a line now and then."""
-
-    def __init__(self, title: str, *, size: bool = False) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TransferSpeedColumn,
-        )
-
-        note = TextColumn("{task.fields[note]}", markup=False)
-        columns = [DownloadColumn(), TransferSpeedColumn()] if size else [note]
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            *columns,
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-        )
-        self._task = self._progress.add_task(title, total=None, note="")
-        self._said = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, title: str) -> None:
-        """What is going on now."""
-        self._update(description=title)
-
-    def count(self, done: int, total: int) -> None:
-        """So many of so many."""
-        self._update(completed=done, total=total, note=f"{done}/{total}")
-
-    def steps(self, at: Mapping[str, Any]) -> None:
-        """The state of a distillation: `step`, `steps`, `loss`, `eta_s`."""
-        step, steps = at.get("step") or 0, at.get("steps")
-        loss = at.get("loss")
-        parts = [f"step {step}/{steps}" if steps else f"step {step}"]
-        if loss is not None:
-            parts.append(f"loss {loss:.3f}")
-        if at.get("eta_s") is not None:
-            parts.append(f"{duration(at['eta_s'])} left")
-        self._update(completed=step, total=steps, note="  ".join(parts))
-
-    def _update(self, **fields: Any) -> None:
-        self._progress.update(self._task, **fields)
-        if not sys.stderr.isatty() and time.monotonic() - self._said >= LINE_EVERY:
-            self._said = time.monotonic()
-            task = self._progress.tasks[0]
-            sys.stderr.write(f"{task.description}  {task.fields['note']}".rstrip() + "\n")
-            sys.stderr.flush()
 
 
 def transfer_view(record: Mapping[str, Any]) -> str:
@@ -99,16 +27,6 @@ def transfer_view(record: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"warning: {delta['warning']}"] if delta["warning"] else lines)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people write them: `45 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
 def emit(value: object, as_json: bool, show: Any = None) -> None:
     """Print a value as JSON, or by `show(value)`, which returns text or a rich renderable."""
     if as_json:
@@ -121,23 +39,18 @@ def emit(value: object, as_json: bool, show: Any = None) -> None:
     terminal().print(shown)
 
 
-def terminal() -> "Console":
+def terminal() -> Console:
     """Where results are printed: text as it is, no markup read into it."""
-    from rich.console import Console
-
     # Columns are whole in a file or a pipe, however many there are.
     width = None if sys.stdout.isatty() else 160
     return Console(markup=False, highlight=False, width=width)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table; the first column and bars are on the left, the others on the right.
 
     Where there is little room, bars go over several lines.
     """
-    from rich import box
-    from rich.table import Table
-
     found = Table(box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         if column == BLOCKS:
@@ -156,8 +69,6 @@ def number(value: float | None) -> str:
 
 def plan_view(plan: Mapping[str, Any]) -> Any:
     """The ladder of a plan, and what the budget buys."""
-    from rich.console import Group
-
     bars = [bar(m["code"]) for m in plan["members"]]
     rows = [
         (
@@ -191,8 +102,6 @@ def budget_line(bought: Mapping[str, Any]) -> str:
 
 def measures_view(found: Mapping[str, Any]) -> Any:
     """The members of a measuring."""
-    from rich.console import Group
-
     bars = [bar(m["code"]) for m in found["members"]]
     rows = [
         (
@@ -236,8 +145,6 @@ def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def family_view(family: Mapping[str, Any]) -> Any:
     """A family of the service: how far it is, and its sizes."""
-    from rich.console import Group
-
     student = family["student"]
     bars = [bar(m["code"]) for m in family["members"]]
     rows = [

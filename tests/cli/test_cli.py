@@ -10,6 +10,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from boomerang.cli import main
+from boomerang.cli.main import loaded
 from boomerang.quality.from_hub import measure as plain_measure
 from tests.support.cli_stub import Stub, boomerang, error, listening, told
 from tests.support.models import Duo, duo, edit_json
@@ -35,6 +37,11 @@ def test_help_lists_every_command() -> None:
     done = boomerang("--help")
     assert done.returncode == 0
     assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_of_itself_what_the_list_says_of_it(name: str) -> None:
+    assert loaded(name).help.startswith(main.COMMANDS[name][1].rstrip("."))
 
 
 def test_nothing_heavy_is_imported_before_a_command_needs_it(models: Duo) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from boomerang.cli import show as cli_show
-from boomerang.cli.remote import show_progress
+from boomerang.cli import progress
+from boomerang.cli.service.waiting import show_progress
 from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
 
 
@@ -138,11 +138,11 @@ def test_rebuild_all_asks_for_each(stub: Stub) -> None:
 def test_progress_is_told_without_a_terminal_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli_show, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.0)
     distilling = family("distilling")
     distilling["student"] |= {"step": 3, "steps": 300, "loss": 1.5, "eta_s": 90.0}
     measuring = family("ready", "running") | {"measuring_reason": "measuring, so far 1,024 tokens"}
-    with cli_show.Bar("queued") as bar:
+    with progress.Bar("queued") as bar:
         show_progress(bar, distilling)
         show_progress(bar, measuring)
     said = capsys.readouterr().err.splitlines()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from boomerang.cli.jobs import text_of
+from boomerang.cli.distill import text_of
 from boomerang.recipes.recipe import Phase, Recipe
 from boomerang.texts.conversations import Kind
 from boomerang.tokens.loss_mask import WITHIN, Sequences, labels, share

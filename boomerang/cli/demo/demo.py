@@ -9,16 +9,22 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.demo.server import running
 from boomerang.cli.demo.table import explanation, findings, lines_of_text, measures_table
 from boomerang.cli.jobs import JobFailed
-from boomerang.cli.remote import Service, wait_made
-from boomerang.cli.show import Bar, budget_line, duration, order_line, terminal
+from boomerang.cli.progress import Bar, duration
+from boomerang.cli.service.client import Service
+from boomerang.cli.service.waiting import wait_made
+from boomerang.cli.show import budget_line, order_line, terminal
 from boomerang.errors import BadRequest, CorruptCheckpoint
 
 TEACHER = "kjv/KJV-1.4M"
@@ -28,8 +34,13 @@ MARK = ".boomerang-demo"
 """The file that tells a home of the demo's from a folder of somebody's own."""
 
 
-def run(home: Path, examples: Path, recipe: str, port: int) -> None:
-    """Run the whole demo and print what it found. Raises BoomerangError where anything breaks."""
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder of the demo's service.")] = Path(".demo"),
+    examples: Annotated[Path, typer.Option(help="Folder of the examples.")] = Path("examples"),
+    recipe: Annotated[str, typer.Option(help="Name of a recipe.")] = "kjv",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+) -> None:
+    """Distil the small teacher of the examples and show every size of its family."""
     began = time.monotonic()
     say = terminal().print
     _check_examples(examples)
@@ -90,10 +101,6 @@ def downloaded(service: Service, member: Mapping[str, Any], folder: Path) -> str
 
     Raises Unreachable, Refused or CorruptCheckpoint.
     """
-    import tarfile
-
-    from boomerang.checkpoint.table import Checkpoint
-
     folder.mkdir(exist_ok=True)
     to = folder / f"{member['size']}.tar"
     began = time.monotonic()

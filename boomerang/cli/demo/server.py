@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import httpx
+
 from boomerang.errors import BoomerangError
 
 START_SECONDS = 120.0
@@ -84,8 +86,6 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    import httpx
-
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:

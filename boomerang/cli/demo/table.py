@@ -1,19 +1,19 @@
 """What the demo found: the table, the lines of text, and what can be said of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich import box
+from rich.table import Table
 
 from boomerang.cli.show import BLOCKS, number, table
 from boomerang.family.picture import bar, legend
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Seen = Sequence[Mapping[str, Any]]
 """What boomerang.quality.from_hub printed, one for each member, smallest first."""
 
 
-def measures_table(family: Mapping[str, Any], seen: Seen) -> "Table":
+def measures_table(family: Mapping[str, Any], seen: Seen) -> Table:
     """Every size beside naive pruning to the same depth, of which the teacher has none.
 
     Naive figures are the service's own, on the same tokens.
@@ -47,11 +47,8 @@ def explanation(family: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def lines_of_text(family: Mapping[str, Any], seen: Seen) -> "Table":
+def lines_of_text(family: Mapping[str, Any], seen: Seen) -> Table:
     """What each size wrote after the same prompt with the same seed."""
-    from rich import box
-    from rich.table import Table
-
     found = Table(box=box.SIMPLE_HEAD)
     found.add_column("size", no_wrap=True)
     found.add_column("what it writes")

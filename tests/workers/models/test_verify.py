@@ -16,7 +16,7 @@ from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.tables.files import FilesRow
-from boomerang.cli.remote import NotMade, is_made
+from boomerang.cli.service.waiting import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub.publish import Published
 from boomerang.service.messages import Publish

@@ -1,0 +1,37 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BUDGET = "2.9B, 6GB or 6GB:float16"
+
+Teacher = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
+Student = Annotated[str, typer.Argument(help="A folder, or a Hub repo id.", show_default=False)]
+Text = Annotated[Path, typer.Option(help="Folder or file of text.", show_default=False)]
+Order = Annotated[
+    str,
+    typer.Option(help="last (from the last block to the first), first, or student layers: 5,3,1."),
+]
+Kept = Annotated[
+    str | None,
+    typer.Option(
+        help="Teacher layers that the student keeps, where nothing else says them: 0,2,4,7,9,11."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Url = Annotated[str, typer.Option(envvar="BOOMERANG_URL", help="Address of the service.")]
+Key = Annotated[
+    str, typer.Option(envvar="BOOMERANG_API_KEY", help="Key of the service.", show_default=False)
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
+
+LOCAL = "http://127.0.0.1:8000"
+MeasuredOrder = Annotated[
+    str, typer.Option(help="auto, last, first, klpatch, best, or in full: 5,3,1.")
+]
+TaskNames = Annotated[
+    str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Examples of each task.")]

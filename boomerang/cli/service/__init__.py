@@ -1,0 +1,1 @@
+"""The service from outside: asking a running one, and running one."""
