@@ -2,7 +2,40 @@
 
 The method is in this package and needs neither web, queue nor database; importing it loads no
 tensor library. Terms are those of the paper (arXiv 2510.05064): *teacher*, *student*, *block*,
-*patch*, *intermediate model*.
+*patch*, *intermediate model*. What a program asks of it is here, and in docs/python.md.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boomerang.face.assemble import assemble
+    from boomerang.face.distil import distil
+    from boomerang.face.measure import measure
+    from boomerang.face.models import open_pair
+    from boomerang.face.plan import plan
+    from boomerang.family.ladder import Member
+
 __version__ = "0.1.0"
+__all__ = ["Member", "assemble", "distil", "measure", "open_pair", "plan"]
+
+_WHERE = {
+    "Member": "boomerang.family.ladder",
+    "assemble": "boomerang.face.assemble",
+    "distil": "boomerang.face.distil",
+    "measure": "boomerang.face.measure",
+    "open_pair": "boomerang.face.models",
+    "plan": "boomerang.face.plan",
+}
+"""The module of each name, which is loaded when it is first asked for (PEP 562)."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_WHERE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

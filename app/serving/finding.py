@@ -1,13 +1,12 @@
 """Which members a request means: by a size or a budget, by a family, by a repository's name."""
 
 import re
-from collections.abc import Iterable, Sequence
 
 from app.serving.catalog_cache import Snapshot
 from boomerang.catalog.names import NAMESPACE, repo_id
 from boomerang.catalog.records.members import Member
-from boomerang.errors import BadBudget, BudgetOutOfRange, FamilyNotFound, NotReady, SizeNotFound
-from boomerang.family.budget import Budget
+from boomerang.errors import FamilyNotFound, NotReady
+from boomerang.family.budget import meant, no_size
 
 _SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
 
@@ -21,23 +20,8 @@ def by_size(snapshot: Snapshot, size: str, family: str | None) -> tuple[Member, 
     every = snapshot.ladders().values() if family is None else (by_family(snapshot, family),)
     ladders = list(every)
     if not _SIZE.fullmatch(size):
-        raise _no_size(size, ladders)
-    exact = [m for ladder in ladders for m in ladder if m.size.casefold() == size.casefold()]
-    if exact:
-        return tuple(exact)
-    try:
-        budget = Budget.parse(size)
-    except BadBudget:
-        raise _no_size(size, ladders) from None
-    fitting = [[m for m in ladder if m.parameters <= budget.parameters] for ladder in ladders]
-    best = [max(some, key=lambda m: (m.parameters, m.k)) for some in fitting if some]
-    if not best:
-        if not any(ladders):
-            raise _no_size(size, ladders)
-        raise BudgetOutOfRange(
-            f"A budget of {size} is below every student.", value=size, fix=_sizes(ladders)
-        )
-    return tuple(best)
+        raise no_size(ladders, size)
+    return meant(ladders, size)
 
 
 def by_family(snapshot: Snapshot, family: str) -> tuple[Member, ...]:
@@ -67,12 +51,3 @@ def by_repo(snapshot: Snapshot, repo: str) -> Member | None:
                 if repo_id(name, member) == repo:
                     return member
     return None
-
-
-def _sizes(ladders: Iterable[Sequence[Member]]) -> str:
-    names = sorted({(m.parameters, m.size) for ladder in ladders for m in ladder})
-    return f"Sizes: {', '.join(name for _, name in names)}." if names else "There is no family yet."
-
-
-def _no_size(size: str, ladders: Iterable[Sequence[Member]]) -> SizeNotFound:
-    return SizeNotFound(f"There is no size {size!r}.", value=size, fix=_sizes(ladders))

@@ -20,6 +20,9 @@ ITEM_BYTES = {
 }  # fmt: skip
 """Bytes of one element, by the dtype names of the safetensors format."""
 
+FLOAT_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""What array and tensor libraries call the dtypes that are cast."""
+
 HEADER_LIMIT = 100_000_000
 """The longest header that the safetensors library itself accepts, in bytes."""
 OTHER_FORMATS = (".bin", ".pth", ".pt", ".gguf", ".msgpack", ".h5", ".ckpt")

@@ -31,12 +31,16 @@ SINGLE = "model.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model's config, its tensors, and the other files beside them (tokenizer, licence, …)."""
+    """A model's config, its tensors, and the other files beside them (tokenizer, licence, …).
+
+    `commit` is the Hub's, of what is read from there.
+    """
 
     name: str
     config: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
     files: Mapping[str, Source] = field(default_factory=dict)
+    commit: str | None = None
 
     @classmethod
     def open(cls, folder: Path, name: str | None = None) -> "Checkpoint":
@@ -57,7 +61,9 @@ class Checkpoint:
         return cls.read(name or folder.resolve().name, sources)
 
     @classmethod
-    def read(cls, name: str, files: Mapping[str, Source]) -> "Checkpoint":
+    def read(
+        cls, name: str, files: Mapping[str, Source], commit: str | None = None
+    ) -> "Checkpoint":
         """Read the headers of a checkpoint whose files are given by name.
 
         Raises as `open`.
@@ -84,7 +90,7 @@ class Checkpoint:
                 )
             tensors.update(stored)
         others = {f: source for f, source in files.items() if f not in shards and f != INDEX}
-        return cls(name, config, tensors, others)
+        return cls(name, config, tensors, others, commit)
 
     @property
     def parameters(self) -> int:

@@ -1,7 +1,6 @@
 """The command distill: a student trained on text, or made from the student of its base."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -9,19 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from boomerang.architecture.anatomy import dissect
-from boomerang.architecture.bert import not_distilled
-from boomerang.cli.jobs import events, folder_of
-from boomerang.cli.local import find, layers_of
+from boomerang.cli.local import find
 from boomerang.cli.options import Json, Teacher
 from boomerang.cli.progress import Bar, duration
 from boomerang.cli.show import emit, transfer_view
 from boomerang.errors import BadRecipe
-from boomerang.hub.find import Found
-from boomerang.recipes.keys import delta_key, student_key
-from boomerang.recipes.recipe import Recipe
+from boomerang.face import distil as library
+from boomerang.family.layer_map import parse_layers
 from boomerang.texts.datasets import SCHEME
-from boomerang.texts.texts import Texts
 
 
 class LayerMaps(StrEnum):
@@ -81,93 +75,40 @@ def trained(
     teacher: str,
     out: Path,
     text: str,
-    recipe_name: str,
+    recipe: str,
     steps: int | None,
     minutes: float | None,
     map_: str = "published",
     kept: str | None = None,
 ) -> dict[str, Any]:
-    """Distil a student into the folder `out` and return its record.
-
-    It keeps the layers `kept`, or those that `map_` says: the recipe's, or by `similarity`.
-
-    What was trained is kept beside `out` until the student is whole, so that the same command
-    goes on after an interruption. Raises BadRecipe, TrainingFailed, or as `find`.
-    """
-    recipe = Recipe.load(recipe_name)
-    if steps is not None or minutes is not None:
-        recipe = recipe.override(steps=steps, minutes=minutes, name="custom")
-    texts = Texts.open(text)
-    recipe.refuse_without(texts.lacks, texts.name)
-    if kept is not None:
-        recipe = recipe.override(kept=layers_of(kept), name="custom")
+    """Distil a student into the folder `out` and return its record. Raises as `face.distil`."""
+    layers = None if kept is None else parse_layers(kept)
     model = find(teacher)
-    anatomy = dissect(model.checkpoint)
-    if anatomy.architecture.masked:
-        raise not_distilled(teacher)
-    if map_ == "similarity":
-        from boomerang.quality.similarity import similarity_map  # noqa: PLC0415 - loads torch
-
-        found = similarity_map(folder_of(model), texts, recipe)
-        recipe = recipe.override(kept=found.kept, name="custom")
-    layermap = recipe.layermap(anatomy.kinds)
-    if not layermap.long:
-        raise BadRecipe(
-            f"A student of {layermap.layers} layers would be as deep as {teacher!r}.",
-            value=layermap.layers,
-            fix="Use a recipe that keeps fewer layers.",
-        )
-    job = {
-        "recipe": recipe.model_dump(mode="json"),
-        "data": texts.location,
-        "kept": list(layermap.kept),
-        "key": student_key(model.commit(), layermap, recipe, texts.digest),
-    }
-    return _train("distilling", model, out, job)
+    with Bar("distilling") as bar:
+        return library.distil(
+            model, out, text, recipe=recipe, steps=steps, minutes=minutes,
+            layer_map=map_, kept=layers, told=lambda event: _show(bar, "distilling", event),
+        )  # fmt: skip
 
 
 def transferred(
     teacher: str, base: str, base_student: str, out: Path, reference: str | None
 ) -> dict[str, Any]:
-    """Make a fine-tune's student from the student of its base, and return its record.
-
-    Raises StudentMismatch, JobFailed, or as `find`.
-    """
-    ours, theirs, student = find(teacher), find(base), find(base_student)
-    made = student.checkpoint.json("boomerang.json") or {}
-    key = str(made.get("key") or student.commit())
-    job = {
-        "key": delta_key(key, theirs.commit(), ours.commit()),
-        "delta": {
-            "base": str(folder_of(theirs)),
-            "base_name": theirs.public_name,
-            "base_commit": theirs.commit(),
-            "student": str(folder_of(student)),
-            "student_key": key,
-            "reference": str(folder_of(find(reference))) if reference else None,
-        },
-    }
-    return _train("transferring", ours, out, job)
+    """Make a fine-tune's student from the student of its base. Raises as `face.distil.transfer`."""
+    models = find(teacher), find(base), find(base_student)
+    own = find(reference) if reference else None
+    with Bar("transferring") as bar:
+        return library.transfer(
+            *models, out, reference=own, told=lambda event: _show(bar, "transferring", event)
+        )
 
 
-def _train(what: str, teacher: Found, out: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Have the trainer make a student of `teacher` in `out`, and return its record."""
-    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
-    run.mkdir(parents=True, exist_ok=True)
-    known = {
-        "teacher": str(folder_of(teacher)),
-        "teacher_name": teacher.public_name,
-        "teacher_commit": teacher.commit(),
-        "out": str(out),
-        "run": str(run),
-    }
-    with Bar(what) as bar:
-        for event in events("boomerang.distill", {**known, **job}, run):
-            if event["event"] in ("start", "step"):
-                bar.steps(event)
-    shutil.rmtree(run, ignore_errors=True)
-    record: dict[str, Any] = json.loads((out / "boomerang.json").read_text("utf-8"))
-    return {"out": str(out), **record}
+def _show(bar: Bar, title: str, event: Mapping[str, Any]) -> None:
+    if event["event"] in ("start", "step"):
+        bar.say(title)
+        bar.steps(event)
+    elif event["event"] == "fetching":
+        bar.fetched(event)
 
 
 def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:

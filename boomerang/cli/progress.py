@@ -73,6 +73,11 @@ class Bar:
             parts.append(f"{duration(at['eta_s'])} left")
         self._update(completed=step, total=steps, note="  ".join(parts))
 
+    def fetched(self, at: Mapping[str, Any]) -> None:
+        """How much of a model has come from the Hub: `name`, `done`, `of` (bytes)."""
+        self.say(f"fetching {at['name']}, MB")
+        self.count(at["done"] // 10**6, at["of"] // 10**6)
+
     def _update(self, **fields: Any) -> None:
         self._progress.update(self._task, **fields)
         if not sys.stderr.isatty() and time.monotonic() - self._said >= LINE_EVERY:

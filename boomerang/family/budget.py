@@ -1,11 +1,12 @@
-"""How large a model may be, as people say it: parameters or memory."""
+"""How large a model may be, as people say it, and the members that this means."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from boomerang.errors import BadBudget
+from boomerang.errors import BadBudget, BudgetOutOfRange, SizeNotFound
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "G": 10**9, "T": 10**12}
 _MEMORY_UNITS = {
@@ -72,3 +73,72 @@ def _bad_budget(value: Any) -> BadBudget:
         fix='Give parameters ("2.9B", 2900000000) or memory ("6GB", "6GB:float16", '
         '{"memory": "6GB", "dtype": "float16"}).',
     )
+
+
+class Sized(Protocol):
+    """A member on offer: the name of its size, and what it has of parameters and patched blocks."""
+
+    @property
+    def size(self) -> str: ...  # noqa: D102
+
+    @property
+    def parameters(self) -> int: ...  # noqa: D102
+
+    @property
+    def k(self) -> int: ...  # noqa: D102
+
+
+M = TypeVar("M", bound=Sized)
+
+
+def named(ladders: Sequence[Sequence[M]], size: str) -> tuple[M, ...]:
+    """The members whose size is called exactly this, case ignored."""
+    wanted = size.casefold()
+    return tuple(m for ladder in ladders for m in ladder if m.size.casefold() == wanted)
+
+
+def within(ladders: Sequence[Sequence[M]], budget: Budget) -> tuple[M, ...]:
+    """The largest member within a budget, of each ladder that has one.
+
+    Raises BudgetOutOfRange where none has.
+    """
+    fitting = [[m for m in ladder if m.parameters <= budget.parameters] for ladder in ladders]
+    found = tuple(max(some, key=_rank) for some in fitting if some)
+    if not found:
+        members = [m for ladder in ladders for m in ladder]
+        least, most = min(members, key=_rank), max(members, key=_rank)
+        raise BudgetOutOfRange(
+            f"A budget of {budget.text} is below the student.",
+            value=budget.text,
+            fix=f"Sizes go from {least.size} ({least.parameters:,} parameters) to {most.size} "
+            f"({most.parameters:,}).",
+        )
+    return found
+
+
+def meant(ladders: Sequence[Sequence[M]], size: str) -> tuple[M, ...]:
+    """The members that a size means: of exactly that name, else the largest within it as a budget.
+
+    Raises SizeNotFound where it is neither, BudgetOutOfRange as `within`.
+    """
+    if found := named(ladders, size):
+        return found
+    if not any(ladders):
+        raise no_size(ladders, size)
+    try:
+        return within(ladders, Budget.parse(size))
+    except BadBudget:
+        raise no_size(ladders, size) from None
+
+
+def no_size(ladders: Sequence[Sequence[M]], size: str) -> SizeNotFound:
+    """The error for what is neither a size nor a budget."""
+    sizes = sorted({(m.parameters, m.size) for ladder in ladders for m in ladder})
+    names = (
+        f"Sizes: {', '.join(name for _, name in sizes)}." if sizes else "There is no family yet."
+    )
+    return SizeNotFound(f"There is no size {size!r}.", value=size, fix=names)
+
+
+def _rank(member: Sized) -> tuple[int, int]:
+    return member.parameters, member.k

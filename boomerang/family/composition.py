@@ -159,3 +159,15 @@ def last_to_first(layermap: LayerMap) -> tuple[int, ...]:
 def first_to_last(layermap: LayerMap) -> tuple[int, ...]:
     """Order `first`: patch from the beginning of the model towards its end."""
     return layermap.long
+
+
+def composition_of(layermap: LayerMap, code: str) -> Composition:
+    """The composition behind a member's code (`ssbb+stt`). Raises BadComposition."""
+    choices, _, ends = code.partition("+")
+    try:
+        sides = [{"s": Side.STUDENT, "t": Side.TEACHER}[letter] for letter in ends]
+        return Composition(layermap, tuple(Choice(letter) for letter in choices), *sides)
+    except (KeyError, TypeError, ValueError):
+        raise BadComposition(
+            f"{code!r} is no composition.", value=code, fix="Take it from the family's ladder."
+        ) from None

@@ -1,16 +1,16 @@
-"""Every member of a family in one patch order, and the member that a budget buys.
+"""Every member of a family in one patch order, and the one of them that a budget buys.
 
 All counts come from headers: a ladder is known before anything is distilled.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from boomerang.architecture.supported import Part, Role
 from boomerang.checkpoint.header import ITEM_BYTES
-from boomerang.errors import BadBudget, BudgetOutOfRange, SizeNotFound
-from boomerang.family.budget import Budget
+from boomerang.family.budget import Budget, meant, named, within
 from boomerang.family.composition import Composition
 from boomerang.family.member_config import is_tied
 from boomerang.family.pair import Pair
@@ -19,15 +19,37 @@ from boomerang.family.patch_order import members_of
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One size of a family. `k` counts the patched blocks; `parameters` are stored ones."""
+    """One member of a family. `k` counts the patched blocks; `parameters` are stored ones.
 
-    name: str
+    `size` is its name; `bytes` are those of its tensors.
+    """
+
+    size: str
     k: int
     composition: Composition
     parameters: int
     bytes: int
     layers: int
     tied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What a budget buys; `exact` says that it was the member's own name."""
+
+    budget: Budget
+    member: Member
+    exact: bool
+
+    def json(self) -> dict[str, Any]:
+        """As JSON; `below_by` is by how many parameters the member is below the budget."""
+        below = self.budget.parameters - self.member.parameters
+        return {
+            "asked": self.budget.text,
+            "size": self.member.size,
+            "parameters": self.member.parameters,
+            "below_by": 0 if self.exact else below,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +82,24 @@ class Ladder:
         """The largest member: the teacher itself."""
         return self.members[-1]
 
-    def find(self, name: str) -> Member | None:
-        """The member of this exact name, case ignored."""
-        wanted = name.casefold()
-        return next((m for m in self.members if m.name.casefold() == wanted), None)
-
-    def within(self, budget: Budget) -> Member:
-        """The largest member within a budget. Raises BudgetOutOfRange below the student."""
-        fitting = [m for m in self.members if m.parameters <= budget.parameters]
-        if not fitting:
-            smallest, largest = self.student, self.teacher
-            raise BudgetOutOfRange(
-                f"A budget of {budget.text} is below the student.",
-                value=budget.text,
-                fix=f"Members go from {smallest.name} ({smallest.parameters:,} parameters) "
-                f"to {largest.name} ({largest.parameters:,}).",
-            )
-        return fitting[-1]
-
     def resolve(self, size: str) -> Member:
-        """An exact name, else the largest member within the size read as a budget.
+        """The member of exactly that size, else the largest within the size read as a budget.
 
         Raises SizeNotFound where it is neither, BudgetOutOfRange below the student.
         """
-        exact = self.find(size)
-        if exact is not None:
-            return exact
-        try:
-            return self.within(Budget.parse(size))
-        except BadBudget:
-            raise SizeNotFound(
-                f"There is no size {size!r}.",
-                value=size,
-                fix=f"Sizes: {', '.join(member.name for member in self.members)}.",
-            ) from None
+        return meant([self.members], size)[0]
+
+    def buy(self, asked: Any) -> Bought:
+        """What a budget buys: a `Budget`, what `Budget.parse` reads, or a size's name.
+
+        Raises BadBudget, BudgetOutOfRange below the student.
+        """
+        if isinstance(asked, str) and (exact := named([self.members], asked)):
+            return Bought(Budget(exact[0].parameters, asked), exact[0], exact=True)
+        budget = asked if isinstance(asked, Budget) else Budget.parse(asked)
+        if exact := named([self.members], budget.text):
+            return Bought(budget, exact[0], exact=True)
+        return Bought(budget, within([self.members], budget)[0], exact=False)
 
 
 def _member(pair: Pair, k: int, composition: Composition) -> Member:
@@ -137,10 +143,7 @@ def _named(members: list[Member]) -> Iterator[Member]:
             name = short_count(member.parameters, digits)
         if any(m.parameters == member.parameters and m is not member for m in members):
             name += "-" + member.composition.digest("", "")[:6]
-        yield Member(
-            name, member.k, member.composition, member.parameters, member.bytes,
-            member.layers, member.tied,
-        )  # fmt: skip
+        yield replace(member, size=name)
 
 
 def short_count(count: int, digits: int = 3) -> str:

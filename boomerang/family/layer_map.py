@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from boomerang.errors import StudentMismatch
+from boomerang.errors import BadRequest, StudentMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,18 @@ class LayerMap:
     def pruned(self) -> tuple[int, ...]:
         """The teacher layers that the student lacks (`pruned_teacher_layers`)."""
         return tuple(sorted(set(range(self.layers)) - set(self.kept)))
+
+
+def parse_layers(text: str) -> tuple[int, ...]:
+    """Layer indices written as `0,2,4`. Raises BadRequest."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
+        raise BadRequest(
+            f"{text!r} is no list of layers.",
+            value=text,
+            fix="Separate the teacher's layers by commas: 0,2,4,7,9,11.",
+        )
+    return tuple(int(part) for part in parts)
 
 
 def _proportional(kept: Sequence[int], kinds: Sequence[Hashable]) -> bool:

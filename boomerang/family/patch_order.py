@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from boomerang.errors import BadComposition
-from boomerang.family.composition import Choice, Composition
+from boomerang.family.composition import Choice, Composition, first_to_last, last_to_first
 from boomerang.family.layer_map import LayerMap
 
 PatchOrder = tuple[int, ...] | tuple[str, ...]
 """Long student layers in the order in which they are patched, or the choices of each member."""
+
+ORDERS = ("auto", "last", "first", "klpatch", "best")
+"""Orders that have a name; `auto`, `klpatch` and `best` are found by measuring."""
 
 
 def members_of(layermap: LayerMap, order: Sequence[int] | Sequence[str]) -> list[Composition]:
@@ -32,6 +35,41 @@ def members_of(layermap: LayerMap, order: Sequence[int] | Sequence[str]) -> list
             fix="Name each of these layers once, in the order in which their blocks are put back.",
         )
     return [Composition.patched(layermap, numbers[:k]) for k in range(len(numbers) + 1)]
+
+
+def named_order(layermap: LayerMap, order: str) -> PatchOrder | None:
+    """The patch order behind a name; None for one that only measuring can find.
+
+    An order in full is `5,3,1` (long student layers) or `sss,sbs,bbb` (every member's choices).
+    Raises BadComposition.
+    """
+    if order == "last":
+        return last_to_first(layermap)
+    if order == "first":
+        return first_to_last(layermap)
+    if order in ORDERS:
+        return None
+    found = parse_order(order)
+    if found is None:
+        raise BadComposition(
+            f"{order!r} is no patch order.",
+            value=order,
+            fix="Use last (from the last block to the first), first, klpatch, best, auto, or the "
+            f"layers {list(layermap.long)} of the student in the order in which they give way.",
+        )
+    return found
+
+
+def order_of(layermap: LayerMap, order: str) -> PatchOrder:
+    """A patch order that needs no measuring. Raises BadComposition for one that does."""
+    found = named_order(layermap, order)
+    if found is None:
+        raise BadComposition(
+            f"The order {order!r} is found by measuring.",
+            value=order,
+            fix="Give last, first, or the patch_order that `boomerang measure --json` prints.",
+        )
+    return found
 
 
 def parse_order(text: str) -> PatchOrder | None:

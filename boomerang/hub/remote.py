@@ -6,18 +6,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.checkpoint.travelling import INDEX, WEIGHTS, travels
 from boomerang.errors import (
     CorruptCheckpoint,
     FileNotInModel,
 )
-from boomerang.hub.source import HubSource
-
-if TYPE_CHECKING:
-    from boomerang.checkpoint.table import Checkpoint
 from boomerang.hub.resolved import Resolved
+from boomerang.hub.source import HubSource
 
 SMALL_BYTES = 64 << 20
 """The largest file that is read into memory at once (tokenizers reach about half)."""
@@ -41,13 +39,11 @@ def source_of(resolved: Resolved, name: str, size: int) -> HubSource:
 
 def checkpoint(
     resolved: Resolved, name: str | None = None, *, progress: Progress | None = None
-) -> "Checkpoint":
+) -> Checkpoint:
     """A model's config and headers, of all shards at once; `progress` counts files.
 
     Raises as `Checkpoint.read` and `HubSource.stream`.
     """
-    from boomerang.checkpoint.table import Checkpoint
-
     files = sources(resolved)
     first = [
         source for file, source in files.items()
@@ -60,7 +56,7 @@ def checkpoint(
         for done, _ in enumerate(pool.map(lambda read: read(), reads), 1):
             if progress is not None:
                 progress(done, len(first))
-        return Checkpoint.read(name or resolved.repo_id, files)
+        return Checkpoint.read(name or resolved.repo_id, files, resolved.commit)
     finally:
         pool.shutdown(cancel_futures=True)
         for source in first:

@@ -71,7 +71,7 @@ def test_untied_members_as_large_as_the_teacher_are_left_out(tmp_path: Path) -> 
 def test_within_is_monotone_and_keeps_to_the_budget(ladder: Ladder, a: int, b: int) -> None:
     def size(budget: int) -> int:
         try:
-            member = ladder.within(Budget(budget, str(budget)))
+            member = ladder.buy(budget).member
         except BudgetOutOfRange:
             assert budget < ladder.student.parameters
             return 0
@@ -85,19 +85,19 @@ def test_within_is_monotone_and_keeps_to_the_budget(ladder: Ladder, a: int, b: i
 
 
 def test_names_are_unique_and_find_their_member(ladder: Ladder) -> None:
-    names = {member.name.casefold() for member in ladder.members}
+    names = {member.size.casefold() for member in ladder.members}
     assert len(names) == len(ladder.members)
     for member in ladder.members:
-        assert ladder.resolve(member.name) is member
-        assert ladder.resolve(member.name.lower()) is member
+        assert ladder.resolve(member.size) is member
+        assert ladder.resolve(member.size.lower()) is member
         assert ladder.resolve(str(member.parameters)) is member
     assert ladder.resolve("1T") is ladder.teacher
     with pytest.raises(SizeNotFound) as caught:
         ladder.resolve("../etc")
-    assert ladder.student.name in caught.value.fix
+    assert ladder.student.size in caught.value.fix
     with pytest.raises(BudgetOutOfRange) as out:
         ladder.resolve("1")
-    assert ladder.teacher.name in out.value.fix
+    assert ladder.teacher.size in out.value.fix
 
 
 @given(st.lists(st.integers(1, 10**13), min_size=2, max_size=12), st.booleans())
@@ -110,7 +110,7 @@ def test_any_counts_get_names_of_their_own(counts: list[int], close: bool) -> No
         for k, count in enumerate(counts)
     ]
     named = list(_named(members))
-    assert len({member.name.casefold() for member in named}) == len(members)
+    assert len({member.size.casefold() for member in named}) == len(members)
     assert [member.parameters for member in named] == counts
 
 

@@ -40,7 +40,7 @@ PROGRAM = """
     from pathlib import Path
     from boomerang.checkpoint.table import Checkpoint
     from boomerang.family.composition import first_to_last, last_to_first
-    from boomerang.family.ladder import Budget, Ladder
+    from boomerang.family.ladder import Ladder
     from boomerang.family.layer_map import LayerMap
     from boomerang.family.pair import Pair
     from boomerang.assembly.stitch import member_files
@@ -54,9 +54,9 @@ PROGRAM = """
     planned = time.perf_counter() - started
 
     started = time.perf_counter()
-    member = ladders[0].within(Budget.parse("300B"))
+    member = ladders[0].buy("300B").member
     files = member_files(pair, member.composition)
-    whole = tar(files, member.name)
+    whole = tar(files, member.size)
     near_end = whole.read(whole.size - 3_000_000, whole.size - 1_000_000)
     stitched = time.perf_counter() - started
 
@@ -66,7 +66,7 @@ PROGRAM = """
     print(json.dumps({
         "planned_s": planned, "stitched_s": stitched, "peak_mb": peak / 1024,
         "torch": "torch" in sys.modules, "sizes": len(ladders[0].members),
-        "teacher": [l.teacher.parameters for l in ladders], "names": [m.name for m in
+        "teacher": [l.teacher.parameters for l in ladders], "names": [m.size for m in
         ladders[0].members], "member": member.parameters, "bytes": member.bytes,
         "weights": sum(f.size for n, f in files.items() if n.endswith(".safetensors")),
         "shards": sum(n.endswith(".safetensors") for n in files), "tar": whole.size,

@@ -7,8 +7,7 @@ from boomerang.assembly.stitch import place
 from boomerang.catalog.names import repo_id
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
-from boomerang.family.codes import composition_of
-from boomerang.family.composition import Composition
+from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.service.models import checkpoints, pairs, unchanged

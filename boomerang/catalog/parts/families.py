@@ -22,7 +22,7 @@ from boomerang.catalog.tables.families import FamilyRow, MemberRow, StudentRow
 from boomerang.catalog.tables.names import RevisionRow, StaleRow
 from boomerang.catalog.tables.requests import SweepRow, WantRow
 from boomerang.catalog.transitions import Actor, Measuring
-from boomerang.family.codes import composition_of
+from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
 
 

@@ -16,8 +16,8 @@ from boomerang.catalog.tables.families import MemberRow
 from boomerang.catalog.tables.requests import WantRow
 from boomerang.catalog.transitions import WANT, Actor, check
 from boomerang.catalog.tries import forget_tries
-from boomerang.errors import BadBudget, BoomerangError, BudgetOutOfRange, SizeNotFound
-from boomerang.family.budget import Budget
+from boomerang.errors import BoomerangError
+from boomerang.family.budget import meant
 
 CANCELLED = "cancelled on request"
 FACT_OF: Mapping[str, FactName] = {"build": "built", "publish": "published"}
@@ -75,24 +75,7 @@ def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
 
     Raises SizeNotFound, BudgetOutOfRange.
     """
-    if what == "*":
-        return members
-    exact = [member for member in members if member.size.casefold() == what.casefold()]
-    if exact:
-        return tuple(exact)
-    sizes = ", ".join(member.size for member in members)
-    try:
-        budget = Budget.parse(what)
-    except BadBudget:
-        raise SizeNotFound(
-            f"There is no size {what!r}.", value=what, fix=f"Sizes: {sizes}."
-        ) from None
-    fitting = [member for member in members if member.parameters <= budget.parameters]
-    if not fitting:
-        raise BudgetOutOfRange(
-            f"A budget of {what} is below the student.", value=what, fix=f"Sizes: {sizes}."
-        )
-    return (max(fitting, key=lambda member: (member.parameters, member.k)),)
+    return members if what == "*" else meant([members], what)
 
 
 def reopen(db: Database, session: Session, family: str, kind: str, reason: str) -> None:

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 import typer
 
-from boomerang.cli.local import layers_of
 from boomerang.cli.options import (
     BUDGET,
     LOCAL,
@@ -21,6 +20,7 @@ from boomerang.cli.options import (
 from boomerang.cli.service.client import Service
 from boomerang.cli.service.waiting import rebuild_all, wait_made
 from boomerang.cli.show import emit, family_view, rebuilt_view
+from boomerang.family.layer_map import parse_layers
 
 
 def request(
@@ -47,7 +47,7 @@ def request(
              "student": student, "order": order, "task_limit": limit}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if kept is not None:
-        body["kept"] = list(layers_of(kept))
+        body["kept"] = list(parse_layers(kept))
     if tasks is not None:
         body["tasks"] = [name.strip() for name in tasks.split(",")]
     if publish is not None:

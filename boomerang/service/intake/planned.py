@@ -15,11 +15,10 @@ from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
-from boomerang.family.budget import Budget
-from boomerang.family.codes import named_order
 from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
+from boomerang.family.patch_order import named_order
 from boomerang.recipes.keys import delta_key, student_key
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.intake.asked import Asked
@@ -64,7 +63,7 @@ def plan(asked: Asked, of: Materials) -> Plan:
             members=records_of(ladder, family.commit, student.key),
             wants=tuple(_wants(asked, ladder, family)),
         ),
-        None if asked.budget is None else _bought(asked.budget, ladder),
+        None if asked.budget is None else ladder.buy(asked.budget).json(),
         _cost(ladder, asked.recipe if of.student is None else None),
         of.unhashed,
         of.uncompared,
@@ -177,10 +176,11 @@ def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
 
 
 def _wants(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewWant]:
-    wanted = dict.fromkeys(ladder.resolve(size).name for size in asked.sizes)
+    wanted = dict.fromkeys(ladder.resolve(size).size for size in asked.sizes)
     if asked.budget is not None:
         # The budget itself is kept: measuring may choose an order with other sizes.
-        wanted[asked.budget.text if ladder.find(asked.budget.text) else asked.wanted] = None
+        bought = ladder.buy(asked.budget)
+        wanted[bought.budget.text if bought.exact else asked.wanted] = None
     if asked.publish is None:
         yield from (NewWant(kind="build", what=what) for what in wanted)
         return
@@ -194,17 +194,6 @@ def _wants(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewWant]
         )
     for what in wanted or ["*"]:
         yield NewWant(kind="publish", what=what, options=options)
-
-
-def _bought(budget: Budget, ladder: Ladder) -> dict[str, Any]:
-    """What a budget buys; a size's exact name is matched before it is read as a number."""
-    member = ladder.find(budget.text) or ladder.within(budget)
-    return {
-        "asked": budget.text,
-        "size": member.name,
-        "parameters": member.parameters,
-        "below_by": max(budget.parameters - member.parameters, 0),
-    }
 
 
 def _cost(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:

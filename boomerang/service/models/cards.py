@@ -9,11 +9,10 @@ from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
-from boomerang.family.codes import composition_of
+from boomerang.checkpoint.header import FLOAT_NAMES
+from boomerang.family.composition import composition_of
 from boomerang.family.pair import Pair
 from boomerang.texts.texts import locations
-
-_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 
 def card_text(
@@ -35,7 +34,7 @@ def card_text(
             teacher=family.teacher if family.source is None else family.name,
             teacher_commit=family.commit,
             order=family.chosen or family.order,
-            dtype=_DTYPES.get(dtype, dtype),
+            dtype=FLOAT_NAMES.get(dtype, dtype),
             student=family.published_repo,
             license=family.license,
             sizes=sizes,

@@ -7,7 +7,7 @@ from boomerang.assembly import stitch
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member, NewMember
-from boomerang.family.codes import composition_of
+from boomerang.family.composition import composition_of
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
 from boomerang.service.settings import Settings
@@ -25,7 +25,7 @@ def records_of(ladder: Ladder, commit: str, key: str) -> tuple[NewMember, ...]:
     return tuple(
         NewMember(
             k=member.k,
-            size=member.name,
+            size=member.size,
             code=member.composition.code,
             digest=member.composition.digest(commit, key),
             parameters=member.parameters,

@@ -12,7 +12,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact
-from boomerang.family.codes import composition_of
+from boomerang.family.composition import composition_of
 from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front

@@ -6,7 +6,7 @@ from boomerang.catalog.records.families import NewFamily, Planned
 from boomerang.catalog.records.members import NewMember
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.students import NewStudent
-from boomerang.family.codes import composition_of
+from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
 
 KEPT, LAYERS, COMMIT = (0, 2, 3), 4, "c" * 40

@@ -1,19 +1,18 @@
-"""A process of its own for what needs torch: its events, and the folders it works on."""
+"""A module of ours run on a job file: a process that reports one JSON object a line."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from boomerang.cli.progress import Bar
 from boomerang.errors import BoomerangError, TrainingFailed
-from boomerang.hub import fetch
-from boomerang.hub.find import Found
 from boomerang.processes.threads import environment
-from boomerang.service.settings import get_settings
+
+Told = Callable[[dict[str, Any]], object]
+"""Called with every event, as the process reports it."""
 
 
 class JobFailed(BoomerangError):
@@ -22,22 +21,10 @@ class JobFailed(BoomerangError):
     slug, title = "job-failed", "The process failed"
 
 
-def folder_of(model: Found) -> Path:
-    """The model's folder; one of the Hub is fetched once, to the service's own place for it."""
-    if model.folder is not None:
-        return model.folder
-    if model.resolved is None:
-        raise JobFailed(f"{model.name!r} has neither folder nor commit.", value=model.name)
-
-    folder = get_settings().teacher_folder(model.resolved.commit)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with Bar(f"fetching {model.name}", size=True) as bar:
-        return fetch.fetch(model.name, model.resolved.commit, folder, progress=bar.count)
-
-
 def events(module: str, job: Mapping[str, Any], run: Path) -> Iterator[dict[str, Any]]:
     """Run a module on a job file and yield its events; the process is stopped with this one.
-    Raises JobFailed with what the process said went wrong.
+
+    Raises JobFailed with what the process said went wrong, TrainingFailed where it said nothing.
     """
     path, log = run / "job.json", run / "process.log"
     path.write_text(json.dumps(job), "utf-8")

@@ -1,0 +1,106 @@
+"""One member of two models that there are, as files in a folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boomerang.assembly.bytefile import ByteFile
+from boomerang.assembly.folder import Watch, write_folder
+from boomerang.assembly.stitch import member_files
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import BadComposition, BadRequest
+from boomerang.face.models import Named, open_pair
+from boomerang.family.composition import Composition
+from boomerang.family.ladder import Ladder, Member
+from boomerang.family.pair import Pair
+from boomerang.family.patch_order import members_of, order_of
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One member of a pair with `k` blocks patched; `member` is None where no size is called so."""
+
+    pair: Pair
+    order: str
+    ladder: Ladder
+    composition: Composition
+    member: Member | None
+    k: int
+
+    def files(self, card: str | None = None) -> dict[str, ByteFile]:
+        """Every file of it by name. Raises as `member_files`."""
+        teacher, student = (side.checkpoint for side in (self.pair.teacher, self.pair.student))
+        record: dict[str, Any] = {
+            "teacher": teacher.name,
+            "teacher_commit": teacher.commit,
+            "student": student.name,
+            "order": self.order,
+            "k": self.k,
+            "size": self.member.size if self.member else None,
+        }
+        return member_files(self.pair, self.composition, record=record, card=card)
+
+
+def choose(pair: Pair, order: str, size: str | None = None, patch: int | None = None) -> Chosen:
+    """The member of that size, or the one with `patch` blocks patched.
+
+    Raises SizeNotFound, BudgetOutOfRange, or BadComposition for more blocks than there are.
+    """
+    patch_order = order_of(pair.layermap, order)
+    ladder = Ladder.of(pair, patch_order)
+    if size is not None:
+        member = ladder.resolve(size)
+        return Chosen(pair, order, ladder, member.composition, member, member.k)
+    compositions = members_of(pair.layermap, patch_order)
+    if patch is None or not 0 <= patch < len(compositions):
+        raise BadComposition(
+            f"{patch} blocks cannot be patched.",
+            value=patch,
+            fix=f"Give a number from 0 (the student) to {len(compositions) - 1} (the teacher).",
+        )
+    named = next((m for m in ladder.members if m.k == patch), None)
+    return Chosen(pair, order, ladder, compositions[patch], named, patch)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A member that lies in the folder `out`. `parameters` are stored ones."""
+
+    out: str
+    size: str | None
+    k: int
+    layers: int
+    parameters: int
+    code: str
+
+
+def assemble(
+    pair: Pair | tuple[Named, Named],
+    size: str | None,
+    out: str | Path,
+    *,
+    order: str = "last",
+    patch: int | None = None,
+    watch: Watch | None = None,
+) -> Assembled:
+    """Write a member of a pair, or of a teacher and a student, to a folder: whole or not at all.
+
+    `size` is a size's name or a budget; None where `patch`, the number of patched blocks, says
+    which member it is. Raises BadRequest where there is something at `out` already, and as
+    `open_pair` and `choose`.
+    """
+    out = Path(out)
+    if out.exists() or out.is_symlink():
+        raise BadRequest(
+            f"{str(out)!r} is there already.", value=str(out), fix="Name a new folder."
+        )
+    chosen = choose(pair if isinstance(pair, Pair) else open_pair(*pair), order, size, patch)
+    write_folder(chosen.files(), out, watch)
+    return Assembled(
+        out=str(out),
+        size=chosen.member.size if chosen.member else None,
+        k=chosen.k,
+        layers=len(chosen.composition.layers),
+        parameters=Checkpoint.open(out).parameters,
+        code=chosen.composition.code,
+    )
