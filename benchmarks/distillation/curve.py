@@ -25,7 +25,9 @@ from torch.nn import functional
 from benchmarks.distillation import plain
 from benchmarks.distillation.ours import END, Clock, from_folder
 from benchmarks.distillation.shapes import Shape, lengths
-from boomerang.distill.loop import Trainer, rate_at
+from boomerang.distill.learner import Learner
+from boomerang.distill.optimisers import rate_at
+from boomerang.distill.trainer import Trainer
 from boomerang.recipes.fixed import BETAS, CLIP, WEIGHT_DECAY
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Split, Texts
@@ -132,10 +134,9 @@ def packed(settings: Recipe, every: int) -> None:
     reader = Reader(both.student.model, every)
     with tempfile.TemporaryDirectory(prefix="boomerang-distillation-") as run:
         stream = Stream(tokens, SHAPE.length, end=END)
-        Trainer(
-            both, stream, settings, Path(run), "curve", reader, False,
-            checkpoint_seconds=1e9, report_seconds=0.0,
-        ).train()  # fmt: skip
+        learner = Learner(both, stream, settings, reader, frozen=False)
+        seldom = {"checkpoint_seconds": 1e9, "report_seconds": 0.0}
+        Trainer(learner, Path(run), "curve", **seldom).train()
 
 
 def padded(settings: Recipe, every: int) -> None:

@@ -19,10 +19,11 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill.loop import Trainer
+from boomerang.distill.learner import Learner
 from boomerang.distill.memory.allocator import give_back_large_blocks
-from boomerang.distill.memory.estimate import need
+from boomerang.distill.memory.estimate import estimate_memory
 from boomerang.distill.students import student as students
+from boomerang.distill.trainer import Trainer
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
@@ -116,7 +117,7 @@ def _train(run: Run) -> tuple[int, int]:
         folder = Path(made) / "teacher"
         _teacher(run).save_pretrained(folder)
         files = Checkpoint.open(folder)
-        wanted = need(
+        estimate = estimate_memory(
             Pair.planned(files, kept, frozen=frozen), recipe, run.length, frozen, torch.float32
         )
         gc.collect()
@@ -131,12 +132,10 @@ def _train(run: Run) -> tuple[int, int]:
         tokens = draw.integers(1, run.vocabulary, 16 * run.sequences * run.length)
         tokens[::97] = 0
         stream = Stream(tokens.astype(np.int32), run.length, end=0)
-        trainer = Trainer(
-            couple(teacher, student, kept), stream, recipe, Path(made), "memory", _Silent(), frozen,
-            checkpoint_seconds=1e9, report_seconds=1e9, need=wanted,
-        )  # fmt: skip
-        trainer.train()
-        return wanted.bytes(trainer.at_once), _bytes("VmHWM") - before
+        both = couple(teacher, student, kept)
+        learner = Learner(both, stream, recipe, _Silent(), frozen, estimate)
+        Trainer(learner, Path(made), "memory", checkpoint_seconds=1e9, report_seconds=1e9).train()
+        return estimate.bytes(learner.micro_batch), _bytes("VmHWM") - before
 
 
 class _Silent(Reporter):

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill.loop import Trainer
+from boomerang.distill.learner import Learner
 from boomerang.distill.memory.allocator import give_back_large_blocks
-from boomerang.distill.memory.estimate import Need, need
+from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
 from boomerang.distill.students import student as students
+from boomerang.distill.trainer import Trainer
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.modules.couple import Couple, couple
@@ -69,11 +70,11 @@ def from_folder(folder: Path, kept: list[int], frozen: bool) -> Couple:
     return couple(teacher, student, layermap)
 
 
-def needed(folder: Path, shape: Shape, recipe: Recipe, frozen: bool) -> Need:
+def needed(folder: Path, shape: Shape, recipe: Recipe, frozen: bool) -> MemoryEstimate:
     """What the trainer takes the run to need."""
     layermap = LayerMap.from_kept(shape.kept, shape.layers)
     pair = Pair.planned(Checkpoint.open(folder), layermap, frozen=frozen)
-    return need(pair, recipe, shape.length, frozen, torch.float32)
+    return estimate_memory(pair, recipe, shape.length, frozen, torch.float32)
 
 
 def main(arguments: list[str]) -> None:
@@ -100,10 +101,9 @@ def main(arguments: list[str]) -> None:
         random_teacher(shape).save_pretrained(folder)
         both, clock = from_folder(folder, shape.kept, frozen), Clock()
         stream = Stream(tokens, shape.length, end=END)
-        Trainer(
-            both, stream, recipe, run, "benchmark", clock, frozen,
-            checkpoint_seconds=1e9, report_seconds=0.0, need=needed(folder, shape, recipe, frozen),
-        ).train()  # fmt: skip
+        estimate = needed(folder, shape, recipe, frozen)
+        learner = Learner(both, stream, recipe, clock, frozen, estimate)
+        Trainer(learner, run, "benchmark", checkpoint_seconds=1e9, report_seconds=0.0).train()
     seconds = clock.steps[-1] - clock.steps[0]
     rate = shape.steps * shape.batch * shape.length / seconds
     figures = {"useful_tokens_per_s": rate * useful, "tokens_per_s": rate}

@@ -17,7 +17,7 @@ from benchmarks.quality import cost, report
 from benchmarks.quality.family import Found, Source, measured
 from benchmarks.quality.memory import peaks
 from benchmarks.quality.picture import picture
-from boomerang.quality.orders import CALIBRATION
+from boomerang.quality.choosing.orders import CALIBRATION
 from boomerang.recipes.recipe import Recipe
 
 LARGER = Shape(12, 512, 4096, 16, 64, 1)

@@ -22,7 +22,8 @@ from boomerang.family.patch_order import members_of
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
-from boomerang.quality.measure import Quality, Target, measure, quality, whole_teacher
+from boomerang.quality.measure import Quality, Target, measure, quality
+from boomerang.quality.walk import whole_teacher
 
 ORDERS = {"last": last_to_first, "first": first_to_last}
 

@@ -19,10 +19,10 @@ from boomerang.family.pair import Pair
 from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
+from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.orders import choose, klpatch
+from boomerang.quality.choosing.similarity import distances, least_influential_pruned
 from boomerang.quality.measure import Quality, measure, naive_counterpart
-from boomerang.quality.orders import choose, klpatch
-from boomerang.quality.search import Judge
-from boomerang.quality.similarity import distances, least_influential_pruned
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens.packing import Tokeniser

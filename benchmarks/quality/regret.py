@@ -20,9 +20,10 @@ from benchmarks.quality.family import Source, lowest
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import Couple
+from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.orders import klpatch
+from boomerang.quality.choosing.search import search
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.orders import klpatch
-from boomerang.quality.search import Judge, search
 from boomerang.recipes.recipe import Recipe
 
 DRAWS = {1024: 5, 2048: 5, 4096: 4, 8192: 2, 16384: 1}

@@ -22,8 +22,8 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
+from boomerang.quality.choosing.orders import CALIBRATION, choose
 from boomerang.quality.measure import measure
-from boomerang.quality.orders import CALIBRATION, choose
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.windows import Stream

@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 
 from boomerang.distill.__main__ import main
-from boomerang.distill.loop import Trainer
-from boomerang.distill.parallel.devices import leave
+from boomerang.distill.learner import Learner
+from boomerang.distill.parallel.launch import leave
 from boomerang.distill.patching import ENDS, patched, set_of
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
@@ -38,8 +38,8 @@ class Ablation(Recipe):
     initialisation: Literal["teacher", "random"] = "teacher"
 
 
-class AblationTrainer(Trainer):
-    """Trains by an Ablation."""
+class AblationLearner(Learner):
+    """Learns by an Ablation."""
 
     recipes: ClassVar[type[Recipe]] = Ablation
 
@@ -49,7 +49,7 @@ class AblationTrainer(Trainer):
         super().__post_init__()
 
     def member(self, step: int, steps: int, part: int) -> Composition:
-        """As that of Trainer."""
+        """As that of Learner."""
         if not isinstance(self.recipe, Ablation):
             return super().member(step, steps, part)
         return drawn(self.recipe, self.couple.layermap, step, steps, part)
@@ -91,4 +91,4 @@ def forget(student: Causal, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:], AblationTrainer))
+    leave(main(sys.argv[1:], AblationLearner))

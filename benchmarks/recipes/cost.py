@@ -4,14 +4,13 @@ import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.recipes.ablation import AblationTrainer
+from benchmarks.recipes.ablation import AblationLearner
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill.loop import Trainer
+from boomerang.distill.learner import Learner
 from boomerang.distill.students import student as students
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
@@ -35,26 +34,20 @@ def costs(teacher: Path, data: Path, recipes: Mapping[str, Recipe]) -> dict[str,
     tokeniser = Tokeniser(teacher, files.config["vocab_size"])
     tokens = tokeniser.encode(Texts.open(data), "calibration")
     seconds: dict[str, list[float]] = {name: [] for name in recipes}
-    with TemporaryDirectory() as run:
-        streams = {
-            name: Stream(tokens, r.sequence_length, end=tokeniser.first, begins=tokeniser.begins)
-            for name, r in recipes.items()
-        }
-        trainers = {
-            name: _trainer(teacher, files, streams[name], r, Path(run))
-            for name, r in recipes.items()
-        }
-        for turn in range(-1, ROUNDS):
-            for name, trainer in trainers.items():
-                taken = _pass(trainer, turn)
-                if turn >= 0:
-                    seconds[name].append(taken)
+    streams = {
+        name: Stream(tokens, r.sequence_length, end=tokeniser.first, begins=tokeniser.begins)
+        for name, r in recipes.items()
+    }
+    learners = {name: _learner(teacher, files, streams[name], r) for name, r in recipes.items()}
+    for turn in range(-1, ROUNDS):
+        for name, learner in learners.items():
+            taken = _pass(learner, turn)
+            if turn >= 0:
+                seconds[name].append(taken)
     return {name: statistics.mean(each) for name, each in seconds.items()}
 
 
-def _trainer(
-    teacher: Path, files: Checkpoint, stream: Stream, recipe: Recipe, run: Path
-) -> Trainer:
+def _learner(teacher: Path, files: Checkpoint, stream: Stream, recipe: Recipe) -> Learner:
     anatomy = dissect(files)
     layermap = recipe.layermap(anatomy.kinds)
     whole = load(teacher, dtype=torch.float32)
@@ -63,13 +56,13 @@ def _trainer(
     if frozen:
         students.freeze(student)
     both = couple(whole, student, layermap)
-    return AblationTrainer(both, stream, recipe, run, "timed", Reporter(), frozen)
+    return AblationLearner(both, stream, recipe, Reporter(), frozen)
 
 
-def _pass(trainer: Trainer, turn: int) -> float:
-    recipe = trainer.recipe
-    ids = trainer.stream.head(recipe.micro_batch * trainer.stream.length)
-    member = trainer.member(max(turn, 0), ROUNDS, 0)
+def _pass(learner: Learner, turn: int) -> float:
+    recipe = learner.recipe
+    ids = learner.stream.head(recipe.micro_batch * learner.stream.length)
+    member = learner.member(max(turn, 0), ROUNDS, 0)
     began = time.process_time()
-    trainer.losses(member, ids).total.backward()
+    learner.losses(member, ids).total.backward()
     return time.process_time() - began

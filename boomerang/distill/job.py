@@ -3,11 +3,11 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from boomerang.errors import BadRecipe
+from boomerang.processes.job_file import JobFile
 from boomerang.recipes.recipe import Recipe
 
 
@@ -36,7 +36,7 @@ class Placement(StrEnum):
     """A share of each layer."""
 
 
-class Job(BaseModel):
+class DistillJob(JobFile):
     """One distillation: where everything is, and the recipe's fields.
 
     `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
@@ -46,14 +46,14 @@ class Job(BaseModel):
     tokenised text and a lock; `out` appears when the student is whole.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    title: ClassVar[str] = "job for the trainer"
 
     teacher: Path
     teacher_name: str
     teacher_commit: str
     out: Path
     run: Path
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, Any] = Field(default_factory=dict)
     data: str | None = None
     delta: Delta | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
@@ -63,18 +63,6 @@ class Job(BaseModel):
     placement: Placement | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 120.0
     report_seconds: Annotated[float, Field(ge=0)] = 1.0
-
-    @classmethod
-    def load(cls, path: Path) -> "Job":
-        """Read a job file. Raises BadRecipe where it is none."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadRecipe(
-                f"{path.name} is no job for the trainer: {' '.join(str(error).split())}",
-                value=str(path),
-                fix="Give the path of a job file as the service writes it.",
-            ) from None
 
     def parsed_recipe(self, recipes: type[Recipe] = Recipe) -> Recipe:
         """The recipe, of a kind of recipes, with the job's seed. Raises BadRecipe."""

@@ -1,5 +1,6 @@
 """The optimiser of a recipe: AdamW, or AdamW that keeps its two moments in 8 bits."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,7 +35,7 @@ def optimiser_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
 
 def _eight_bit() -> Any:
     try:
-        from torchao.optim import AdamW8bit
+        from torchao.optim import AdamW8bit  # noqa: PLC0415 - torchao is an extra
     except ImportError as error:
         raise BadRecipe(
             f"The optimiser 'adamw8bit' needs the package torchao ({error}).",
@@ -90,3 +91,11 @@ def resume(
     for parameter, state in states.items():
         for key, value in state.items():
             optimiser.state[parameter][key].copy_(value)
+
+
+def rate_at(step: int, steps: int, warmup: float) -> float:
+    """The learning rate of a step as a fraction of the peak: a warm-up, then half a cosine to 0."""
+    rising = math.ceil(warmup * steps)
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

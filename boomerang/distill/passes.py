@@ -14,7 +14,7 @@ from torch import Tensor
 
 from boomerang.distill.parallel.devices import Devices
 from boomerang.family.composition import Composition
-from boomerang.tokens.loss_mask import labels, share
+from boomerang.tokens.loss_mask import label_count, loss_share
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class Pass:
 
 
 def passes(
-    batch: Tensor, micro_batch: int, member_of: Callable[[int], Composition], at_once: int,
+    batch: Tensor, micro_batch: int, member_of: Callable[[int], Composition], per_pass: int,
     devices: Devices, sharded: bool = False,
 ) -> Iterator[Pass]:  # fmt: skip
     """What this process has to do of a step, whose batch is (B, T + 1).
 
     `member_of` draws the member that a micro-batch runs through, by its number.
-    At most `at_once` sequences go through a model together. A replica has the sequences from one
+    At most `per_pass` sequences go through a model together. A replica has the sequences from one
     place in the batch to another, and passes for each micro-batch that they are of; none where
     there are fewer sequences than devices. With models that are `sharded`, the micro-batches that
     drew the same member go together, so that all devices have something to do.
     """
-    whole = labels(batch)
+    whole = label_count(batch)
     # The micro-batch that each sequence is of.
     places = torch.arange(len(batch)) // micro_batch
     mine, of = (batch, places) if sharded else (devices.share(batch), devices.share(places))
@@ -53,21 +53,21 @@ def passes(
         if sharded:
             alike.setdefault(member, []).append(mine[of == part])
             continue
-        for rows in torch.split(mine[of == part], at_once):
-            yield Pass(member, rows, share(rows, whole))
+        for rows in torch.split(mine[of == part], per_pass):
+            yield Pass(member, rows, loss_share(rows, whole))
     for member, found in alike.items():
-        for rows, weight in shares(torch.cat(found), at_once, devices, whole):
+        for rows, weight in shares(torch.cat(found), per_pass, devices, whole):
             yield Pass(member, rows, weight)
 
 
 def shares(
-    rows: Tensor, at_once: int, devices: Devices, whole: int | None = None
+    rows: Tensor, per_pass: int, devices: Devices, whole: int | None = None
 ) -> Iterator[tuple[Tensor, float]]:
-    """Rows (R, T + 1) in pieces of `at_once` a device: those of this process, and their share.
+    """Rows (R, T + 1) in pieces of `per_pass` a device: those of this process, and their share.
 
     The share is of the tokens to be predicted, in `whole`, which is that of all rows where unsaid.
     """
-    whole = labels(rows) if whole is None else whole
-    for piece in torch.split(rows, at_once * devices.world):
+    whole = label_count(rows) if whole is None else whole
+    for piece in torch.split(rows, per_pass * devices.world):
         mine = devices.share(piece)
-        yield (mine, share(mine, whole)) if len(mine) else (piece[:1], 0.0)
+        yield (mine, loss_share(mine, whole)) if len(mine) else (piece[:1], 0.0)

@@ -1,1 +1,1 @@
-"""How good each member of a family is, and in which order to patch."""
+"""How good each member of a family is: measured, checked, and compared with others."""

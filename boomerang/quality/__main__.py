@@ -5,91 +5,20 @@ event, 143 when told to stop.
 """
 
 import sys
-import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
 from transformers.utils import logging
 
-from boomerang.architecture.bert import not_measured
-from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     MAKE_ROOM,
-    BadRecipe,
     BoomerangError,
     Interrupted,
     TrainingFailed,
     no_room,
 )
-from boomerang.family.composition import Composition
-from boomerang.family.ladder import Ladder
-from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder
-from boomerang.modules.accelerator import Accelerator, device
-from boomerang.modules.couple import Couple, couple
-from boomerang.modules.load import load
 from boomerang.processes.reporting import STOPPED, Reporter, Stopped
-from boomerang.quality.gates import Measured, flags
-from boomerang.quality.generation import Continuation, Writer
-from boomerang.quality.measure import growing, ladder_members, naive_counterpart
-from boomerang.quality.orders import CALIBRATION, WINDOW, choose, given
-from boomerang.quality.tasks.run import Asked, run_tasks
-from boomerang.texts.texts import Texts
-from boomerang.tokens.heldout import first_windows
-from boomerang.tokens.packing import Tokeniser
-
-SAID_EVERY = 5.0
-"""Seconds between two events that only say how far the choice of an order is."""
-
-
-class Job(BaseModel):
-    """One measuring: a teacher, a student, a text and an order of patching.
-
-    `tasks` are run for the members of the sizes `members`, or for all. With `tasks_only` an order
-    in full is believed, and nothing else is measured. The order is chosen on `calibration_tokens`,
-    if not given on as many as always, or on no more than are measured on.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    teacher: Path
-    student: Path
-    data: str = ""
-    order: Literal["auto", "last", "first", "klpatch", "best"] | PatchOrder = "auto"
-    sequence_length: Annotated[int, Field(ge=2)] = 256
-    calibration_tokens: Annotated[int, Field(ge=1)] | None = None
-    heldout_tokens: Annotated[int, Field(ge=1)] = 65536
-    naive: bool = True
-    kept: tuple[int, ...] | None = None
-    tasks: tuple[Asked, ...] = ()
-    tasks_folder: Path | None = None
-    tasks_only: bool = False
-    members: tuple[str, ...] = ()
-
-    @classmethod
-    def load(cls, path: Path) -> "Job":
-        """Read a job file. Raises BadRecipe where it is none."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadRecipe(
-                f"{path.name} is no measuring job: {' '.join(str(error).split())}",
-                value=str(path),
-                fix="Give the path of a job file as the service writes it.",
-            ) from None
-
-    def full_order(self) -> PatchOrder:
-        """The order, which must not be one that measuring finds. Raises BadRecipe."""
-        if isinstance(self.order, str):
-            raise BadRecipe(
-                f"Tasks alone cannot find the order {self.order!r}.",
-                value=self.order,
-                fix="Give it in full.",
-            )
-        return self.order
+from boomerang.quality.job import MeasureJob
+from boomerang.quality.measuring import run
 
 
 def main(arguments: list[str]) -> int:
@@ -99,7 +28,7 @@ def main(arguments: list[str]) -> int:
     report = Reporter()
     with report.supervised():
         try:
-            run(Job.load(Path(arguments[0] if arguments else "")), report)
+            run(MeasureJob.load(Path(arguments[0] if arguments else "")), report)
         except Stopped:
             return STOPPED
         except BoomerangError as error:
@@ -113,169 +42,6 @@ def main(arguments: list[str]) -> int:
             report.failed(kind(f"Measuring stopped: {said}.", fix=fix))
             return 1
     return 0
-
-
-def run(job: Job, report: Reporter) -> None:
-    """Choose the order on calibration text, then measure every member on held-out text.
-
-    The tasks come last: where one fails, the members are measured all the same. Raises
-    StudentMismatch, BadRecipe, BadComposition or SizeNotFound for what cannot be measured.
-    """
-    files = Checkpoint.open(job.teacher)
-    # Whether embeddings are equal byte for byte decides the names of sizes, and nothing else here.
-    verify = bool(job.members)
-    pair = Pair.of(files, Checkpoint.open(job.student), kept=job.kept, verify=verify)
-    if pair.teacher.architecture.masked:
-        raise not_measured(files.name)
-    tokeniser = Tokeniser(job.teacher, pair.teacher.head_tensor.shape[0])
-    texts = None if job.tasks_only else _texts(job, pair, files, tokeniser, report)
-    where = device()
-    compute = Accelerator.of(where).compute
-    both = couple(
-        load(job.teacher, dtype=compute, where=where),
-        load(job.student, dtype=compute, where=where),
-        pair.layermap,
-    )
-    if texts is None:
-        order = job.full_order()
-        wanted = _wanted(job, pair, order)
-    else:
-        order = _order(job, both, texts[0], report)
-        wanted = _wanted(job, pair, order)
-        _measure(job, both, texts[1], tokeniser, order, report)
-    members = list(ladder_members(both, order))
-    asked = {k: members[k] for k in wanted}
-    for k, result in run_tasks(both, asked, tokeniser, job.tasks, job.tasks_folder, report.check):
-        report("task", k=k, **result.json())
-    report("done")
-
-
-def _texts(
-    job: Job, pair: Pair, files: Checkpoint, tokeniser: Tokeniser, report: Reporter
-) -> tuple[Tensor, Tensor]:
-    """Windows of calibration and of held-out text, (W, T + 1) each."""
-    context = pair.teacher.config.get("max_position_embeddings") or files.config.get("n_positions")
-    length = min(job.sequence_length, context or job.sequence_length)
-    texts = Texts.open(job.data)
-
-    choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
-    told = (tokeniser, texts)
-    return (
-        first_windows(*told, "calibration", choosing, min(length, WINDOW), report.check),
-        first_windows(*told, "heldout", job.heldout_tokens, length, report.check),
-    )
-
-
-def _wanted(job: Job, pair: Pair, order: PatchOrder) -> list[int]:
-    """The k of the members that tasks are run for. Raises SizeNotFound, BudgetOutOfRange."""
-    if not job.tasks:
-        return []
-    ladder = Ladder.of(pair, order)
-    if not job.members:
-        return [member.k for member in ladder.members]
-    return list(dict.fromkeys(ladder.resolve(size).k for size in job.members))
-
-
-def _measure(
-    job: Job,
-    both: Couple,
-    heldout: Tensor,
-    tokeniser: Tokeniser,
-    order: PatchOrder,
-    report: Reporter,
-) -> None:
-    """Report every member `early`, of more and more of the text, and at last as `member`.
-
-    What they write is checked after the first figures, or before where those are the last.
-    """
-    members = list(ladder_members(both, order))
-    beside = [naive_counterpart(member) for member in members] if job.naive else []
-    said: dict[Composition, Continuation] = {}
-    for windows, found in growing(both, heldout, [*members, *beside], report.check):
-        whole, naive = windows == len(heldout), found[len(members) :]
-        if whole and not said:
-            said = _written(both, heldout, tokeniser, members, report)
-        ladder = [
-            Measured(len(member.layers), quality, said.get(member))
-            for member, quality in zip(members, found, strict=False)
-        ]
-        why = flags(ladder) if whole else [()] * len(ladder)
-        for k, (member, measured) in enumerate(zip(members, ladder, strict=True)):
-            report(
-                "member" if whole else "early",
-                k=k,
-                code=member.code,
-                layers=measured.layers,
-                perplexity=_short(measured.quality.perplexity),
-                kl=_short(measured.quality.kl),
-                naive_perplexity=_short(naive[k].perplexity) if naive else None,
-                naive_kl=_short(naive[k].kl) if naive else None,
-                generation=_shares(measured.continuation),
-                flags=why[k],
-                tokens=windows * (heldout.shape[1] - 1),
-                of=heldout.shape[0] * (heldout.shape[1] - 1),
-            )
-        said = said or _written(both, heldout, tokeniser, members, report)
-
-
-def _written(
-    both: Couple,
-    heldout: Tensor,
-    tokeniser: Tokeniser,
-    members: list[Composition],
-    report: Reporter,
-) -> dict[Composition, Continuation]:
-    """What members write; after each it is reported how many have."""
-    found: dict[Composition, Continuation] = {}
-    writer = Writer.over(both, heldout, tokeniser.end)
-    for member, continuation in writer.each(members, report.check):
-        found[member] = continuation
-        report("writing", written=len(found), of=len(members))
-    return found
-
-
-def _shares(continuation: Continuation | None) -> dict[str, float] | None:
-    if continuation is None:
-        return None
-    return {name: round(value, 4) for name, value in asdict(continuation).items()}
-
-
-def _order(job: Job, both: Couple, windows: Tensor, report: Reporter) -> PatchOrder:
-    if isinstance(job.order, str):
-        found = choose(both, windows, job.order, tick=_Choosing(report))
-    else:
-        found = given(both, windows, job.order)
-    kls = {name: [*map(_short, values)] for name, values in found.calibration_kl.items()}
-    report(
-        "order",
-        order=found.name,
-        patch_order=[*found.order],
-        calibration_kl=kls,
-        evaluations=round(found.evaluations, 2),
-        unfinished=found.unfinished,
-        note=found.note,
-    )
-    report.check()
-    return found.order
-
-
-class _Choosing:
-    """Says every few seconds how many members were looked at while an order is chosen."""
-
-    def __init__(self, report: Reporter) -> None:
-        self.report, self.looked, self.said = report, 0, time.monotonic()
-
-    def __call__(self) -> None:
-        self.report.check()
-        self.looked += 1
-        if time.monotonic() - self.said >= SAID_EVERY:
-            self.said = time.monotonic()
-            self.report("choosing", looked=self.looked)
-
-
-def _short(value: float) -> float | None:
-    # JSON has no infinity, and a member may be that bad.
-    return round(value, 6) if value < float("inf") else None
 
 
 if __name__ == "__main__":

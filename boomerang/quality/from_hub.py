@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from boomerang.errors import BadRecipe, CorruptCheckpoint
+from boomerang.processes.job_file import JobFile
 from boomerang.texts.chat import Chat
 from boomerang.texts.conversations import Conversation
 from boomerang.texts.texts import Texts
@@ -27,13 +27,11 @@ from boomerang.texts.texts import Texts
 WINDOWS_AT_ONCE = 8
 
 
-class Job(BaseModel):
+class HubJob(JobFile):
     """Which models, smallest first; the last one is the teacher that KL is taken to.
 
     `tokens` and `length` are the service's own when it measures, so that both can be compared.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: list[str]
     data: Path
@@ -50,8 +48,8 @@ def main(arguments: list[str]) -> int:
     """Measure every model of a job file and return the exit status."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    job = Job.model_validate_json(Path(arguments[0]).read_bytes())
     try:
+        job = HubJob.load(Path(arguments[0] if arguments else ""))
         for found in run(job):
             print(json.dumps(found), flush=True)
     except (BadRecipe, CorruptCheckpoint, OSError) as error:
@@ -60,7 +58,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run(job: Job) -> Iterator[dict[str, Any]]:
+def run(job: HubJob) -> Iterator[dict[str, Any]]:
     """Yield `model`, `layers`, `parameters`, `perplexity`, `kl` (nats a token) and `text`.
 
     Raises OSError where a model cannot be had, CorruptCheckpoint where keys are missing or left
@@ -90,7 +88,7 @@ def load(name: str) -> Any:
     return model.eval()
 
 
-def heldout(job: Job, tokenizer: str) -> list[Tensor]:
+def heldout(job: HubJob, tokenizer: str) -> list[Tensor]:
     """Batches of windows (B, length + 1) of token ids from the start of the held-out text.
 
     Documents are packed, each after an end-of-text token. Raises BadRecipe for too little text.
@@ -140,7 +138,7 @@ def measure(models: list[Any], windows: list[Tensor]) -> list[tuple[float, float
 
 
 @torch.no_grad()
-def write(model: Any, name: str, job: Job) -> str:
+def write(model: Any, name: str, job: HubJob) -> str:
     """A line of text after the prompt, the same at every call."""
     tokenizer = AutoTokenizer.from_pretrained(name)
     ids = tokenizer(job.prompt, return_tensors="pt")["input_ids"]

@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from boomerang.family.composition import Composition
 from boomerang.modules.context import Context
 from boomerang.modules.couple import Couple
-from boomerang.quality.measure import SharedWalk, whole_teacher
+from boomerang.quality.walk import SharedWalk, whole_teacher
 
 PROMPTS = 8
 PROMPT = 32

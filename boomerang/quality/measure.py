@@ -1,22 +1,17 @@
-"""Perplexity and KL to the teacher, for any number of members in one pass over the text.
-
-What members have in common is computed once: the teacher's own states serve every member that
-begins as the teacher does, and members that begin alike are walked one after another.
-"""
+"""Perplexity and KL to the teacher, for any number of members in one pass over the text."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
-from boomerang.family.composition import Choice, Composition, Side
+from boomerang.family.composition import Choice, Composition
 from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator
-from boomerang.modules.context import Context
 from boomerang.modules.couple import Couple
+from boomerang.quality.walk import SharedWalk, whole_teacher
 
 FEW = 16
 """Windows of a batch, at most, on a CPU."""
@@ -105,11 +100,6 @@ def _measure_batch(
         yield composition.code, found
 
 
-def whole_teacher(couple: Couple) -> Composition:
-    """The member that is the teacher itself."""
-    return Composition.of(couple.layermap, [Choice.BLOCK] * len(couple.layermap.kept))
-
-
 class Target:
     """The teacher's distribution over a batch; the logits given are (B, T, vocabulary).
 
@@ -144,76 +134,6 @@ class Target:
         return torch.stack([ce.view(self.shape).sum(-1), kl.view(self.shape).sum(-1)], dim=-1)
 
 
-class SharedWalk:
-    """The hidden states of one member after another over ids (B, T), keeping the common start.
-
-    `teacher` has the teacher's embeddings and its states after each block, so that no member
-    computes them again. Told to `remember`, it has in `caches` the keys and values of each block
-    of the member that was walked last.
-    """
-
-    def __init__(self, couple: Couple, ids: Tensor, *, remember: bool = False) -> None:
-        self.couple, self.ids, self.remember = couple, ids, remember
-        self.shared = _same_embeddings(couple)
-        embedded = couple.teacher.embed(ids)
-        self._contexts = {Side.TEACHER: couple.teacher.context(embedded)}
-        self._side = Side.TEACHER
-        self._choices: tuple[Choice, ...] = ()
-        self._states: list[Tensor] = [embedded]
-        self.caches: list[DynamicCache] = []
-        whole = whole_teacher(couple)
-        self._walk(whole, Side.TEACHER)
-        self.teacher, self._of_teacher = [*self._states], [*self.caches]
-
-    def arranged(self, compositions: Sequence[Composition]) -> list[Composition]:
-        """The members in an order in which those with a common beginning stand together."""
-        return sorted(compositions, key=lambda c: (self._embeddings(c), c.choices))
-
-    def last(self, composition: Composition) -> Tensor:
-        """The member's hidden states (B, T, width) after its last layer."""
-        side = self._embeddings(composition)
-        common = _common(self._choices, composition.choices) if side is self._side else -1
-        lead = _common((Choice.BLOCK,) * len(composition.choices), composition.choices)
-        if side is Side.TEACHER and lead >= common:
-            self._states, self.caches = self.teacher[: lead + 1], self._of_teacher[:lead]
-        elif common < 0:
-            self._states, self.caches = [self.couple.side(side).embed(self.ids)], []
-        else:
-            del self._states[common + 1 :], self.caches[common:]
-        self._walk(composition, side)
-        return self._states[-1]
-
-    def _walk(self, composition: Composition, side: Side) -> None:
-        """Through the blocks that are not walked yet."""
-        context = self.context(side)
-        for j in range(len(self._states) - 1, len(composition.choices)):
-            if self.remember:
-                # A cache for each block: a layer's index is another's in the other model.
-                self.caches.append(cache := DynamicCache())
-                context = replace(context, past=cache)
-            self._states.append(self.couple.step(composition, j, self._states[-1], context))
-        self._side, self._choices = side, composition.choices
-
-    def context(self, side: Side) -> Context:
-        """Positions and masks of a pass that begins with that side's embeddings."""
-        if side not in self._contexts:
-            self._contexts[side] = self.couple.side(side).context(self._states[0])
-        return self._contexts[side]
-
-    def _embeddings(self, composition: Composition) -> Side:
-        return Side.TEACHER if self.shared else composition.embeddings
-
-
-def _same_embeddings(couple: Couple) -> bool:
-    """Whether both sides embed alike, as they do where embeddings were frozen."""
-    pairs = zip(couple.teacher.embeddings, couple.student.embeddings, strict=True)
-    return all(
-        torch.equal(a, b)
-        for one, other in pairs
-        for a, b in zip(one.parameters(), other.parameters(), strict=True)
-    )
-
-
 def naive_counterpart(composition: Composition) -> Composition:
     """The member without distillation: each student layer is the teacher's own first of its block.
 
@@ -226,11 +146,6 @@ def naive_counterpart(composition: Composition) -> Composition:
 def ladder_members(couple: Couple, order: Sequence[int] | Sequence[str]) -> Iterator[Composition]:
     """The members of a patch order, from k = 0 (the student) to k = K (the teacher)."""
     yield from members_of(couple.layermap, order)
-
-
-def _common(a: Sequence[Choice], b: Sequence[Choice]) -> int:
-    same = [x is y for x, y in zip(a, b, strict=False)]
-    return (*same, False).index(False)
 
 
 def _batch(couple: Couple, length: int) -> int:

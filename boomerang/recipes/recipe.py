@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.fixed import DIGESTED, without_former
-from boomerang.texts.conversations import KINDS, Kind
+from boomerang.texts.conversations import DATA_KINDS, DataKind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -171,7 +171,7 @@ class Recipe(BaseModel):
         """Whether embeddings are frozen for a teacher that is `tied` or not."""
         return tied if self.freeze_embeddings == "auto" else bool(self.freeze_embeddings)
 
-    def share(self, kind: Kind) -> float:
+    def share(self, kind: DataKind) -> float:
         """The share of its sequences that are of a kind; 0 without phases, which ask for none."""
         share, begins = 0.0, 0.0
         for phase in self.phases:
@@ -180,11 +180,11 @@ class Recipe(BaseModel):
         return share if kind == "instructions" else begins - share
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[DataKind, ...]:
         """The kinds of data that its phases need; none without phases, which take what there is."""
-        return tuple(kind for kind in KINDS if self.share(kind) > 0)
+        return tuple(kind for kind in DATA_KINDS if self.share(kind) > 0)
 
-    def refuse_without(self, lacks: Callable[[Kind], bool], name: str) -> None:
+    def refuse_without(self, lacks: Callable[[DataKind], bool], name: str) -> None:
         """Raise BadRecipe where the data `name` lacks a kind that the phases need."""
         for kind in self.kinds:
             if lacks(kind):
@@ -198,7 +198,7 @@ class Recipe(BaseModel):
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def missing(recipe: str, kind: Kind, data: str) -> BadRecipe:
+def missing(recipe: str, kind: DataKind, data: str) -> BadRecipe:
     """The error for data without a kind that a recipe needs."""
     wanted = {
         "text": ("plain text", 'A .txt file, or lines of {"text": "…"}'),

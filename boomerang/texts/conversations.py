@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from boomerang.errors import BadRecipe
 
-Kind = Literal["text", "instructions"]
+DataKind = Literal["text", "instructions"]
 """What a file holds: plain text, or conversations."""
-KINDS: tuple[Kind, ...] = ("text", "instructions")
+DATA_KINDS: tuple[DataKind, ...] = ("text", "instructions")
 
 TEXT = "text"
 """The column of plain text where none is named."""
@@ -64,7 +64,7 @@ def holding(columns: Collection[str], column: str) -> tuple[str, ...]:
     return PAIR if column == TEXT and set(PAIR) <= set(columns) else ()
 
 
-def holds(record: object, column: str) -> Kind | None:
+def holds(record: object, column: str) -> DataKind | None:
     """What a record holds: text in `column`, a conversation, or nothing of the kind."""
     if not isinstance(record, Mapping):
         return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from boomerang.errors import BadRecipe
-from boomerang.texts.conversations import TEXT, Conversation, Document, Kind
+from boomerang.texts.conversations import TEXT, Conversation, DataKind, Document
 from boomerang.texts.datasets import SCHEME, Dataset
 from boomerang.texts.files import NAME, LocalFile, TextFile, kind_of, read
 
@@ -127,7 +127,7 @@ class Texts:
         own = sum(file.size for file in self.files[split])
         return own + sum(part.size(split) for part in self.parts)
 
-    def documents(self, split: Split, kind: Kind | None = None) -> Iterator[Document]:
+    def documents(self, split: Split, kind: DataKind | None = None) -> Iterator[Document]:
         """The documents of one split, in order, those that are empty left out.
 
         Of one `kind` alone where that is given. Raises BadRecipe for a file that is not what its
@@ -139,7 +139,7 @@ class Texts:
         held = self.remote and split != "train"
         yield from islice(self._documents(split, kind), _HELD if held else None)
 
-    def _documents(self, split: Split, kind: Kind | None) -> Iterator[Document]:
+    def _documents(self, split: Split, kind: DataKind | None) -> Iterator[Document]:
         single = self.dealt and len(self.files[split]) == 1
         for file in self.files[split]:
             for document in read(file, self.column, passages=single, kind=kind):
@@ -148,7 +148,7 @@ class Texts:
                 if not self.dealt or _dealt_to(document) == split:
                     yield document
 
-    def lacks(self, kind: Kind) -> bool:
+    def lacks(self, kind: DataKind) -> bool:
         """Whether there is nothing of a kind to train on, as far as the files' beginnings say.
 
         Of a dataset on the Hub a few files are looked into. Raises BadRecipe as `documents`.

@@ -15,22 +15,22 @@ WITHIN = 1 << 30
 """More than any vocabulary has tokens."""
 
 
-def marked(ids: Sequence[int], end: int, counted: Sequence[bool] | None) -> list[int]:
-    """The tokens of one document as they are stored; all are predicted where `counted` is None."""
+def with_loss_mask(ids: Sequence[int], end: int, counted: Sequence[bool] | None) -> list[int]:
+    """The tokens of one document as they are stored; without `counted` all are predicted."""
     stored = [WITHIN if token == end else token for token in ids]
     if counted is None:
         return stored
     return [token if counts else ~token for token, counts in zip(stored, counted, strict=True)]
 
 
-def labels(ids: Tensor) -> int:
+def label_count(ids: Tensor) -> int:
     """How many tokens of sequences (B, T + 1) as they are stored are to be predicted."""
     return int((ids[:, 1:] >= 0).sum())
 
 
-def share(part: Tensor, whole: int) -> float:
+def loss_share(part: Tensor, whole: int) -> float:
     """The share that some sequences have in a mean over `whole` predicted tokens."""
-    return labels(part) / whole if whole else 1.0
+    return label_count(part) / whole if whole else 1.0
 
 
 @dataclass(frozen=True)

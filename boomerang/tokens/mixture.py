@@ -10,12 +10,12 @@ from torch import Tensor
 
 from boomerang.errors import BadRecipe
 from boomerang.recipes.recipe import Phase, Recipe, missing
-from boomerang.texts.conversations import Kind
+from boomerang.texts.conversations import DataKind
 from boomerang.texts.texts import Texts
-from boomerang.tokens.ahead import stream
+from boomerang.tokens.background import stream
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.token_file import Wanted
-from boomerang.tokens.windows import Numbered, Windows, enough
+from boomerang.tokens.windows import Numbered, Windows, tokens_for
 
 _STEPS = 1000
 """Steps that a recipe with minutes is given text for; more begin the text again."""
@@ -24,7 +24,7 @@ _STEPS = 1000
 class Mixture(Windows):
     """A stream for each kind that the phases draw on, of one length; a sequence is of one kind."""
 
-    def __init__(self, streams: Mapping[Kind, Numbered], phases: tuple[Phase, ...]) -> None:
+    def __init__(self, streams: Mapping[DataKind, Numbered], phases: tuple[Phase, ...]) -> None:
         self.streams, self._phases = streams, phases
         one = next(iter(streams.values()))
         self.length, self.end = one.length, one.end
@@ -42,14 +42,14 @@ class Mixture(Windows):
     def ready(self, step: int, sequences: int, steps: int) -> bool:
         """As that of Windows."""
         asked = self._asked(step, sequences, steps)
-        return all(self.streams[kind].reaches(first + count - 1) for kind, first, count in asked)
+        return all(self.streams[kind].has(first + count - 1) for kind, first, count in asked)
 
     def close(self) -> None:
         """As that of Windows."""
         for one in self.streams.values():
             one.close()
 
-    def _asked(self, step: int, sequences: int, steps: int) -> Iterator[tuple[Kind, int, int]]:
+    def _asked(self, step: int, sequences: int, steps: int) -> Iterator[tuple[DataKind, int, int]]:
         """What a step takes of each stream: from which sequence on, and how many."""
         before, after = (self._instructions(at, steps, sequences) for at in (step, step + 1))
         if sequences > after - before:
@@ -86,18 +86,18 @@ def training_stream(
     """
     sequences = (recipe.steps or _STEPS) * max(1, recipe.batch_tokens // length)
 
-    def of(kind: Kind | None, share: float) -> Numbered:
+    def of(kind: DataKind | None, share: float) -> Numbered:
         wanted = Wanted(
             teacher=tokeniser.folder, vocabulary=tokeniser.vocabulary, text=texts.location,
             digest=texts.digest, kind=kind, loss_on=recipe.loss_on,
-            most=enough(math.ceil(share * sequences) + 1, length),
+            most=tokens_for(math.ceil(share * sequences) + 1, length),
         )  # fmt: skip
         return stream(tokeniser, texts, wanted, length, run, tick, write=write)
 
     if not recipe.phases:
         return of(None, 1)
     recipe.refuse_without(texts.lacks, texts.name)
-    streams: dict[Kind, Numbered] = {}
+    streams: dict[DataKind, Numbered] = {}
     for kind in recipe.kinds:
         try:
             streams[kind] = of(kind, recipe.share(kind))

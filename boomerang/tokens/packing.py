@@ -16,9 +16,9 @@ from transformers import AutoTokenizer
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.recipes.recipe import LossOn
 from boomerang.texts.chat import Chat
-from boomerang.texts.conversations import Conversation, Document, Kind
+from boomerang.texts.conversations import Conversation, DataKind, Document
 from boomerang.texts.texts import Split, Texts
-from boomerang.tokens.loss_mask import marked
+from boomerang.tokens.loss_mask import with_loss_mask
 
 _AT_ONCE = 256
 """Documents tokenised together."""
@@ -68,7 +68,7 @@ class Tokeniser:
         texts: Texts,
         split: Split,
         *,
-        kind: Kind | None = None,
+        kind: DataKind | None = None,
         loss_on: LossOn | None = None,
         tick: Callable[[], None] = lambda: None,
         most: int | None = None,
@@ -119,15 +119,17 @@ class Tokeniser:
                     answers = self.chat.answers(talks[at], texts[at])
                     counted = self.chat.counted(ids, encoded["offset_mapping"][at], answers)[bare:]
                     between = ~self.end
-                yield self._whole(marked(ids[bare:], self.first, counted), between, marks=True)
+                yield self._whole(
+                    with_loss_mask(ids[bare:], self.first, counted), between, masked=True
+                )
             else:
-                yield self._whole(ids[bare:], between, marks=loss_on is not None)
+                yield self._whole(ids[bare:], between, masked=loss_on is not None)
 
-    def _whole(self, ids: list[int], between: int, *, marks: bool) -> list[int]:
+    def _whole(self, ids: list[int], between: int, *, masked: bool) -> list[int]:
         """A document in the stream: what begins it is never predicted, it follows from nothing."""
         if self.first == self.end:
             return [between, *self.begins[1:], *ids]
-        begins = [~token for token in self.begins] if marks else self.begins
+        begins = [~token for token in self.begins] if masked else self.begins
         return [*begins, *ids, between]
 
     def _check(self, ids: list[int]) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from boomerang.errors import BoomerangError, as_json, from_json
 from boomerang.recipes.keys import TRAINER_VERSION
 from boomerang.recipes.recipe import LossOn
-from boomerang.texts.conversations import Kind
+from boomerang.texts.conversations import DataKind
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens.packing import Tokeniser
 
@@ -43,7 +43,7 @@ class Wanted(BaseModel):
     text: str
     digest: str
     split: Split = "train"
-    kind: Kind | None = None
+    kind: DataKind | None = None
     loss_on: LossOn = "all"
     most: int | None = None
     begins: tuple[int, ...] = ()

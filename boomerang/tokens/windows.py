@@ -54,7 +54,7 @@ class Numbered(Windows):
         """So many sequences in a row of a run, (length + 1,) each, from the one of a number on."""
 
     @abstractmethod
-    def reaches(self, number: int) -> bool:
+    def has(self, number: int) -> bool:
         """Whether `rows` has the sequence of a number without waiting for it."""
 
     def batch(self, seed: int, step: int, sequences: int, steps: int = 0) -> Tensor:
@@ -64,7 +64,7 @@ class Numbered(Windows):
 
     def ready(self, step: int, sequences: int, steps: int) -> bool:
         """As that of Windows."""
-        return self.reaches((step + 1) * sequences - 1)
+        return self.has((step + 1) * sequences - 1)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Stream(Numbered):
         """As those of Numbered."""
         return [self._begun(self._window(seed, first + i)) for i in range(count)]
 
-    def reaches(self, number: int) -> bool:
+    def has(self, number: int) -> bool:
         """Always: what is behind its end is another epoch."""
         return True
 
@@ -141,7 +141,7 @@ class Stream(Numbered):
         return torch.from_numpy(np.stack(rows).astype(np.int64))
 
 
-def enough(sequences: int, length: int) -> int:
+def tokens_for(sequences: int, length: int) -> int:
     """Tokens of which the first epoch has so many sequences, however many tokens follow them."""
     return -(-sequences // BLOCK) * BLOCK * length + length + 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.recipes.ablation import Ablation, AblationTrainer, drawn, forget
+from benchmarks.recipes.ablation import Ablation, AblationLearner, drawn, forget
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.__main__ import main
 from boomerang.distill.students import student as students
@@ -75,7 +75,7 @@ def test_the_trainer_makes_them_where_it_is_told_to_and_refuses_them_by_itself(
         changed = {**asked["recipe"], **more}
         out, run = str(folder / f"{name}-out"), str(folder / f"{name}-run")
         path.write_text(json.dumps({**asked, "recipe": changed, "out": out, "run": run}))
-        assert main([str(path)], AblationTrainer) == 0
+        assert main([str(path)], AblationLearner) == 0
         step = next(one for one in events(capsys.readouterr().out) if one["event"] == "step")
         losses.append(step["cosine"])
         assert json.loads((folder / f"{name}-out/boomerang.json").read_text())["recipe"] == {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boomerang.distill.job import Placement
-from boomerang.distill.memory.estimate import Need
+from boomerang.distill.memory.estimate import MemoryEstimate
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import placement
 from boomerang.distill.passes import Pass, passes
@@ -21,7 +21,7 @@ MAP = LayerMap.from_kept([0, 2, 4, 6, 7], 8)
 
 
 def dealt(
-    sequences: int, micro_batch: int, at_once: int, world: int, step: int, sharded: bool = False
+    sequences: int, micro_batch: int, per_pass: int, world: int, step: int, sharded: bool = False
 ) -> list[list[Pass]]:
     """The passes of each device over a batch whose sequences are known by their first token."""
     recipe = Recipe(
@@ -32,7 +32,7 @@ def dealt(
     batch = torch.arange(sequences)[:, None].repeat(1, 5)
     batch[::3, 2:] = ~batch[::3, 2:]
     return [
-        list(passes(batch, micro_batch, member, at_once, Devices(rank, world), sharded))
+        list(passes(batch, micro_batch, member, per_pass, Devices(rank, world), sharded))
         for rank in range(world)
     ]
 
@@ -46,19 +46,19 @@ def through(found: list[list[Pass]]) -> Counter[tuple[int, Composition]]:
 
 
 @given(
-    sequences=st.integers(1, 40), micro_batch=st.integers(1, 9), at_once=st.integers(1, 9),
+    sequences=st.integers(1, 40), micro_batch=st.integers(1, 9), per_pass=st.integers(1, 9),
     world=st.integers(1, 12), step=st.integers(0, 7), sharded=st.booleans(),
 )  # fmt: skip
 def test_any_devices_take_every_sequence_through_the_member_that_one_process_draws_for_it(
-    sequences: int, micro_batch: int, at_once: int, world: int, step: int, sharded: bool
+    sequences: int, micro_batch: int, per_pass: int, world: int, step: int, sharded: bool
 ) -> None:
     one = dealt(sequences, micro_batch, micro_batch, 1, step)
-    found = dealt(sequences, micro_batch, at_once, world, step, sharded)
+    found = dealt(sequences, micro_batch, per_pass, world, step, sharded)
     assert through(found) == through(one)
     assert set(through(one).values()) == {1}
     everything = [one for mine in found for one in mine]
     assert abs(sum(one.share for one in everything) - 1) < 1e-9
-    assert max(len(one.rows) for one in everything) <= at_once
+    assert max(len(one.rows) for one in everything) <= per_pass
 
 
 @given(
@@ -88,7 +88,7 @@ def test_devices_with_shards_go_through_the_same_layers_together(
 
 def test_only_what_does_not_fit_on_each_device_is_sharded() -> None:
     gib = 1 << 30
-    two, replica = Devices(0, 2), Need(state=45 * gib, sequence=4 * gib)
+    two, replica = Devices(0, 2), MemoryEstimate(state=45 * gib, sequence=4 * gib)
     assert placement(replica, 79 * gib, two) is Placement.REPLICAS
     assert placement(replica, 55 * gib, two) is Placement.REPLICAS
     # It would leave too little for what an estimate does not know.

@@ -15,14 +15,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from boomerang.distill import __main__ as trainer
-from boomerang.distill import guard, loop
-from boomerang.distill.memory import estimate
+from boomerang.distill import guard, learner, pace
+from boomerang.distill.learner import Learner
+from boomerang.distill.memory import available
 from boomerang.distill.objective.losses import Losses
 from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.trainer import Trainer
 from boomerang.errors import MAKE_ROOM
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
-from boomerang.processes.reporting import locked
+from boomerang.processes.reporting import Stopped, locked
 from tests.distill.jobs import events, job, told
 from tests.distill.test_train import begin
 
@@ -87,16 +89,16 @@ def test_killed_three_times_its_loss_curve_is_that_of_an_uninterrupted_run(
 
 def breaks_after(step: int, by: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the weights go wrong in one step, counted from 1."""
-    trains = loop.Trainer._update
+    trains = Trainer._update
 
-    def breaks(self: loop.Trainer, batch: torch.Tensor, at: int, *more: Any) -> None:
+    def breaks(self: Trainer, batch: torch.Tensor, at: int, *more: Any) -> None:
         trains(self, batch, at, *more)
         if at + 1 == step:
             with torch.no_grad():
-                for weight in self.parameters.values():
+                for weight in self.learner.parameters.values():
                     weight.add_(by)
 
-    monkeypatch.setattr(loop.Trainer, "_update", breaks)
+    monkeypatch.setattr(Trainer, "_update", breaks)
 
 
 @pytest.mark.parametrize("kind", ["diverges", "not a number"])
@@ -139,16 +141,16 @@ def test_out_of_memory_halves_the_micro_batch_and_nothing_else_changes(
 ) -> None:
     recipe = {"steps": 12, "micro_batch": 4}
     assert told(job(folder, "roomy", recipe=recipe), capsys)[0] == 0
-    passes, computes = [0], loop.Trainer.losses
+    passes, computes = [0], Learner.losses
 
-    def narrow(self: loop.Trainer, composition: Any, ids: torch.Tensor) -> Losses:
+    def narrow(self: Learner, composition: Any, ids: torch.Tensor) -> Losses:
         passes[0] += 1
         # Room enough at first, and then for two sequences only.
         if passes[0] > 6 and len(ids) > 2:
             raise error
         return computes(self, composition, ids)
 
-    monkeypatch.setattr(loop.Trainer, "losses", narrow)
+    monkeypatch.setattr(Learner, "losses", narrow)
     status, said = told(job(folder, "narrow", recipe=recipe, report_seconds=0), capsys)
     assert status == 0
     (halved,) = of_kind(said, "memory")
@@ -163,48 +165,48 @@ def test_out_of_memory_in_a_trial_pass_halves_the_micro_batch_and_times_again(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trial passes are patched, and take more than the first one, which is not."""
-    monkeypatch.setattr(loop, "TIMED", 0.0)
-    sizes, computes = list[int](), loop.Trainer.losses
+    monkeypatch.setattr(pace, "TIMED", 0.0)
+    sizes, computes = list[int](), Learner.losses
     whole = Composition.patched(LayerMap.from_kept([0, 2, 4, 6, 7], 8), ())
 
-    def narrow(self: loop.Trainer, composition: Composition, ids: torch.Tensor) -> Losses:
+    def narrow(self: Learner, composition: Composition, ids: torch.Tensor) -> Losses:
         sizes.append(len(ids))
         if composition != whole and len(ids) > 2:
             raise MemoryError
         return computes(self, composition, ids)
 
-    def says(self: loop.Trainer, progress: Any) -> Any:
-        raise loop.Stopped
+    def says(self: Trainer, progress: Any) -> Any:
+        raise Stopped
 
-    monkeypatch.setattr(loop.Trainer, "losses", narrow)
-    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    monkeypatch.setattr(Learner, "losses", narrow)
+    monkeypatch.setattr(Trainer, "_begin", says)
     recipe = {"steps": None, "minutes": 0.005, "micro_batch": 4, "patch_probability": 1.0}
     status, said = told(job(folder, recipe=recipe), capsys)
     assert (status, [(e["before"], e["micro_batch"]) for e in said]) == (143, [(4, 2)])
     # A step, a first pass and one that is patched; then again, from the first pass on.
-    assert sizes == [4] * 3 + [2] * (1 + loop._TRIALS)
+    assert sizes == [4] * 3 + [2] * (1 + pace._TRIALS)
 
 
 def test_the_time_of_a_step_has_one_reduction_however_many_passes_it_has(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, computes = [0.0], loop.Trainer.losses
+    clock, computes = [0.0], Learner.losses
 
-    def passes(self: loop.Trainer, *wanted: Any) -> Losses:
+    def passes(self: Learner, *wanted: Any) -> Losses:
         clock[0] += 1
         return computes(self, *wanted)
 
     def reduces(*_: object) -> None:
         clock[0] += 26
 
-    def says(self: loop.Trainer, progress: Any) -> Any:
+    def says(self: Trainer, progress: Any) -> Any:
         begins(self, progress)
-        raise loop.Stopped
+        raise Stopped
 
-    begins = loop.Trainer._begin
-    monkeypatch.setattr(loop.Trainer, "losses", passes)
-    monkeypatch.setattr(loop, "sum_gradients", reduces)
-    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    begins = Trainer._begin
+    monkeypatch.setattr(Learner, "losses", passes)
+    monkeypatch.setattr(learner, "sum_gradients", reduces)
+    monkeypatch.setattr(Trainer, "_begin", says)
     monkeypatch.setattr(Devices, "now", lambda self: clock[0])
     recipe = {"steps": None, "minutes": 5, "batch_tokens": 8 * 16}
     status, (said,) = told(job(folder, recipe=recipe), capsys)
@@ -235,13 +237,13 @@ def test_what_is_no_fault_of_the_job_is_said_to_pass(
     def breaks(*_: object) -> None:
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(loop.Trainer, "losses", breaks)
+    monkeypatch.setattr(Learner, "losses", breaks)
     assert told(job(folder), capsys)[1][-1]["transient"] is True
     for full in (
         OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
         SafetensorError("I/O error: Disk quota exceeded (os error 122)"),
     ):
-        monkeypatch.setattr(loop.Trainer, "losses", Mock(side_effect=full))
+        monkeypatch.setattr(Learner, "losses", Mock(side_effect=full))
         error = told(job(folder), capsys)[1][-1]
         assert (error["transient"], error["fix"]) == (True, MAKE_ROOM)
     monkeypatch.undo()
@@ -256,7 +258,7 @@ def test_where_not_even_one_sequence_fits_the_run_fails_and_other_errors_are_no_
     def fails(*_: object) -> None:
         raise RuntimeError(says[0])
 
-    monkeypatch.setattr(loop.Trainer, "losses", fails)
+    monkeypatch.setattr(Learner, "losses", fails)
     for says[0], expected in (("out of memory", "One sequence"), ("a bug", "stopped: a bug")):
         status, told_ = told(job(folder), capsys)
         assert (status, told_[-1]["slug"]) == (1, "training-failed")
@@ -293,7 +295,7 @@ def test_memory_that_caches_hold_counts_as_free(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     paths = [str(tmp_path / name) for name in files]
-    assert estimate._left(*paths, "inactive_file") == 650
+    assert available._left(*paths, "inactive_file") == 650
     (tmp_path / "max").write_text("max\n")
-    assert estimate._left(*paths, "inactive_file") is None
-    assert estimate.available(torch.device("cpu")) > 0
+    assert available._left(*paths, "inactive_file") is None
+    assert available.available(torch.device("cpu")) > 0

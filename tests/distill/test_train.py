@@ -15,12 +15,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill import checkpoints, loop
-from boomerang.distill.loop import rate_at
+from boomerang.distill import checkpoints, pace
+from boomerang.distill.learner import Learner
 from boomerang.distill.objective.losses import Losses
+from boomerang.distill.optimisers import rate_at
 from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.trainer import Trainer
 from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
+from boomerang.processes.reporting import Stopped
 from boomerang.quality import __main__ as measurer
 from tests.distill.jobs import events, job, save_texts, save_tokenizer, told
 
@@ -201,7 +204,7 @@ def _alive(pid: int) -> bool:
 def test_minutes_become_steps_and_the_trial_leaves_no_trace(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boomerang.distill.loop.TIMED", 0.0)
+    monkeypatch.setattr("boomerang.distill.pace.TIMED", 0.0)
     fields = {"steps": None, "minutes": 0.005}
     status, said = told(job(folder, "a", recipe=fields), capsys)
     steps = said[0]["steps"]
@@ -283,19 +286,19 @@ def test_the_learning_rate_rises_and_falls_as_half_a_cosine() -> None:
 def test_minutes_are_timed_by_passes_however_large_a_step_is(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "TIMED", 0.0)
-    counted, computes, passes = [0], loop.Trainer.losses, []
+    monkeypatch.setattr(pace, "TIMED", 0.0)
+    counted, computes, passes = [0], Learner.losses, []
 
-    def counts(self: loop.Trainer, *wanted: Any) -> Losses:
+    def counts(self: Learner, *wanted: Any) -> Losses:
         counted[0] += 1
         return computes(self, *wanted)
 
-    def says(self: loop.Trainer, progress: Any) -> Any:
+    def says(self: Trainer, progress: Any) -> Any:
         passes.append(counted[0])
-        raise loop.Stopped
+        raise Stopped
 
-    monkeypatch.setattr(loop.Trainer, "losses", counts)
-    monkeypatch.setattr(loop.Trainer, "_begin", says)
+    monkeypatch.setattr(Learner, "losses", counts)
+    monkeypatch.setattr(Trainer, "_begin", says)
     recipe = {"steps": None, "minutes": 0.005, "batch_tokens": 4096}
     assert told(job(folder, recipe=recipe), capsys)[0] == 143
     # A step has 128 of them.
@@ -305,19 +308,19 @@ def test_minutes_are_timed_by_passes_however_large_a_step_is(
 def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saves, clock = loop.checkpoints.save, [0.0]
+    saves, clock = checkpoints.save, [0.0]
 
     def slow(*what: Any) -> None:
         clock[0] += 10
         saves(*what)
 
-    def steps(self: loop.Trainer, *what: Any) -> None:
+    def steps(self: Trainer, *what: Any) -> None:
         clock[0] += 1
         trains(self, *what)
 
-    trains = loop.Trainer._update
-    monkeypatch.setattr(loop.Trainer, "_update", steps)
-    monkeypatch.setattr(loop.checkpoints, "save", slow)
+    trains = Trainer._update
+    monkeypatch.setattr(Trainer, "_update", steps)
+    monkeypatch.setattr(checkpoints, "save", slow)
     monkeypatch.setattr(Devices, "now", lambda self: clock[0])
     path = job(folder, recipe={"steps": 360}, checkpoint_seconds=2, report_seconds=1e9)
     status, said = told(path, capsys)

@@ -1,7 +1,7 @@
 """What people see of members and orders: bars with a legend, and words in place of codes."""
 
 from boomerang.family.picture import ORDERS, bar, legend, order_in_words
-from boomerang.quality.orders import MEASURED
+from boomerang.quality.choosing.orders import MEASURED
 
 
 def test_a_bar_has_a_square_for_each_student_layer() -> None:

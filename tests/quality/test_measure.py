@@ -17,9 +17,9 @@ from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
+from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.orders import choose, klpatch
 from boomerang.quality.measure import FEW, Target, ladder_members, measure, naive_counterpart
-from boomerang.quality.orders import choose, klpatch
-from boomerang.quality.search import Judge
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.distill.objective.test_divergence import Launches
 from tests.support.devices import H100, PRECISE, described, pretend

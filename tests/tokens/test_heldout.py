@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from boomerang.quality import similarity
 from boomerang.quality.__main__ import main
-from boomerang.quality.similarity import similarity_map
+from boomerang.quality.choosing import similarity
+from boomerang.quality.choosing.similarity import similarity_map
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.conversations import Document
 from boomerang.texts.texts import Split, Texts

@@ -10,8 +10,8 @@ import torch
 
 from boomerang.cli.distill import text_of
 from boomerang.recipes.recipe import Phase, Recipe
-from boomerang.texts.conversations import Kind
-from boomerang.tokens.loss_mask import WITHIN, Sequences, labels, share
+from boomerang.texts.conversations import DataKind
+from boomerang.tokens.loss_mask import WITHIN, Sequences, label_count, loss_share
 from boomerang.tokens.mixture import Mixture
 from boomerang.tokens.windows import Stream
 from tests.distill.jobs import RECIPE, TEMPLATE, job, save_conversations, save_teacher, save_texts
@@ -25,7 +25,7 @@ TALKS = 1000
 
 
 def mixture(*phases: tuple[float, float]) -> Mixture:
-    streams: dict[Kind, Stream] = {
+    streams: dict[DataKind, Stream] = {
         "text": Stream(np.arange(501, dtype=np.int32), LENGTH, end=2),
         "instructions": Stream(np.arange(TALKS, TALKS + 301, dtype=np.int32), LENGTH, end=2),
     }
@@ -79,15 +79,15 @@ def test_marks_are_read_into_inputs_labels_and_what_counts() -> None:
     places = Stream(np.arange(9, dtype=np.int32), 4, end=2).positions(read.bare)
     assert places is not None
     assert places.tolist() == [[0, 1, 2, 3], [0, 1, 2, 0]]
-    assert (labels(ids), share(ids[:1], labels(ids))) == (4, 0.5)
+    assert (label_count(ids), loss_share(ids[:1], label_count(ids))) == (4, 0.5)
     plain = Sequences.read(ids[1:, :4].abs(), 2, torch.device("cpu"))
     assert plain.rows is None
 
 
 def test_a_batch_in_which_nothing_counts_has_whole_shares() -> None:
     nothing = ~torch.ones(2, 5, dtype=torch.int64)
-    assert labels(nothing) == 0
-    assert share(nothing[:1], 0) == 1.0
+    assert label_count(nothing) == 0
+    assert loss_share(nothing[:1], 0) == 1.0
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class NewMember:
 class Member(NewMember):
     """A member with its three independent facts and what was measured (held-out texts).
 
-    `tasks` has the results of the evaluation harness by name (boomerang.quality.tasks.run.Result).
+    `tasks` has the results of the evaluation harness by name (quality.tasks.results.Result).
     """
 
     family: str

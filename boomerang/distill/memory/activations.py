@@ -24,16 +24,16 @@ from boomerang.modules.context import Context
 
 
 @dataclass(frozen=True)
-class Kept:
+class LayerActivations:
     """Bytes that a layer keeps of one sequence: trained, or frozen below one that is."""
 
     trained: int
     frozen: int
 
 
-def kept_by_layers(
+def layer_activations(
     anatomy: Anatomy, length: int, on: Accelerator, compute: torch.dtype, *, documents: bool
-) -> tuple[Kept, ...]:
+) -> tuple[LayerActivations, ...]:
     """What each layer of a model keeps of a sequence of `length` tokens on a device.
 
     `compute` is the dtype of products, `documents` says whether those of a sequence are kept
@@ -56,11 +56,13 @@ def kept_by_layers(
         return tuple(_each(causal, hidden, context, compute))
 
 
-def _each(causal: Causal, hidden: Tensor, context: Context, compute: torch.dtype) -> list[Kept]:
+def _each(
+    causal: Causal, hidden: Tensor, context: Context, compute: torch.dtype
+) -> list[LayerActivations]:
     """The layers in turn; those of one kind and shape are counted once."""
     shared = [one for pair in context.rotary.values() if pair is not None for one in pair]
     shared += [mask for mask in context.masks.values() if isinstance(mask, Tensor)]
-    found: dict[tuple[Hashable, ...], Kept] = {}
+    found: dict[tuple[Hashable, ...], LayerActivations] = {}
     kept = []
     for index, layer in enumerate(causal.layers):
         kind = (causal.kinds[index], *(parameter.shape for parameter in layer.parameters()))
@@ -73,7 +75,7 @@ def _each(causal: Causal, hidden: Tensor, context: Context, compute: torch.dtype
                 with saved, _products(layer, compute):
                     causal.layer(index, entering, context)
                 sizes.append(saved.bytes)
-            found[kind] = Kept(*sizes)
+            found[kind] = LayerActivations(*sizes)
         kept.append(found[kind])
     return kept
 

@@ -1,15 +1,13 @@
-"""What a distillation will need, from the shapes alone, against what the machine has."""
+"""What a distillation will need of memory, from the shapes alone."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from boomerang.architecture.supported import Part
-from boomerang.distill.memory.activations import Kept, kept_by_layers
-from boomerang.errors import TrainingFailed
+from boomerang.distill.memory.activations import LayerActivations, layer_activations
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
@@ -21,11 +19,10 @@ _STATE = {"adamw": 16, "adamw8bit": 4 + 4 + 2 * (1 + 4 / 256)}
 float32 or in 8 bits with a factor in float32 for each 256."""
 _CAPPED = 8
 """Tensors of a number for each logit where the head is more than a product."""
-_GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """Bytes of memory: what weights, gradients and optimiser take, and one sequence beside it.
 
     A sequence has `sequence` bytes from its forward to its backward pass. Beside them are first
@@ -44,16 +41,16 @@ class Need:
         losses = min(micro_batch * self.logits, self.buffers)
         return self.state + micro_batch * self.sequence + max(losses, micro_batch * self.working)
 
-    def at_once(self, micro_batch: int, most: int | None) -> int:
+    def fitting(self, micro_batch: int, most: int | None) -> int:
         """The sequences of a micro-batch that go through one pass in `most` bytes, at least one."""
         each = max(1, self.sequence + self.working)
         fitting = micro_batch if most is None else most // each
         return max(1, min(micro_batch, fitting))
 
 
-def need(
+def estimate_memory(
     pair: Pair, recipe: Recipe, length: int, frozen: bool, compute: torch.dtype, world: int = 1
-) -> Need:
+) -> MemoryEstimate:
     """What distilling the student of `pair` takes of each of `world` devices.
 
     One sequence has `length` tokens. With many devices, weights and optimiser are divided among
@@ -83,7 +80,7 @@ def need(
         state += (2 if pair.teacher.tied else 1) * 4 * head.parameters
     on = Accelerator.of(device())
     sequence, working = _sequence(pair, recipe, length, compute, on)
-    return Need(
+    return MemoryEstimate(
         state=state,
         sequence=sequence,
         logits=_logits(pair, length * head.shape[0], on, compute),
@@ -106,7 +103,7 @@ def _sequence(
 ) -> tuple[int, int]:
     """Bytes that a pass keeps of a sequence, and needs in a block, in the member with most."""
     documents = recipe.separate_documents
-    layers = kept_by_layers(pair.teacher, length, on, compute, documents=documents)
+    layers = layer_activations(pair.teacher, length, on, compute, documents=documents)
     layermap = pair.layermap
     states = length * pair.teacher.head_tensor.shape[1] * torch.float32.itemsize
     members = [Composition.patched(layermap, ())]
@@ -122,7 +119,9 @@ def _sequence(
     return compared + sum(blocks), gradients
 
 
-def _blocks(member: Composition, layermap: LayerMap, layers: Sequence[Kept]) -> list[int]:
+def _blocks(
+    member: Composition, layermap: LayerMap, layers: Sequence[LayerActivations]
+) -> list[int]:
     """Bytes that the blocks of a member keep, from the first on that is trained."""
     kept: list[int] = []
     for j, (block, choice) in enumerate(zip(layermap.blocks, member.choices, strict=True)):
@@ -150,95 +149,3 @@ def _gathered(pair: Pair, frozen: bool, compute: torch.dtype) -> int:
                 ends += bytes_
         layers += sizes.values()
     return ends + 2 * max(layers)
-
-
-def refuse_what_cannot_fit(wanted: Need, recipe: Recipe, available: int) -> None:
-    """Raise TrainingFailed, with the figures, where not even one sequence at a time fits.
-
-    A larger micro-batch that does not fit is halved when it comes to that.
-    """
-    least = wanted.bytes(1)
-    if least > available:
-        raise TrainingFailed(
-            f"This distillation needs at least {least / _GIB:.2f} GiB of memory "
-            f"({wanted.state / _GIB:.2f} for weights and optimiser, "
-            f"{(least - wanted.state) / _GIB:.2f} for one sequence), and "
-            f"{available / _GIB:.2f} GiB are free.",
-            value=least,
-            fix=f"Use a machine with more memory, {_saving(recipe)}a sequence_length below "
-            f"{recipe.sequence_length}, or a smaller teacher.",
-        )
-
-
-def _saving(recipe: Recipe) -> str:
-    """The settings that take less memory and are not on yet, each with a comma."""
-    saving = []
-    if not recipe.activation_checkpointing:
-        saving.append("activation_checkpointing = true, ")
-    if recipe.optimiser == "adamw":
-        saving.append('optimiser = "adamw8bit", ')
-    return "".join(saving)
-
-
-def halve(micro_batch: int, error: Exception) -> int:
-    """The next smaller micro-batch after an error of memory; any other error is raised again.
-
-    Raises TrainingFailed where there is none smaller.
-    """
-    if not is_memory(error):
-        raise error
-    if micro_batch == 1:
-        raise TrainingFailed(
-            "One sequence at a time does not fit into memory.",
-            value=micro_batch,
-            fix="Use a machine with more memory, or a recipe with a shorter sequence_length.",
-        ) from error
-    return micro_batch // 2
-
-
-def is_memory(error: Exception) -> bool:
-    """Whether an error says that memory has run out."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
-
-
-def available(where: torch.device) -> int:
-    """Bytes of memory that this process can still have on a device."""
-    if where.type == "cuda":
-        return int(torch.cuda.mem_get_info(where)[0])
-    free = _told(Path("/proc/meminfo"), "MemAvailable:")
-    found = [] if free is None else [free * 1024]
-    found += [left for group in _CGROUPS if (left := _left(*group)) is not None]
-    # A system that tells nothing refuses nothing: it runs out, and the micro-batch is halved.
-    return min(found, default=1 << 62)
-
-
-def _left(limit: str, used: str, stat: str, reclaimed: str) -> int | None:
-    """What a control group leaves: cached files are given back when memory is asked for."""
-    try:
-        most, now = int(Path(limit).read_text()), int(Path(used).read_text())
-    except (OSError, ValueError):
-        # No such group, or no limit ("max").
-        return None
-    return most - now + (_told(Path(stat), reclaimed) or 0)
-
-
-def _told(file: Path, name: str) -> int | None:
-    """The number after a name in a file of the kernel's."""
-    try:
-        words = file.read_text().split()
-        return int(words[words.index(name) + 1])
-    except (OSError, ValueError):
-        return None
-
-
-_GROUP = "/sys/fs/cgroup/"
-_CGROUPS = (
-    (f"{_GROUP}memory.max", f"{_GROUP}memory.current", f"{_GROUP}memory.stat", "inactive_file"),
-    (
-        f"{_GROUP}memory/memory.limit_in_bytes",
-        f"{_GROUP}memory/memory.usage_in_bytes",
-        f"{_GROUP}memory/memory.stat",
-        "total_inactive_file",
-    ),
-)
-"""The two versions of control groups: limit, use, statistics, and what can be reclaimed."""

@@ -5,31 +5,31 @@ goes over gloo, apart from the tensors, so that no process waits for a device th
 Where each goes its own way there is a board, which all can write to and read at any time.
 """
 
-import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NoReturn, TypeVar, cast
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.distributed_c10d import Store
 
-from boomerang.distill.memory.estimate import is_memory
-from boomerang.errors import BoomerangError, Interrupted, TrainingFailed, as_json, from_json
+from boomerang.distill.memory.shortage import is_memory
+from boomerang.distill.parallel.failures import (
+    MESSAGE_BYTES,
+    Fallen,
+    Gone,
+    no_answer,
+    read,
+    written,
+)
+from boomerang.errors import BoomerangError
 from boomerang.processes.reporting import Reporter, Stopped
 
 T = TypeVar("T")
-
-_TOLD = 1 << 13
-"""Bytes in which a process tells the others why it cannot go on."""
-_MEMORY = "memory"
 
 _POLL_SECONDS = 0.02
 _BUSY_SECONDS = 1.0
@@ -43,14 +43,6 @@ class Word(IntEnum):
     BUSY = 1
     STOP = 2
     FELL = 3
-
-
-class Fallen(Exception):
-    """Another process could not go on."""
-
-
-class Gone(Interrupted):
-    """Another process does not answer."""
 
 
 class _Called(Exception):
@@ -96,7 +88,7 @@ class Devices:
         try:
             dist.all_reduce(said, dist.ReduceOp.MAX, group=self.group)
         except RuntimeError as error:
-            raise gone(error) from error
+            raise no_answer(error) from error
         heard = Word(int(said))
         if heard is Word.FELL and word is not Word.FELL:
             raise Fallen
@@ -135,7 +127,7 @@ class Devices:
             word = Word.STOP
             board.set(call, "")
         except Exception:
-            # Where the board has gone, so have those who would read it.
+            # Where the board has no_answer, so have those who would read it.
             with suppress(RuntimeError):
                 board.set(call, "")
             raise
@@ -242,90 +234,13 @@ class Devices:
         try:
             if mine is not None:
                 self.meet(Word.FELL)
-            told = [torch.empty(_TOLD, dtype=torch.uint8) for _ in range(self.world)]
-            dist.all_gather(told, _written(mine, self.rank), group=self.group)
+            told = [torch.empty(MESSAGE_BYTES, dtype=torch.uint8) for _ in range(self.world)]
+            dist.all_gather(told, written(mine, self.rank), group=self.group)
         except (Gone, RuntimeError) as silence:
             # The connection may have broken in the middle of an exchange of tensors.
             known = isinstance(mine, BoomerangError | OSError) or (mine and is_memory(mine))
-            return mine if mine is not None and known else gone(mine or silence)
-        causes = [cause for data in told if (cause := _read(data)) is not None]
+            return mine if mine is not None and known else no_answer(mine or silence)
+        causes = [cause for data in told if (cause := read(data)) is not None]
         worst = next((cause for cause in causes if not is_memory(cause)), causes[0])
         kin = mine is not None and is_memory(mine) == is_memory(worst)
         return mine if mine is not None and kin else worst
-
-
-def _written(error: Exception | None, rank: int) -> Tensor:
-    """A reason as the others read it: JSON in bytes, zeros after it (_TOLD,)."""
-    said: dict[str, object] = {}
-    if isinstance(error, BoomerangError):
-        said = as_json(error)
-    elif error is not None:
-        what = " ".join(str(error).split())[:300]
-        said = {"kind": _MEMORY, "detail": what}
-        if not is_memory(error):
-            name = type(error).__name__
-            detail = f"Process {rank} of the trainer stopped: {what or name}."
-            said = as_json(TrainingFailed(detail, value=name, fix="See the trainer's log."))
-    data = json.dumps(said, ensure_ascii=False).encode(errors="replace")
-    return torch.tensor([*data.ljust(_TOLD, b"\0")], dtype=torch.uint8)
-
-
-def _read(data: Tensor) -> Exception | None:
-    """What another process wrote; None where it has no reason of its own."""
-    said = json.loads(bytes(data.tolist()).rstrip(b"\0"))
-    if not said:
-        return None
-    if said["kind"] == _MEMORY:
-        return MemoryError(said["detail"])
-    return from_json(said)
-
-
-def gone(error: Exception) -> Gone:
-    """The error for a process that does not answer, from that of the connection to it."""
-    return Gone(
-        f"Another process of this run has ended: {' '.join(str(error).split())[:200]}.",
-        value=type(error).__name__,
-        fix="See the trainer's log, then run the job again: it goes on from its checkpoint.",
-    )
-
-
-def told_rank() -> int:
-    """The rank that torchrun gave this process; 0 for one that it did not start."""
-    return int(os.environ["RANK"]) if dist.is_torchelastic_launched() else 0
-
-
-def leave(status: int) -> NoReturn:
-    """End the process with a status."""
-    if not dist.is_torchelastic_launched():
-        sys.exit(status)
-    # Threads of gloo may hold a last tensor, and abort where they let go of it while Python ends.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-@contextmanager
-def joined() -> Iterator[Devices]:
-    """Join the processes that torchrun started; without it, stay alone. On CUDA each has a device.
-
-    Raises TrainingFailed where there are more processes on this machine than devices.
-    """
-    if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
-        yield Devices()
-        return
-    here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    cuda = torch.cuda.is_available()
-    if cuda and local > torch.cuda.device_count():
-        raise TrainingFailed(
-            f"{local} processes were started for {torch.cuda.device_count()} devices.",
-            value=local,
-            fix="Give torchrun an --nproc-per-node of at most that.",
-        )
-    if cuda:
-        torch.cuda.set_device(here)
-    store, rank, world = next(rendezvous("env://"))
-    dist.init_process_group("nccl" if cuda else "gloo", store=store, rank=rank, world_size=world)
-    group = dist.new_group(backend="gloo")
-    yield Devices(rank, world, local, group, PrefixStore("boomerang", store))
-    # After an error the process ends anyway, and this could wait for one that never answers.
-    dist.destroy_process_group()

@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from boomerang.distill.job import Placement
-from boomerang.distill.memory.estimate import Need
+from boomerang.distill.memory.estimate import MemoryEstimate
 from boomerang.distill.parallel.devices import Devices
 from boomerang.modules.accelerator import device
 from boomerang.modules.couple import Couple
@@ -29,7 +29,7 @@ ROOM = 0.9
 
 
 def placement(
-    replica: Need, available: int, devices: Devices, asked: Placement | None = None
+    replica: MemoryEstimate, available: int, devices: Devices, asked: Placement | None = None
 ) -> Placement:
     """What is asked for, or shards only where a replica has no room for one sequence at a time.
 

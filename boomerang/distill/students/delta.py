@@ -14,11 +14,9 @@ are not related at all have about 1.4.
 """
 
 import json
-import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -27,18 +25,15 @@ from boomerang.architecture.anatomy import Anatomy, dissect
 from boomerang.architecture.supported import Part, Role
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor
 from boomerang.checkpoint.table import INDEX, SINGLE, Checkpoint
-from boomerang.distill.job import Delta, Job
-from boomerang.distill.students.student import begin, finish
+from boomerang.distill.job import Delta, DistillJob
+from boomerang.distill.students.figures import Figures
+from boomerang.distill.students.writing import begin, finish
 from boomerang.errors import StudentMismatch, TrainingFailed
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.processes.reporting import Reporter
 from boomerang.recipes.keys import TRAINER_VERSION
 
-TRUSTED = 0.5
-"""The cosine below which a transferred student is not to be trusted."""
-RELATED = 0.5
-"""The drift above which a teacher is hardly a fine-tune of that base."""
 SHARD_BYTES = 2_000_000_000
 """Largest weight file, which is what is held in memory at once."""
 _AT_ONCE = 1 << 22
@@ -46,56 +41,6 @@ _AT_ONCE = 1 << 22
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
 }  # fmt: skip
-
-
-@dataclass
-class Figures:
-    """Sums over every element, from which cosine, norm ratio and drift are made."""
-
-    dot: float = 0.0
-    base: float = 0.0
-    own: float = 0.0
-    moved: float = 0.0
-    pruned: float = 0.0
-    compared: bool = field(default=False)
-
-    @property
-    def cosine(self) -> float | None:
-        """Between the two distillation deltas; None without a student of the fine-tune."""
-        lengths = math.sqrt(self.base * self.own)
-        return self.dot / lengths if self.compared and lengths else None
-
-    @property
-    def norm_ratio(self) -> float | None:
-        """The length of the base's delta over that of the fine-tune's own."""
-        return math.sqrt(self.base / self.own) if self.compared and self.own else None
-
-    @property
-    def drift(self) -> float:
-        """How far fine-tuning went, relative to the base's weights."""
-        return math.sqrt(self.moved / self.pruned) if self.pruned else 0.0
-
-    @property
-    def warning(self) -> str | None:
-        """Why the student is not to be trusted, where a figure says so."""
-        cosine = self.cosine
-        if cosine is not None and cosine < TRUSTED:
-            return (
-                f"The distillation deltas of base and fine-tune have a cosine of {cosine:.2f}, "
-                f"below {TRUSTED}: distil the fine-tune itself."
-            )
-        if self.drift > RELATED:
-            return (
-                f"The teacher's weights differ from the base's by {self.drift:.2f} of their "
-                f"length, above {RELATED}: it is hardly a fine-tune of that base."
-            )
-        return None
-
-    def json(self) -> dict[str, Any]:
-        """The figures by name, with the warning, if any."""
-        short = {"cosine": self.cosine, "norm_ratio": self.norm_ratio, "drift": self.drift}
-        rounded = {k: None if v is None else round(v, 4) for k, v in short.items()}
-        return {**rounded, "warning": self.warning}
 
 
 @dataclass(frozen=True)
@@ -162,9 +107,9 @@ class Transfer:
             change = _read(student, start, stop).float() - before
             moved = (pruned + change).to(stored.dtype)
             made[start:stop] = torch.where(change == 0, stored, moved)
-            _count(figures, change, pruned, before)
+            figures.add(change, pruned, before)
             if own is not None:
-                _compare(figures, change, _read(own, start, stop).float() - pruned)
+                figures.compare(change, _read(own, start, stop).float() - pruned)
         if not torch.isfinite(made).all():
             raise TrainingFailed(
                 f"{self.name(role)} of the student is not finite.",
@@ -179,7 +124,7 @@ class Transfer:
         return Role(role.part, self.base.layermap.kept[role.layer], role.suffix)
 
 
-def transfer(job: Job, delta: Delta, report: Reporter) -> None:
+def transfer(job: DistillJob, delta: Delta, report: Reporter) -> None:
     """Write the student of `job.teacher` to `job.out`, from the student of its base.
 
     Raises StudentMismatch where fine-tune, base and student are not of one shape, Stopped, or as
@@ -246,20 +191,3 @@ def _read(tensor: Tensor, start: int, stop: int) -> torch.Tensor:
     size = ITEM_BYTES[tensor.dtype]
     data = tensor.source.read(tensor.start + start * size, tensor.start + stop * size)
     return torch.frombuffer(bytearray(data), dtype=_DTYPES[tensor.dtype])
-
-
-def _count(
-    figures: Figures, change: torch.Tensor, pruned: torch.Tensor, before: torch.Tensor
-) -> None:
-    figures.base += _square(change)
-    figures.moved += _square(pruned - before)
-    figures.pruned += _square(before)
-
-
-def _compare(figures: Figures, change: torch.Tensor, own: torch.Tensor) -> None:
-    figures.dot += float(torch.dot(change.double(), own.double()))
-    figures.own += _square(own)
-
-
-def _square(values: torch.Tensor) -> float:
-    return float(values.double().square().sum())

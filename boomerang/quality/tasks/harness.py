@@ -18,7 +18,8 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from boomerang.errors import BadTask
 from boomerang.family.composition import Composition
-from boomerang.quality.tasks.scoring import Request, Score, Scorer, write
+from boomerang.quality.tasks.scoring import Request, Score, Scorer
+from boomerang.quality.tasks.writing import write
 from boomerang.tokens.packing import Tokeniser
 
 _SAMPLING = ("num_beams", "num_return_sequences", "penalty_alpha")

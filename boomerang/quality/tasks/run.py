@@ -3,73 +3,27 @@
 A task that cannot be run is a result too: it is told with its reason, and never as a figure.
 """
 
-import math
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from boomerang.errors import BadTask, BoomerangError
+from boomerang.errors import BoomerangError
 from boomerang.family.composition import Composition
 from boomerang.modules.couple import Couple
 from boomerang.processes.reporting import Stopped
+from boomerang.quality.tasks.results import Result, TaskRequest
 from boomerang.texts.task_names import check, harness_version
 from boomerang.tokens.packing import Tokeniser
 
-BOOTSTRAP = 1000
-"""Resamples for the standard error of a metric that has no formula for it."""
-
-
-class Asked(BaseModel):
-    """A task by name, of `limit` examples (all if None); `known` are codes that have it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1)
-    limit: int | None = Field(default=None, ge=1)
-    known: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One figure; `stderr` is its standard error, None where the harness gives none.
-
-    `version` is that of the task (a group has none), `shots` the examples in the prompt.
-    """
-
-    task: str
-    metric: str
-    filter: str
-    value: float
-    stderr: float | None
-    version: str | None
-    samples: int | None
-    shots: int | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a member reached in a task: `metrics`, or the reason for which there are none."""
-
-    name: str
-    limit: int | None
-    harness: str | None
-    metrics: tuple[Metric, ...] = ()
-    failed: str | None = None
-
-    def json(self) -> dict[str, Any]:
-        """As plain values."""
-        return {**asdict(self), "metrics": [asdict(metric) for metric in self.metrics]}
+if TYPE_CHECKING:
+    from boomerang.quality.tasks.evaluation import Harness
 
 
 def run_tasks(
     couple: Couple,
     members: Mapping[int, Composition],
     tokeniser: Tokeniser,
-    asked: Sequence[Asked],
+    asked: Sequence[TaskRequest],
     folder: Path | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, Result]]:
@@ -77,7 +31,7 @@ def run_tasks(
 
     `folder` holds tasks of one's own as YAML files. What goes wrong is a result with a reason.
     """
-    harness = None
+    harness: Harness | None = None
     for task in asked:
         todo = {k: member for k, member in members.items() if member.code not in task.known}
         if not todo:
@@ -85,7 +39,7 @@ def run_tasks(
         try:
             check([task.name], folder)
             # With all of them the harness reads fourteen thousand files; once is enough.
-            harness = harness or _Harness([one.name for one in asked], folder)
+            harness = harness or _harness([one.name for one in asked], folder)
             for k, metrics in harness.runs(couple, dict(todo), tokeniser, task, tick):
                 del todo[k]
                 yield k, Result(*_stamp(task), metrics=metrics)
@@ -96,110 +50,13 @@ def run_tasks(
             yield from ((k, Result(*_stamp(task), failed=reason)) for k in todo)
 
 
-class _Harness:
-    """The harness with its tasks, loaded when they are first needed."""
+def _harness(names: Sequence[str], folder: Path | None) -> "Harness":
+    from boomerang.quality.tasks.evaluation import Harness  # noqa: PLC0415 - lm-eval is an extra
 
-    def __init__(self, names: Sequence[str], folder: Path | None) -> None:
-        from lm_eval.tasks import TaskManager
-
-        self.manager: Any = None
-        if folder is not None:
-            self.manager = TaskManager(include_path=str(folder), include_defaults=False)
-        if self.manager is None or not set(names) <= set(self.manager.all_subtasks):
-            self.manager = TaskManager(include_path=str(folder) if folder else None)
-
-    def runs(
-        self,
-        couple: Couple,
-        members: Mapping[int, Composition],
-        tokeniser: Tokeniser,
-        asked: Asked,
-        tick: Callable[[], None],
-    ) -> Iterator[tuple[int, tuple[Metric, ...]]]:
-        from lm_eval.models.utils import resolve_max_length
-
-        from boomerang.quality.tasks.harness import MemberLM
-        from boomerang.quality.tasks.scoring import Scorer
-
-        loaded = self._load(asked.name)
-        length = resolve_max_length(couple.teacher.config, tokeniser.tokenizer)
-        scorer = Scorer(couple, [*members.values()], length, tick)
-        for k, member in members.items():
-            lm = MemberLM(scorer, member, tokeniser)
-            yield k, _metrics(self._evaluate(lm, loaded, asked.limit), asked.name)
-
-    def _load(self, name: str) -> Any:
-        # The harness would also take a path or a pattern, which no request may name.
-        if name not in self.manager.task_index:
-            raise BadTask(f"There is no task {name!r}.", value=name, fix="See `lm-eval ls tasks`.")
-        _seed()
-        loaded = self.manager.load([name])
-        for task in loaded["tasks"].values():
-            if task.get_config("num_fewshot") is None:
-                task.set_config("num_fewshot", 0)
-        return loaded
-
-    def _evaluate(self, lm: Any, loaded: Any, limit: int | None) -> dict[str, Any]:
-        """What `simple_evaluate` does with its defaults, but for a report on the machine."""
-        from lm_eval import evaluate
-        from lm_eval.defaults import DEFAULT_OTHER_SEED
-
-        _seed()
-        for task in loaded["tasks"].values():
-            # Drawn anew for every member: the same examples stand in the prompts of all.
-            task.set_fewshot_seed(DEFAULT_OTHER_SEED)
-        found: dict[str, Any] = evaluate(
-            lm, loaded, limit=limit, bootstrap_iters=BOOTSTRAP, log_samples=False
-        )
-        return found
+    return Harness(names, folder)
 
 
-def _seed() -> None:
-    import numpy as np
-    from lm_eval.defaults import DEFAULT_OTHER_SEED, DEFAULT_RANDOM_SEED
-
-    random.seed(DEFAULT_RANDOM_SEED)
-    np.random.seed(DEFAULT_OTHER_SEED)
-
-
-def _metrics(found: Mapping[str, Any], name: str) -> tuple[Metric, ...]:
-    """The figures of a task; of a group its own, or where it has none those of its tasks.
-
-    Raises BadTask where there is no figure, or one that is not finite.
-    """
-    results: Mapping[str, Mapping[str, Any]] = found["results"]
-    own = [*_figures(found, name)] if name in results else []
-    figures = own or [one for task in results for one in _figures(found, task)]
-    wrong = next((one for one in figures if not math.isfinite(one.value)), None)
-    if wrong is not None or not figures:
-        what = "no figure" if wrong is None else f"{wrong.metric} {wrong.value}"
-        raise BadTask(f"{name} gives {what}.", value=name, fix="Use more examples, or another.")
-    return tuple(figures)
-
-
-def _figures(found: Mapping[str, Any], task: str) -> Iterator[Metric]:
-    results: Mapping[str, Any] = found["results"][task]
-    version = found.get("versions", {}).get(task)
-    samples = found.get("n-samples", {}).get(task, {}).get("effective")
-    for key, value in results.items():
-        metric, _, filtered = key.partition(",")
-        if not filtered or metric.endswith("_stderr") or isinstance(value, str):
-            continue
-        error = results.get(f"{metric}_stderr,{filtered}")
-        known = isinstance(error, int | float) and math.isfinite(error)
-        yield Metric(
-            task=task,
-            metric=metric,
-            filter=filtered,
-            value=round(float(value), 6),
-            stderr=round(float(error), 6) if known else None,  # type: ignore[arg-type]
-            version=None if version is None else str(version),
-            samples=samples,
-            shots=found.get("n-shot", {}).get(task),
-        )
-
-
-def _stamp(task: Asked) -> tuple[str, int | None, str | None]:
+def _stamp(task: TaskRequest) -> tuple[str, int | None, str | None]:
     return task.name, task.limit, harness_version()
 
 

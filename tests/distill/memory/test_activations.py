@@ -7,7 +7,7 @@ import torch
 
 from boomerang.architecture.anatomy import Anatomy, dissect
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill.memory.activations import Kept, _each, kept_by_layers
+from boomerang.distill.memory.activations import LayerActivations, _each, layer_activations
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from tests.support.devices import H100, MIXED, PRECISE, described
@@ -24,7 +24,7 @@ def anatomy_of(folder: Path, kind: str) -> Anatomy:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_architecture_keeps_what_it_is_said_to_keep(tmp_path: Path, kind: str) -> None:
-    told = kept_by_layers(
+    told = layer_activations(
         anatomy_of(tmp_path, kind), LENGTH, PRECISE, torch.float32, documents=True
     )
     causal = Causal(model(kind, 1))
@@ -42,7 +42,7 @@ def test_every_architecture_keeps_what_it_is_said_to_keep(tmp_path: Path, kind: 
 def test_half_the_bytes_are_kept_where_products_are_in_bfloat16(tmp_path: Path) -> None:
     anatomy = anatomy_of(tmp_path, "llama")
     exact, mixed = (
-        kept_by_layers(anatomy, LENGTH, on, on.compute, documents=False)[0]
+        layer_activations(anatomy, LENGTH, on, on.compute, documents=False)[0]
         for on in (PRECISE, MIXED)
     )
     assert 0.5 < mixed.trained / exact.trained < 0.8
@@ -64,5 +64,5 @@ def test_scores_of_all_pairs_are_counted_where_they_are_stored_and_nowhere_else(
     assert growth(card) == pytest.approx(4, rel=0.01)
 
 
-def _of(anatomy: Anatomy, length: int, on: Accelerator) -> Kept:
-    return kept_by_layers(anatomy, length, on, torch.float32, documents=True)[0]
+def _of(anatomy: Anatomy, length: int, on: Accelerator) -> LayerActivations:
+    return layer_activations(anatomy, length, on, torch.float32, documents=True)[0]

@@ -7,8 +7,8 @@ import torch
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill.memory.activations import Kept, kept_by_layers
-from boomerang.distill.memory.estimate import Need, need
+from boomerang.distill.memory.activations import LayerActivations, layer_activations
+from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.recipes.recipe import Recipe
@@ -20,13 +20,13 @@ LENGTH, WIDTH = 16, 16
 
 
 def of(folder: Path, kind: str = "qwen3-tied", dtype: torch.dtype = torch.float32,
-       kept: tuple[int, ...] = KEPT, **fields: object) -> Need:  # fmt: skip
+       kept: tuple[int, ...] = KEPT, **fields: object) -> MemoryEstimate:  # fmt: skip
     teacher = folder / kind
     if not teacher.exists():
         save_teacher(teacher, kind)
     pair = Pair.planned(Checkpoint.open(teacher), LayerMap(kept, LAYERS), frozen=True)
     recipe = Recipe.parse({**RECIPE, "patch_probability": 0.0, **fields})
-    return need(pair, recipe, LENGTH, True, dtype)
+    return estimate_memory(pair, recipe, LENGTH, True, dtype)
 
 
 def trained(folder: Path) -> int:
@@ -43,9 +43,9 @@ def test_moments_of_8_bits_take_a_quarter(tmp_path: Path) -> None:
 STATES = 4 * LENGTH * WIDTH
 
 
-def layer(folder: Path) -> Kept:
+def layer(folder: Path) -> LayerActivations:
     anatomy = dissect(Checkpoint.open(folder / "qwen3-tied"))
-    return kept_by_layers(anatomy, LENGTH, PRECISE, torch.float32, documents=False)[0]
+    return layer_activations(anatomy, LENGTH, PRECISE, torch.float32, documents=False)[0]
 
 
 def test_activations_made_again_are_those_of_one_block(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_autocast_copies_what_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_logits_are_counted_up_to_one_chunk() -> None:
-    wanted = Need(1000, 10, logits=100, buffers=250)
+    wanted = MemoryEstimate(1000, 10, logits=100, buffers=250)
     assert [wanted.bytes(n) for n in (1, 2, 3, 4)] == [1110, 1220, 1280, 1290]
     # They are gone when gradients go through the layers.
-    wanted = Need(1000, 10, logits=100, buffers=250, working=70)
+    wanted = MemoryEstimate(1000, 10, logits=100, buffers=250, working=70)
     assert [wanted.bytes(n) for n in (1, 2, 3, 4)] == [1110, 1220, 1280, 1320]

@@ -12,7 +12,8 @@ from torch import nn
 from boomerang.distill.objective.losses import Losses
 from boomerang.distill.objective.mean import Mean
 from boomerang.distill.parallel import devices
-from boomerang.distill.parallel.devices import Devices, joined, leave
+from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.parallel.launch import joined, leave
 from boomerang.distill.parallel.sharding import sum_gradients
 from boomerang.processes.reporting import Reporter, Stopped
 

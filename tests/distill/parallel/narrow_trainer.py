@@ -12,7 +12,7 @@ from torch import Tensor
 
 from boomerang.distill import __main__ as trainer
 from boomerang.distill.objective import cosine
-from boomerang.distill.parallel.devices import leave
+from boomerang.distill.parallel.launch import leave
 from boomerang.modules.causal import Causal
 from boomerang.modules.context import Context
 

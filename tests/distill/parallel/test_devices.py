@@ -15,9 +15,10 @@ import torch
 import torch.distributed as dist
 
 from boomerang.distill import __main__ as trainer
-from boomerang.distill import loop
+from boomerang.distill.learner import Learner
 from boomerang.distill.objective.losses import Losses
 from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.trainer import Trainer
 from boomerang.service.settings import Settings
 from tests.distill.jobs import events, job, told
 from tests.distill.test_survival import EACH, curve, of_kind, weights
@@ -168,9 +169,9 @@ def test_replicas_reduce_each_gradient_once_a_step_however_many_passes_it_has(
 ) -> None:  # fmt: skip
     """The first of two processes; what the other would say and add is nothing."""
     passes, sent, steps = [0], list[torch.Tensor](), list[tuple[int, set[int]]]()
-    computes, updates = loop.Trainer.losses, loop.Trainer._update
+    computes, updates = Learner.losses, Trainer._update
 
-    def passed(self: loop.Trainer, *wanted: Any) -> Losses:
+    def passed(self: Learner, *wanted: Any) -> Losses:
         passes[0] += 1
         return computes(self, *wanted)
 
@@ -178,19 +179,19 @@ def test_replicas_reduce_each_gradient_once_a_step_however_many_passes_it_has(
         sent.append(tensor)
         return SimpleNamespace(wait=lambda: None)
 
-    def updated(self: loop.Trainer, *step: Any) -> None:
+    def updated(self: Trainer, *step: Any) -> None:
         passes[0], sent[:] = 0, []
         updates(self, *step)
         # A weight whose block was patched in all passes has none.
-        gradients = [w.grad for w in self.parameters.values() if w.grad is not None]
+        gradients = [w.grad for w in self.learner.parameters.values() if w.grad is not None]
         found = {sum(tensor is gradient for tensor in sent) for gradient in gradients}
         steps.append((passes[0], found))
 
     monkeypatch.setattr(dist, "all_reduce", reduced)
     monkeypatch.setattr(dist, "broadcast_object_list", lambda *_, **__: None)
     monkeypatch.setattr(trainer, "joined", lambda: nullcontext(Devices(0, 2)))
-    monkeypatch.setattr(loop.Trainer, "losses", passed)
-    monkeypatch.setattr(loop.Trainer, "_update", updated)
+    monkeypatch.setattr(Learner, "losses", passed)
+    monkeypatch.setattr(Trainer, "_update", updated)
     recipe = {"steps": 3, "batch_tokens": 16 * 16, "micro_batch": micro_batch}
     status, said = told(job(folder, recipe=recipe), capsys)
     assert (status, of_kind(said, "estimate")[0]["placement"]) == (0, "replicas")

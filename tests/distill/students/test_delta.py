@@ -13,10 +13,11 @@ from transformers import AutoModelForCausalLM
 from boomerang.checkpoint.content import content_commit
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.show import transfer_view
-from boomerang.distill.job import Job
-from boomerang.distill.students import delta
+from boomerang.distill.job import DistillJob
+from boomerang.distill.students import delta, writing
 from boomerang.distill.students import student as students
-from boomerang.distill.students.delta import Figures, Transfer
+from boomerang.distill.students.delta import Transfer
+from boomerang.distill.students.figures import Figures
 from boomerang.errors import StudentMismatch, TrainingFailed
 from boomerang.family.pair import Pair
 from boomerang.modules.load import load
@@ -47,7 +48,7 @@ def student(folder: Path, of: str, to: str, seed: int, by: float = 0.02) -> Path
     config = students.student_config(Checkpoint.open(folder / of), MAP)
     made = students.initialise(teacher, config, MAP)
     record = {"frozen_embeddings": True, "key": "b" * 32}
-    students.write(made, folder / of, folder / to, MAP, record)
+    writing.write(made, folder / of, folder / to, MAP, record)
     noisy(folder / to, by, seed, still=(EMBEDDINGS,))
     return folder / to
 
@@ -80,7 +81,7 @@ def transfer(folder: Path, *, teacher: str = "tuned", **of: Any) -> dict[str, An
         "delta": {"base": folder / "base", "base_name": "base", "base_commit": "1" * 40,
                   "student": folder / "base-student", "student_key": "b" * 32, **of},
     }  # fmt: skip
-    job = Job.model_validate(described)
+    job = DistillJob.model_validate(described)
     assert job.delta is not None
     delta.transfer(job, job.delta, Reporter())
     record: dict[str, Any] = json.loads((folder / "out/boomerang.json").read_text())

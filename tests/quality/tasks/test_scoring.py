@@ -11,7 +11,8 @@ from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
 from boomerang.quality.measure import ladder_members
-from boomerang.quality.tasks.scoring import Request, Scorer, write
+from boomerang.quality.tasks.scoring import Request, Scorer
+from boomerang.quality.tasks.writing import write
 from tests.support.devices import H100, PRECISE, described, pretend
 from tests.support.models import VOCABULARY, duo
 

@@ -34,7 +34,8 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from boomerang.quality.tasks.harness import MemberLM
-from boomerang.quality.tasks.run import Asked, Result, run_tasks
+from boomerang.quality.tasks.results import Result, TaskRequest
+from boomerang.quality.tasks.run import run_tasks
 from boomerang.quality.tasks.scoring import Scorer
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -134,7 +135,7 @@ def test_what_is_written_is_what_the_harness_itself_writes(made: Made) -> None:
 
 def ran(made: Made, *names: str, limit: int | None = None) -> dict[tuple[int, str], Result]:
     members = {k: made.members[k] for k in (0, 2)}
-    wanted = [Asked(name=name, limit=limit) for name in names]
+    wanted = [TaskRequest(name=name, limit=limit) for name in names]
     found = run_tasks(made.both, members, made.tokeniser, wanted, made.tasks)
     return {(k, result.name): result for k, result in found}
 
@@ -173,7 +174,10 @@ def test_a_task_that_cannot_be_run_says_why_and_gives_no_figure(made: Made) -> N
 def test_a_member_that_has_the_result_is_not_measured_again(made: Made) -> None:
     known = frozenset({made.members[0].code})
     members = {0: made.members[0], 2: made.members[2]}
-    wanted = [Asked(name="tiny_choice", known=known), Asked(name="tiny_lost", known=known)]
+    wanted = [
+        TaskRequest(name="tiny_choice", known=known),
+        TaskRequest(name="tiny_lost", known=known),
+    ]
     found = run_tasks(made.both, members, made.tokeniser, wanted, made.tasks)
     assert [(k, result.name) for k, result in found] == [(2, "tiny_choice"), (2, "tiny_lost")]
 

@@ -12,10 +12,12 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.patch_order import members_of, parse_order, show_order
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
-from boomerang.quality import search as searching
+from boomerang.quality.choosing import judge as judging
+from boomerang.quality.choosing import search as searching
+from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.orders import NESTED, choose, klpatch
+from boomerang.quality.choosing.search import search
 from boomerang.quality.measure import Quality, measure
-from boomerang.quality.orders import NESTED, choose, klpatch
-from boomerang.quality.search import Judge, search
 from tests.support.models import VOCABULARY, model
 
 WINDOWS = torch.randint(VOCABULARY, (24, 13), generator=torch.Generator().manual_seed(5))
@@ -92,7 +94,7 @@ def test_what_is_chosen_at_a_depth(
     }
     other = Quality(1.0, 0.0, (0.0,))
     monkeypatch.setattr(
-        searching, "measure", lambda couple, windows, members, tick: [
+        judging, "measure", lambda couple, windows, members, tick: [
             told.get(member, other) for member in members
         ],
     )  # fmt: skip

@@ -11,7 +11,8 @@ from torch import Tensor
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.couple import Couple
-from boomerang.quality.search import EVALUATIONS, Judge, search
+from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.search import EVALUATIONS, search
 
 NESTED = ("last", "first", "klpatch")
 MEASURED = (*NESTED, "best")

@@ -14,7 +14,7 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
 from boomerang.modules.load import load
-from boomerang.quality.similarity import (
+from boomerang.quality.choosing.similarity import (
     block_influence,
     distances,
     least_influential_pruned,

@@ -16,8 +16,9 @@ import pytest
 from boomerang.errors import BadRecipe, HubFailure, TrainingFailed
 from boomerang.recipes.keys import TRAINER_VERSION
 from boomerang.texts.texts import Texts
-from boomerang.tokens import ahead, windows
-from boomerang.tokens.ahead import Ahead, stream
+from boomerang.tokens import background, windows
+from boomerang.tokens.background import stream
+from boomerang.tokens.growing import GrowingStream
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.token_file import TokenFile, Wanted
 from boomerang.tokens.windows import Numbered, Stream
@@ -29,9 +30,9 @@ LENGTH = 16
 
 
 @pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def at_the_side(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every text is a large one, and a few sequences are a block."""
-    monkeypatch.setattr(ahead, "AT_ONCE", 0)
+    monkeypatch.setattr(background, "SMALL_TEXT", 0)
     monkeypatch.setattr(windows, "BLOCK", 4)
 
 
@@ -132,35 +133,35 @@ def test_tokens_from_before_the_beginning_or_the_trainer_changed_are_not_used(
     )  # fmt: skip
 
 
-def test_the_sequences_are_those_of_the_whole_text(long: Path, at_once: None) -> None:
+def test_the_sequences_are_those_of_the_whole_text(long: Path, at_the_side: None) -> None:
     file = TokenFile(long.parent / "whole", wanted(long))
     file.write(Tokeniser(long.parent, VOCABULARY), Texts.open(long))
     whole = Stream(file.tokens(file.state()), LENGTH)
     coming = begun(long, long.parent / "run")
-    assert isinstance(coming, Ahead)
-    assert not coming.reaches(whole.windows)
+    assert isinstance(coming, GrowingStream)
+    assert not coming.has(whole.windows)
     for number in (0, 3, 4, 5, 9_001, whole.windows - 1, whole.windows, 3 * whole.windows + 7):
-        until(lambda number=number: coming.reaches(number))  # type: ignore[misc]
+        until(lambda number=number: coming.has(number))  # type: ignore[misc]
         (row,), (same,) = coming.rows(2, number, 1), whole.rows(2, number, 1)
         assert row.tolist() == same.tolist()
     coming.close()
-    few = begun(long, long.parent / "few", most=windows.enough(9, LENGTH))
-    until(lambda: few.reaches(8))
+    few = begun(long, long.parent / "few", most=windows.tokens_for(9, LENGTH))
+    until(lambda: few.has(8))
     assert np.stack(few.rows(2, 0, 9)).tolist() == np.stack(whole.rows(2, 0, 9)).tolist()
     few.close()
-    assert isinstance(begun(long, long.parent / "few", most=windows.enough(9, LENGTH)), Stream)
+    assert isinstance(begun(long, long.parent / "few", most=windows.tokens_for(9, LENGTH)), Stream)
 
 
 def test_a_writer_that_was_killed_is_told_and_the_next_one_goes_on(
-    long: Path, at_once: None
+    long: Path, at_the_side: None
 ) -> None:
     coming = begun(long, long.parent / "run")
-    assert isinstance(coming, Ahead)
+    assert isinstance(coming, GrowingStream)
     assert coming.writer is not None
     os.kill(coming.writer.pid, signal.SIGKILL)
     coming.writer.wait()
     with pytest.raises(TrainingFailed, match=r"tokenises the train split ended with status -9\."):
-        coming.reaches(10**6)
+        coming.has(10**6)
     file = TokenFile(long.parent / "run", wanted(long))
     assert 0 < (there := file.state()).documents < 5_000
     # What was written and not said is written again.
@@ -176,8 +177,10 @@ def test_a_writer_that_was_killed_is_told_and_the_next_one_goes_on(
 def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     run = long.parent / "run"
     code = (
-        "import sys, time; from pathlib import Path; from boomerang.distill import ahead, windows; "
-        "from tests.tokens.test_ahead import begun; ahead.AT_ONCE = 0; windows.BLOCK = 4; "
+        "import sys, time; from pathlib import Path; "
+        "from boomerang.tokens import background, windows; "
+        "from tests.tokens.test_background import begun; "
+        "background.SMALL_TEXT = 0; windows.BLOCK = 4; "
         "print(begun(Path(sys.argv[1]), Path(sys.argv[2])).writer.pid, flush=True); time.sleep(60)"
     )
     trainer = subprocess.Popen(
@@ -203,7 +206,7 @@ def test_a_run_is_the_same_with_it(
     monkeypatch.setattr(windows, "BLOCK", 4)
     status, one = told(job(folder, "one", recipe=recipe, **EACH), capsys)
     assert status == 0
-    monkeypatch.setattr(ahead, "AT_ONCE", 0)
+    monkeypatch.setattr(background, "SMALL_TEXT", 0)
     status, other = told(job(folder, "other", recipe=recipe, **EACH), capsys)
     assert (status, curve(other)) == (0, curve(one))
     assert all(w.equal(weights(folder, "one")[n]) for n, w in weights(folder, "other").items())
@@ -211,7 +214,7 @@ def test_a_run_is_the_same_with_it(
 
 
 def test_what_is_wrong_with_the_text_reaches_the_run(
-    folder: Path, at_once: None, capsys: pytest.CaptureFixture[str]
+    folder: Path, at_the_side: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = folder / "texts/train.jsonl"
     text.write_text(text.read_text() + "\n{}")
@@ -220,7 +223,7 @@ def test_what_is_wrong_with_the_text_reaches_the_run(
     assert "train.jsonl" in said[-1]["detail"]
 
 
-def test_what_a_writer_met_is_forgotten_by_the_next(tmp_path: Path, at_once: None) -> None:
+def test_what_a_writer_met_is_forgotten_by_the_next(tmp_path: Path, at_the_side: None) -> None:
     save_tokenizer(tmp_path)
     folder = save_texts(tmp_path / "texts")
     TokenFile(tmp_path, wanted(folder)).fail(HubFailure("It did not answer.", value=503))

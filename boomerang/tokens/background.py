@@ -1,0 +1,80 @@
+"""Text that is tokenised by a process of its own, ahead of the steps that are trained on it.
+
+The process is `python -m boomerang.tokens.background RUN WANTED`; it ends with its trainer.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+from boomerang.errors import BoomerangError, TrainingFailed
+from boomerang.processes.reporting import end_with_parent
+from boomerang.texts.texts import Texts
+from boomerang.tokens.growing import GrowingStream
+from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.token_file import TokenFile, Wanted
+from boomerang.tokens.windows import Numbered
+
+SMALL_TEXT = 1 << 24
+"""Bytes of text that the trainer tokenises itself: they are done before a process has started."""
+
+
+def stream(
+    tokeniser: Tokeniser, texts: Texts, wanted: Wanted, length: int, run: Path,
+    tick: Callable[[], None] = lambda: None, *, write: bool = True,
+) -> Numbered:  # fmt: skip
+    """The sequences of a split, as soon as there are some; tokenised once for each run folder.
+
+    A large text's tokens go on coming while the caller trains; it closes what it gets. `write`
+    is false where another process has begun to. `tick` is called now and then. Raises BadRecipe,
+    and what is wrong with the text.
+    """
+    file, writer = TokenFile(run, wanted.model_copy(update={"begins": tokeniser.begins})), None
+    if write and texts.size(wanted.split) <= SMALL_TEXT:
+        file.write(tokeniser, texts, tick)
+    elif write and not file.state().whole:
+        writer = _started(file)
+    found = GrowingStream(file, length, tokeniser.first, tokeniser.begins, writer)
+    try:
+        while not found.has(0):
+            tick()
+            time.sleep(0.02)
+    except BaseException:
+        found.close()
+        raise
+    return found.settled()
+
+
+def _started(file: TokenFile) -> "Popen[bytes]":
+    file.forget_error()
+    command = [sys.executable, "-m", __name__, str(file.run), file.wanted.model_dump_json()]
+    return subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the file that the arguments name, and return the exit status."""
+    if end_with_parent(signal.SIGTERM):
+        return 1
+    # Where the trainer has no device but the processor, it comes first.
+    os.nice(5)
+    file = TokenFile(Path(arguments[0]), Wanted.model_validate_json(arguments[1]))
+    wanted = file.wanted
+    try:
+        file.write(Tokeniser(wanted.teacher, wanted.vocabulary), Texts.open(wanted.text))
+    except BoomerangError as error:
+        file.fail(error)
+        return 1
+    except OSError as error:
+        said = " ".join(str(error).split())[:300]
+        file.fail(TrainingFailed(f"The text cannot be tokenised: {said}.", value=error.errno))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
