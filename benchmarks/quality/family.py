@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.quality.pruned import measure_pruned
+from benchmarks.quality.pruned import least_influential_pruned, measure_pruned
 from benchmarks.quality.students import distilled
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
@@ -21,7 +21,7 @@ from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
 from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import choose, klpatch
-from boomerang.quality.choosing.similarity import distances, least_influential_pruned
+from boomerang.quality.choosing.similarity import distances
 from boomerang.quality.measure import Quality, measure, naive_counterpart
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Split, Texts

@@ -25,3 +25,15 @@ def measure_pruned(teacher: Causal, windows: Tensor, layers: Sequence[int]) -> Q
         target = Target(teacher.head(teacher.norm(whole)), labels)
         found.append(target.compare(teacher.norm(cut), teacher.head))
     return quality(torch.cat(found).cpu() / (windows.shape[1] - 1))
+
+
+def block_influence(of: Tensor) -> list[float]:
+    """How much each layer changes its input: 1 − cos (ShortGPT, arXiv 2403.03853, section 3.1)."""
+    return [float(of[index, index + 1]) for index in range(len(of) - 1)]
+
+
+def least_influential_pruned(of: Tensor, keep: int) -> list[int]:
+    """The `keep` layers that ShortGPT's pruning leaves: those of greatest influence, in order."""
+    influence = block_influence(of)
+    ranked = sorted(range(len(influence)), key=lambda index: -influence[index])
+    return sorted(ranked[:keep])

@@ -20,13 +20,7 @@ from boomerang.distill.learner import Learner
 from boomerang.distill.memory.allocator import give_back_large_blocks
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.launch import joined, leave, process_rank
-from boomerang.errors import (
-    MAKE_ROOM,
-    BoomerangError,
-    Interrupted,
-    TrainingFailed,
-    no_room,
-)
+from boomerang.errors import MAKE_ROOM, BoomerangError, Interrupted, TrainingFailed, no_room
 from boomerang.processes.reporting import STOPPED, Reporter, Stopped, locked
 
 

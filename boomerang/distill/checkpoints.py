@@ -20,13 +20,14 @@ from boomerang.distill.optimisers import MOMENTS, moments, resume
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import gathered, placed
 from boomerang.errors import TrainingFailed
+from boomerang.modules.load import DTYPES
 
 FILE = "checkpoint.safetensors"
 EACH = 12
 """Bytes of a trained parameter: its weight and AdamW's two moments, in float32."""
 RATE = 100e6
 """Bytes a second that a slow folder takes: a disk that turns, a network of 1 Gbit/s."""
-_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _head(
         for key, tensor in _held(optimiser, parameter).items():
             ends = at + tensor.numel() * tensor.itemsize
             header[f"{key}/{name}"] = {
-                "dtype": _DTYPES[tensor.dtype],
+                "dtype": _NAMES[tensor.dtype],
                 "shape": [*tensor.shape],
                 "data_offsets": [at, ends],
             }

@@ -2,14 +2,17 @@
 
 import json
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.distill.checkpoints import Progress
 from boomerang.distill.job import DistillJob, Placement
 from boomerang.distill.learner import Learner
 from boomerang.distill.memory.available import available
-from boomerang.distill.memory.estimate import estimate_memory
+from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
 from boomerang.distill.memory.shortage import refuse_what_cannot_fit
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import gathered, placement
@@ -17,25 +20,72 @@ from boomerang.distill.students import student as students
 from boomerang.distill.students import writing
 from boomerang.distill.students.delta import transfer
 from boomerang.distill.trainer import Trainer
-from boomerang.errors import (
-    BadRecipe,
-    TrainingFailed,
-)
+from boomerang.errors import BadRecipe, TrainingFailed
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import RECORD, Pair
 from boomerang.modules.accelerator import Accelerator, device
-from boomerang.modules.couple import couple
+from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import cast, load
 from boomerang.processes.reporting import Reporter
-from boomerang.recipes.keys import TRAINER_VERSION
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
 from boomerang.tokens.mixture import training_stream
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.windows import Stream
+from boomerang.tokens.windows import Stream, length_for
 
 FINAL_TOKENS = 16384
 """Tokens of the calibration split that a student's own final losses are measured on."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that is settled before anything large is read."""
+
+    recipe: Recipe
+    texts: Texts
+    teacher: Checkpoint
+    layermap: LayerMap
+    length: int
+    frozen: bool
+    placement: Placement
+    estimate: MemoryEstimate
+
+    @classmethod
+    def of(cls, job: DistillJob, recipe: Recipe, texts: Texts, devices: Devices) -> "_Plan":
+        """Raises TrainingFailed for what cannot fit, StudentMismatch, and as `dissect`."""
+        anatomy = dissect(Checkpoint.open(job.teacher))
+        layermap = recipe.layermap(anatomy.kinds)
+        if job.kept is not None:
+            layermap = LayerMap.from_kept(job.kept, anatomy.depth)
+        files, frozen = anatomy.checkpoint, recipe.freezes(anatomy.tied)
+        length = length_for(files.config, recipe.sequence_length)
+        pair, compute = (
+            Pair.planned(files, layermap, frozen=frozen),
+            Accelerator.of(device()).compute,
+        )
+        free = devices.least(devices.portion(available(device())))
+        shape = (pair, recipe, length, frozen, compute)
+        placed = placement(estimate_memory(*shape), free, devices, job.placement)
+        world = devices.world if placed is Placement.SHARDS else 1
+        estimate = estimate_memory(*shape, world)
+        refuse_what_cannot_fit(estimate, recipe, free)
+        return cls(recipe, texts, files, layermap, length, frozen, placed, estimate)
+
+    def couple(self, folder: Path) -> Couple:
+        """The teacher of a folder, and its student as it begins."""
+        on, shards = Accelerator.of(device()), self.placement is Placement.SHARDS
+        # Loaded as stored, so that the student begins with the teacher's exact values.
+        teacher = load(folder, dtype=None, where=None if shards else device())
+        config = students.student_config(self.teacher, self.layermap)
+        student = students.initialise(teacher, config, self.layermap)
+        cast(teacher, on.compute)
+        for model in (teacher, student):
+            model.attend(on, documents=self.recipe.separate_documents)
+        if self.frozen:
+            students.freeze(student)
+            if not shards:
+                students.share(student, teacher)
+        return couple(teacher, student, self.layermap)
 
 
 def distil(
@@ -48,31 +98,20 @@ def distil(
     Raises BoomerangError for what cannot be trained, Stopped where the process was told to stop.
     """
     if devices.same(_made_before(job)):
-        report("done", out=str(job.out))
-        return
-    if job.delta is not None:
-        if devices.first:
-            transfer(job, job.delta, report)
-        report("done", out=str(job.out))
-        return
+        pass
+    elif job.delta is None:
+        _train(job, report, devices, learners)
+    elif devices.first:
+        transfer(job, job.delta, report)
+    report("done", out=str(job.out))
+
+
+def _train(job: DistillJob, report: Reporter, devices: Devices, learners: type[Learner]) -> None:
     if job.data is None:
         raise BadRecipe("There is no text to distil on.", fix="Name a folder or a dataset.")
     recipe, texts = job.parsed_recipe(learners.recipes), Texts.open(job.data)
-    anatomy = dissect(Checkpoint.open(job.teacher))
-    teacher_files = anatomy.checkpoint
-    kept = job.kept
-    layermap = (
-        recipe.layermap(anatomy.kinds) if kept is None else LayerMap.from_kept(kept, anatomy.depth)
-    )
-    length, tokeniser = _length(recipe, teacher_files), _tokeniser(job, teacher_files)
-    frozen = recipe.freezes(anatomy.tied)
-    planned = Pair.planned(teacher_files, layermap, frozen=frozen)
-    on = Accelerator.of(device())
-    shape, free = (planned, recipe, length, frozen, on.compute), _free(devices)
-    placed = placement(estimate_memory(*shape), free, devices, job.placement)
-    shards = placed is Placement.SHARDS
-    estimate = estimate_memory(*shape, devices.world if shards else 1)
-    refuse_what_cannot_fit(estimate, recipe, free)
+    plan = _Plan.of(job, recipe, texts, devices)
+    tokeniser, length = _tokeniser(job, plan.teacher), plan.length
     stream = devices.after_first(
         lambda tick: training_stream(
             recipe, tokeniser, texts, length, job.run, tick, write=devices.first
@@ -83,67 +122,38 @@ def distil(
     most = max(FINAL_TOKENS, length) + 1
     calibration = tokeniser.encode(texts, "calibration", loss_on=recipe.loss_on, most=most)
     tail = Stream(calibration, length, "calibration", tokeniser.first, tokeniser.begins)
-    # Loaded as stored, so that the student begins with the teacher's exact values.
-    teacher = load(job.teacher, dtype=None, where=None if shards else device())
-    config = students.student_config(teacher_files, layermap)
-    student = students.initialise(teacher, config, layermap)
-    cast(teacher, on.compute)
-    for model in (teacher, student):
-        model.attend(on, documents=recipe.separate_documents)
-    if frozen:
-        students.freeze(student)
-        if not shards:
-            students.share(student, teacher)
     learner = learners(
-        couple(teacher, student, layermap),
-        stream,
-        recipe,
-        report,
-        frozen,
-        estimate,
-        devices,
-        placed,
-    )
+        plan.couple(job.teacher), stream, recipe, report, plan.frozen, plan.estimate, devices,
+        plan.placement,
+    )  # fmt: skip
     if job.micro_batch is not None:
         learner.micro_batch = min(learner.micro_batch, job.micro_batch)
-    identity = job.identity(recipe, layermap.kept, texts.digest)
+    identity = job.identity(recipe, plan.layermap.kept, texts.digest)
     trainer = Trainer(learner, job.run, identity, job.checkpoint_seconds, job.report_seconds)
     with closing(stream):
         progress = trainer.train()
-    record = {
-        **_provenance(job, recipe, layermap, texts),
-        "frozen_embeddings": frozen,
-        "sequence_length": length,
+    final = learner.evaluate(tail.head(FINAL_TOKENS))
+    student = learner.couple.student
+    state = gathered(student.model.state_dict(keep_vars=True), devices)
+    if devices.first:
+        record = _record(job, plan, progress, final)
+        writing.write(student, job.teacher, job.out, plan.layermap, record, state)
+
+
+def _record(
+    job: DistillJob, plan: _Plan, progress: Progress, final: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        **job.record(plan.layermap),
+        "recipe": plan.recipe.model_dump(mode="json"),
+        "data": {"name": plan.texts.name, "digest": plan.texts.digest},
+        "seed": plan.recipe.seed,
+        "frozen_embeddings": plan.frozen,
+        "sequence_length": plan.length,
         "steps": progress.steps,
         "tokens": progress.tokens,
         "seconds": round(progress.seconds, 1),
-        "final": learner.evaluate(tail.head(FINAL_TOKENS)),
-    }
-    state = gathered(student.model.state_dict(keep_vars=True), devices)
-    if devices.first:
-        writing.write(student, job.teacher, job.out, layermap, record, state)
-    report("done", out=str(job.out))
-
-
-def _free(devices: Devices) -> int:
-    """Bytes that every process can still have."""
-    return devices.least(devices.portion(available(device())))
-
-
-def _provenance(
-    job: DistillJob, recipe: Recipe, layermap: LayerMap, texts: Texts
-) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "key": job.key,
-        "teacher": job.teacher_name,
-        "teacher_commit": job.teacher_commit,
-        "kept": list(layermap.kept),
-        "layers": layermap.layers,
-        "recipe": recipe.model_dump(mode="json"),
-        "data": {"name": texts.name, "digest": texts.digest},
-        "seed": recipe.seed,
-        "trainer_version": TRAINER_VERSION,
+        "final": final,
     }
 
 
@@ -157,17 +167,6 @@ def _made_before(job: DistillJob) -> bool:
         f"{job.out.name!r} exists and is not the student {job.key!r}.",
         value=str(job.out),
         fix="A student is never overwritten: remove it, or give another folder.",
-    )
-
-
-def _length(recipe: Recipe, teacher: Checkpoint) -> int:
-    """The recipe's sequence length, or the teacher's context where that is shorter."""
-    config = teacher.config
-    context = config.get("max_position_embeddings") or config.get("n_positions")
-    return (
-        min(recipe.sequence_length, context)
-        if isinstance(context, int)
-        else (recipe.sequence_length)
     )
 
 

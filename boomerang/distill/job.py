@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from boomerang.family.layer_map import LayerMap
 from boomerang.processes.job_file import JobFile
+from boomerang.recipes.keys import TRAINER_VERSION
 from boomerang.recipes.recipe import Recipe
 
 
@@ -68,6 +70,18 @@ class DistillJob(JobFile):
         """The recipe, of a kind of recipes, with the job's seed. Raises BadRecipe."""
         recipe = recipes.parse(self.recipe)
         return recipe if self.seed is None else recipe.override(seed=self.seed)
+
+    def record(self, layermap: LayerMap) -> dict[str, Any]:
+        """What is written beside the student (boomerang.json) of where it came from."""
+        return {
+            "version": 1,
+            "key": self.key,
+            "teacher": self.teacher_name,
+            "teacher_commit": self.teacher_commit,
+            "kept": list(layermap.kept),
+            "layers": layermap.layers,
+            "trainer_version": TRAINER_VERSION,
+        }
 
     def identity(self, recipe: Recipe, kept: tuple[int, ...], data: str) -> str:
         """What a checkpoint must be of, so that a run can go on from it."""

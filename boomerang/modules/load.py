@@ -12,6 +12,11 @@ from boomerang.architecture.wrappers import LANGUAGE_MODEL
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.modules.causal import Causal
 
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+}  # fmt: skip
+"""Floating dtypes by their names in safetensors."""
+
 
 def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None = None) -> Causal:
     """A model from a folder of safetensors, in evaluation mode, gradients off.

@@ -9,13 +9,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from boomerang.errors import (
-    MAKE_ROOM,
-    BoomerangError,
-    Interrupted,
-    TrainingFailed,
-    no_room,
-)
+from boomerang.errors import MAKE_ROOM, BoomerangError, Interrupted, TrainingFailed, no_room
 from boomerang.processes.reporting import STOPPED, Reporter, Stopped
 from boomerang.quality.job import MeasureJob
 from boomerang.quality.measuring import run

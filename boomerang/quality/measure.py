@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from boomerang.family.composition import Choice, Composition
-from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple
 from boomerang.quality.walk import SharedWalk, whole_teacher
@@ -141,11 +140,6 @@ def naive_counterpart(composition: Composition) -> Composition:
     """
     choices = [Choice.FIRST if c is Choice.STUDENT else c for c in composition.choices]
     return Composition.of(composition.layermap, choices)
-
-
-def ladder_members(couple: Couple, order: Sequence[int] | Sequence[str]) -> Iterator[Composition]:
-    """The members of a patch order, from k = 0 (the student) to k = K (the teacher)."""
-    yield from members_of(couple.layermap, order)
 
 
 def _batch(couple: Couple, length: int) -> int:

@@ -10,7 +10,7 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.composition import Composition
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder
+from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
@@ -19,11 +19,12 @@ from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.job import MeasureJob
-from boomerang.quality.measure import growing, ladder_members, naive_counterpart
+from boomerang.quality.measure import growing, naive_counterpart
 from boomerang.quality.tasks.run import run_tasks
 from boomerang.texts.texts import Texts
 from boomerang.tokens.heldout import first_windows
 from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import length_for
 
 SAID_EVERY = 5.0
 """Seconds between two events that only say how far the choice of an order is."""
@@ -42,7 +43,7 @@ def run(job: MeasureJob, report: Reporter) -> None:
     if pair.teacher.architecture.masked:
         raise not_measured(files.name)
     tokeniser = Tokeniser(job.teacher, pair.teacher.head_tensor.shape[0])
-    texts = None if job.tasks_only else _texts(job, pair, files, tokeniser, report)
+    texts = None if job.tasks_only else _texts(job, pair, tokeniser, report)
     where = device()
     compute = Accelerator.of(where).compute
     both = couple(
@@ -57,7 +58,7 @@ def run(job: MeasureJob, report: Reporter) -> None:
         order = _order(job, both, texts[0], report)
         wanted = _wanted(job, pair, order)
         _measure(job, both, texts[1], tokeniser, order, report)
-    members = list(ladder_members(both, order))
+    members = members_of(both.layermap, order)
     asked = {k: members[k] for k in wanted}
     for k, result in run_tasks(both, asked, tokeniser, job.tasks, job.tasks_folder, report.check):
         report("task", k=k, **result.json())
@@ -65,13 +66,11 @@ def run(job: MeasureJob, report: Reporter) -> None:
 
 
 def _texts(
-    job: MeasureJob, pair: Pair, files: Checkpoint, tokeniser: Tokeniser, report: Reporter
+    job: MeasureJob, pair: Pair, tokeniser: Tokeniser, report: Reporter
 ) -> tuple[Tensor, Tensor]:
     """Windows of calibration and of held-out text, (W, T + 1) each."""
-    context = pair.teacher.config.get("max_position_embeddings") or files.config.get("n_positions")
-    length = min(job.sequence_length, context or job.sequence_length)
+    length = length_for(pair.teacher.config, job.sequence_length)
     texts = Texts.open(job.data)
-
     choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
     told = (tokeniser, texts)
     return (
@@ -102,7 +101,7 @@ def _measure(
 
     What they write is checked after the first figures, or before where those are the last.
     """
-    members = list(ladder_members(both, order))
+    members = members_of(both.layermap, order)
     beside = [naive_counterpart(member) for member in members] if job.naive else []
     said: dict[Composition, Continuation] = {}
     for windows, found in growing(both, heldout, [*members, *beside], report.check):

@@ -1,8 +1,10 @@
 """Sequences to train on: windows of one stream of tokens, in an order that a seed decides."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,6 +146,12 @@ class Stream(Numbered):
 def tokens_for(sequences: int, length: int) -> int:
     """Tokens of which the first epoch has so many sequences, however many tokens follow them."""
     return -(-sequences // BLOCK) * BLOCK * length + length + 1
+
+
+def length_for(config: Mapping[str, Any], wanted: int) -> int:
+    """Tokens of a sequence: as many as are wanted, or a model's context where that is shorter."""
+    context = config.get("max_position_embeddings") or config.get("n_positions")
+    return min(wanted, context) if isinstance(context, int) else wanted
 
 
 @lru_cache(maxsize=4)

@@ -13,13 +13,14 @@ from torch.nn import functional
 
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
 from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import choose, klpatch
-from boomerang.quality.measure import FEW, Target, ladder_members, measure, naive_counterpart
+from boomerang.quality.measure import FEW, Target, measure, naive_counterpart
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.distill.objective.test_divergence import Launches
 from tests.support.devices import H100, PRECISE, described, pretend
@@ -42,7 +43,7 @@ def test_perplexity_and_kl_are_the_formulas(
 ) -> None:
     monkeypatch.setattr(Accelerator, "unkept", logits)
     monkeypatch.setattr(Accelerator, "compared", logits // 4)
-    members = [*ladder_members(both, last_to_first(both.layermap))]
+    members = members_of(both.layermap, last_to_first(both.layermap))
     members += [Composition.of(both.layermap, "sfbsb"), Composition.of(both.layermap, "fbsbs")]
     inputs, labels = WINDOWS[:, :-1], WINDOWS[:, 1:]
     teacher = both.teacher.model(inputs).logits.double().log_softmax(-1)
@@ -101,7 +102,7 @@ def test_a_family_costs_what_its_members_do_not_share(
     made = duo(tmp_path, "llama", frozen=frozen)
     both = couple(Causal(made.teacher), Causal(made.student), LayerMap(KEPT, LAYERS))
     named = {"last": last_to_first, "first": first_to_last}[order](both.layermap)
-    members = list(ladder_members(both, named))
+    members = members_of(both.layermap, named)
     counted = Counted(both)
     measure(both, WINDOWS, members)
     # Kept 0, 2, 3, 5, 7 of 8. The teacher's 8 and the student's 5 layers; `last`: teacher 5-7
@@ -115,7 +116,7 @@ def test_a_family_costs_what_its_members_do_not_share(
 
 def test_the_naive_counterpart_has_the_depth_and_no_student_in_it(both: Couple) -> None:
     order = last_to_first(both.layermap)
-    for member in ladder_members(both, order):
+    for member in members_of(both.layermap, order):
         naive = naive_counterpart(member)
         assert len(naive.layers) == len(member.layers)
         assert {side.value for side in naive.sides} == {"teacher"}

@@ -31,16 +31,13 @@ from boomerang.distill.students.writing import begin, finish
 from boomerang.errors import StudentMismatch, TrainingFailed
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
+from boomerang.modules.load import DTYPES
 from boomerang.processes.reporting import Reporter
-from boomerang.recipes.keys import TRAINER_VERSION
 
 SHARD_BYTES = 2_000_000_000
 """Largest weight file, which is what is held in memory at once."""
 _AT_ONCE = 1 << 22
 """Elements that are computed together."""
-_DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Transfer:
         ours, base = self.teacher.tensors[at], self.base.teacher.tensors[at]
         student = self.base.student.tensors[role]
         own = self.reference.tensors[role] if self.reference else None
-        made = torch.empty(ours.parameters, dtype=_DTYPES[ours.dtype])
+        made = torch.empty(ours.parameters, dtype=DTYPES[ours.dtype])
         for start in range(0, ours.parameters, _AT_ONCE):
             stop = min(start + _AT_ONCE, ours.parameters)
             stored = _read(ours, start, stop)
@@ -140,19 +137,13 @@ def transfer(job: DistillJob, delta: Delta, report: Reporter) -> None:
     report("step", step=count, steps=count)
     said = figures.json()
     record = {
-        "version": 1,
-        "key": job.key,
-        "teacher": job.teacher_name,
-        "teacher_commit": job.teacher_commit,
-        "kept": list(of.base.layermap.kept),
-        "layers": of.base.layermap.layers,
+        **job.record(of.base.layermap),
         "delta": {
             "base": delta.base_name,
             "base_commit": delta.base_commit,
             "base_student": delta.student_key,
             **said,
         },
-        "trainer_version": TRAINER_VERSION,
         # What was written says it: see `finish`.
         "frozen_embeddings": True,
         "seconds": round(time.monotonic() - began, 1),
@@ -190,4 +181,4 @@ def _read(tensor: Tensor, start: int, stop: int) -> torch.Tensor:
     """Elements [start, stop) of a stored tensor, flat."""
     size = ITEM_BYTES[tensor.dtype]
     data = tensor.source.read(tensor.start + start * size, tensor.start + stop * size)
-    return torch.frombuffer(bytearray(data), dtype=_DTYPES[tensor.dtype])
+    return torch.frombuffer(bytearray(data), dtype=DTYPES[tensor.dtype])

@@ -19,10 +19,8 @@ from boomerang.errors import TrainingFailed
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import RECORD, STUDENT_CONFIG, Pair
 from boomerang.modules.causal import Causal
+from boomerang.modules.load import DTYPES
 from boomerang.modules.verify import verify, verify_kinds
-
-STORED = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
-"""Storage dtypes by their safetensors names."""
 
 
 def storage(teacher: Checkpoint) -> torch.dtype:
@@ -30,7 +28,7 @@ def storage(teacher: Checkpoint) -> torch.dtype:
     sizes: dict[str, int] = {}
     for tensor in teacher.tensors.values():
         sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.stop - tensor.start
-    return STORED[max(sizes, key=lambda dtype: sizes[dtype])]
+    return DTYPES[max(sizes, key=lambda dtype: sizes[dtype])]
 
 
 def write(
@@ -63,11 +61,7 @@ def begin(out: Path) -> Path:
 
 
 def finish(
-    partial: Path,
-    teacher_folder: Path,
-    out: Path,
-    layermap: LayerMap,
-    record: Mapping[str, Any],
+    partial: Path, teacher_folder: Path, out: Path, layermap: LayerMap, record: Mapping[str, Any]
 ) -> None:
     """Put everything beside the weights in `partial`, verify it, and rename it to `out`.
 

@@ -67,18 +67,6 @@ def distances(model: Causal, windows: Tensor) -> Tensor:
     return total / windows[:, :-1].numel()
 
 
-def block_influence(of: Tensor) -> list[float]:
-    """How much each layer changes its input: 1 − cos (ShortGPT, arXiv 2403.03853, section 3.1)."""
-    return [float(of[index, index + 1]) for index in range(len(of) - 1)]
-
-
-def least_influential_pruned(of: Tensor, keep: int) -> list[int]:
-    """The `keep` layers that ShortGPT's pruning leaves: those of greatest influence, in order."""
-    influence = block_influence(of)
-    ranked = sorted(range(len(influence)), key=lambda index: -influence[index])
-    return sorted(ranked[:keep])
-
-
 def map_by_similarity(
     of: Tensor, keep: int, kinds: Sequence[Hashable] = (), longest: int | None = None
 ) -> LayerMap:

@@ -9,17 +9,12 @@ from typing import Any
 
 from lm_eval.api.model import TemplateLM
 from lm_eval.defaults import DEFAULT_MAX_GEN_TOKS
-from lm_eval.models.utils import (
-    has_bos_prefix,
-    normalize_gen_kwargs,
-    postprocess_generated_text,
-)
+from lm_eval.models.utils import has_bos_prefix, normalize_gen_kwargs, postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from boomerang.errors import BadTask
 from boomerang.family.composition import Composition
-from boomerang.quality.tasks.scoring import Request, Score, Scorer
-from boomerang.quality.tasks.writing import write
+from boomerang.quality.tasks.scoring import Request, Score, Scorer, write
 from boomerang.tokens.packing import Tokeniser
 
 _SAMPLING = ("num_beams", "num_return_sequences", "penalty_alpha")

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.quality.pruned import block_influence, least_influential_pruned
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import StudentMismatch
 from boomerang.family.layer_map import LayerMap
@@ -15,9 +16,7 @@ from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
 from boomerang.modules.load import load
 from boomerang.quality.choosing.similarity import (
-    block_influence,
     distances,
-    least_influential_pruned,
     map_by_similarity,
 )
 from boomerang.texts.texts import Texts

@@ -7,12 +7,11 @@ from transformers import AutoModelForCausalLM
 from boomerang.cli.local import assemble
 from boomerang.errors import BadTask, CorruptCheckpoint
 from boomerang.family.composition import Composition, last_to_first
+from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
-from boomerang.quality.measure import ladder_members
-from boomerang.quality.tasks.scoring import Request, Scorer
-from boomerang.quality.tasks.writing import write
+from boomerang.quality.tasks.scoring import Request, Scorer, write
 from tests.support.devices import H100, PRECISE, described, pretend
 from tests.support.models import VOCABULARY, duo
 
@@ -37,7 +36,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     pair = duo(folder, request.param)
     models = [load(f, dtype=torch.float32) for f in (pair.teacher_folder, pair.student_folder)]
     both = couple(*models, pair.pair.layermap)
-    members = list(ladder_members(both, last_to_first(both.layermap)))
+    members = members_of(both.layermap, last_to_first(both.layermap))
     built = []
     for k in range(len(members)):
         out = folder / str(k)

@@ -14,9 +14,10 @@ from boomerang.cli.local import assemble
 from boomerang.cli.show import emit, measures_view
 from boomerang.errors import BadRecipe, BadTask
 from boomerang.family.composition import last_to_first
+from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
-from boomerang.quality.measure import ladder_members, measure
+from boomerang.quality.measure import measure
 from boomerang.texts.task_names import check, harness_version
 from boomerang.texts.texts import LocalFile, Texts
 from boomerang.tokens.packing import Tokeniser
@@ -50,7 +51,7 @@ class Made:
         save_tokenizer(self.pair.teacher_folder, begin=begin)
         models = [load(f, dtype=torch.float32) for f in self.folders]
         self.both = couple(*models, self.pair.pair.layermap)
-        self.members = list(ladder_members(self.both, last_to_first(self.both.layermap)))
+        self.members = members_of(self.both.layermap, last_to_first(self.both.layermap))
         self.folder, self.tasks = folder, save_tasks(folder / "tasks")
 
     @property
