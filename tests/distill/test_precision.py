@@ -91,7 +91,7 @@ def test_the_trainers_teacher_has_weights_in_bfloat16_and_buffers_in_float32(
         return trained[-1]
 
     pretend(MIXED, monkeypatch)
-    monkeypatch.setattr("boomerang.distill.__main__.couple", coupled)
+    monkeypatch.setattr("boomerang.distill.distillation.couple", coupled)
     assert told(job(tmp_path, recipe={"steps": 1}), capsys)[0] == 0
     (found,) = trained
     assert (dtypes(found.teacher), dtypes(found.student)) == ({torch.bfloat16}, {torch.float32})

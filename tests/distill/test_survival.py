@@ -14,8 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from boomerang.distill import __main__ as trainer
-from boomerang.distill import guard, learner, pace
+from boomerang.distill import distillation, guard, learner, pace
 from boomerang.distill.learner import Learner
 from boomerang.distill.memory import available
 from boomerang.distill.objective.losses import Losses
@@ -280,7 +279,7 @@ def test_what_it_will_take_is_said_before_the_first_step_and_what_cannot_fit_is_
     each = (told_["memory_bytes"] - state) // 2
     assert 100_000 < each < 300_000
     assert told_["available_bytes"] > told_["memory_bytes"]
-    monkeypatch.setattr(trainer, "available", lambda _: state)
+    monkeypatch.setattr(distillation, "available", lambda _: state)
     status, said = told(job(folder, "b"), capsys)
     assert (status, [e["event"] for e in said]) == (1, ["error"])
     assert said[0]["slug"] == "training-failed"

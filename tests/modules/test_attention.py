@@ -111,7 +111,7 @@ def test_a_distillation_by_blocks_is_that_by_masks(
         return block_mask(*of)
 
     block_mask = attention.block_mask
-    monkeypatch.setattr("boomerang.modules.couple.block_mask", counted)
+    monkeypatch.setattr("boomerang.modules.causal.block_mask", counted)
     assert told(job(tmp_path, "blocks", recipe=recipe), capsys)[0] == 0
     assert made > 0
     masked, found = weights(tmp_path, "masks"), weights(tmp_path, "blocks")

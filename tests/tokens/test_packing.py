@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from boomerang.distill import __main__ as trainer
+from boomerang.distill import distillation
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.recipes.recipe import LossOn
 from boomerang.texts.conversations import Conversation
@@ -155,7 +155,7 @@ def test_training_tokenises_no_more_calibration_text_than_it_is_judged_on(
         return found
 
     monkeypatch.setattr(Tokeniser, "encode", counting)
-    monkeypatch.setattr(trainer, "FINAL_TOKENS", 64)
+    monkeypatch.setattr(distillation, "FINAL_TOKENS", 64)
     status, said = told(job(folder, recipe={"steps": 1}), capsys)
     assert (status, said[-1]["event"]) == (0, "done")
     # The last token is only predicted. All of the split has 840.
