@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -57,48 +57,74 @@ def expected(parameters: Iterable[nn.Parameter]) -> float:
     return EACH * sum(parameter.numel() for parameter in parameters) / RATE
 
 
-def save(
-    run: Path,
-    progress: Progress,
-    parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    devices: Devices,
-) -> None:
-    """Write the checkpoint of a run, in place of the one before: the same for any devices.
+@dataclass(frozen=True)
+class RunCheckpoint:
+    """The checkpoint in the folder of a `run`: the same for any devices."""
 
-    The first process writes, all must call it. Raises TrainingFailed where a weight is not
-    finite: the one before is kept.
-    """
-    tensors = _tensors(progress, parameters, optimiser, devices)
-    if not devices.first:
-        for _ in tensors:
-            continue
-        return
-    partial = run / f".{FILE}.partial"
-    with partial.open("wb") as out:
-        _head(out, progress, parameters, optimiser)
-        for tensor in tensors:
-            out.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(partial, run / FILE)
+    run: Path
+    parameters: Mapping[str, nn.Parameter]
+    optimiser: torch.optim.Optimizer
+    devices: Devices
 
+    def save(self, progress: Progress) -> None:
+        """Write it, in place of the one before. The first process writes, all must call it.
 
-def _held(optimiser: torch.optim.Optimizer, parameter: nn.Parameter) -> dict[str, Tensor]:
-    return {"weight": parameter.detach(), **moments(optimiser, parameter)}
+        Raises TrainingFailed where a weight is not finite: the one before is kept.
+        """
+        tensors = self._tensors(progress)
+        if not self.devices.first:
+            for _ in tensors:
+                continue
+            return
+        partial = self.run / f".{FILE}.partial"
+        with partial.open("wb") as out:
+            out.write(self._head(progress))
+            for tensor in tensors:
+                out.write(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(partial, self.run / FILE)
 
+    def restore(self, identity: str) -> Progress | None:
+        """Bring the run back to it; None where there is none.
 
-def _head(
-    out: IO[bytes],
-    progress: Progress,
-    parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    """Write what a safetensors file begins with: the header's length, and the header."""
-    header: dict[str, Any] = {"__metadata__": {"progress": json.dumps(asdict(progress))}}
-    at = 0
-    for name, parameter in parameters.items():
-        for key, tensor in _held(optimiser, parameter).items():
+        Raises TrainingFailed where the checkpoint is another run's, or damaged.
+        """
+        file = self.run / FILE
+        if not file.exists():
+            return None
+        try:
+            with safe_open(file, framework="pt") as saved:
+                progress = Progress(**json.loads(saved.metadata()["progress"]))
+                if progress.identity != identity:
+                    raise self._not_ours("it is that of another student or recipe")
+                names = set(saved.keys())
+                states: dict[nn.Parameter, dict[str, Tensor]] = {}
+                for name, parameter in self.parameters.items():
+                    with torch.no_grad():
+                        parameter.copy_(placed(saved.get_tensor(f"weight/{name}"), parameter))
+                    if f"step/{name}" in names:
+                        step = saved.get_tensor(f"step/{name}").to(parameter.device)
+                        states[parameter] = {"step": step} | {
+                            key: placed(saved.get_tensor(f"{key}/{name}"), parameter)
+                            for key in MOMENTS
+                        }
+                resume(self.optimiser, states)
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise self._not_ours(str(error)) from error
+        return progress
+
+    def _held(self) -> Iterator[tuple[str, str, Tensor]]:
+        for name, parameter in self.parameters.items():
+            yield "weight", name, parameter.detach()
+            for key, tensor in moments(self.optimiser, parameter).items():
+                yield key, name, tensor
+
+    def _head(self, progress: Progress) -> bytes:
+        """What a safetensors file begins with: the header's length, and the header."""
+        header: dict[str, Any] = {"__metadata__": {"progress": json.dumps(asdict(progress))}}
+        at = 0
+        for key, name, tensor in self._held():
             ends = at + tensor.numel() * tensor.itemsize
             header[f"{key}/{name}"] = {
                 "dtype": _NAMES[tensor.dtype],
@@ -106,21 +132,14 @@ def _head(
                 "data_offsets": [at, ends],
             }
             at = ends
-    said = json.dumps(header).encode()
-    said = said.ljust(-(-len(said) // 8) * 8)
-    out.write(len(said).to_bytes(8, "little") + said)
+        said = json.dumps(header).encode()
+        said = said.ljust(-(-len(said) // 8) * 8)
+        return len(said).to_bytes(8, "little") + said
 
-
-def _tensors(
-    progress: Progress,
-    parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-    devices: Devices,
-) -> Iterator[Tensor]:
-    """What follows the header, tensor by tensor, in full on the CPU of the first process."""
-    for name, parameter in parameters.items():
-        for key, tensor in _held(optimiser, parameter).items():
-            for full in gathered({key: tensor}, devices).values():
+    def _tensors(self, progress: Progress) -> Iterator[Tensor]:
+        """What follows the header, tensor by tensor, in full on the CPU of the first process."""
+        for key, name, tensor in self._held():
+            for full in gathered({key: tensor}, self.devices).values():
                 if key == "weight" and not torch.isfinite(full).all():
                     raise TrainingFailed(
                         f"{name} of the student is not finite at step {progress.step}.",
@@ -129,44 +148,9 @@ def _tensors(
                     )
                 yield full.cpu()
 
-
-def restore(
-    run: Path,
-    identity: str,
-    parameters: Mapping[str, nn.Parameter],
-    optimiser: torch.optim.Optimizer,
-) -> Progress | None:
-    """Bring a run back to its checkpoint; None where it has none.
-
-    Raises TrainingFailed where the checkpoint is another run's, or damaged.
-    """
-    file = run / FILE
-    if not file.exists():
-        return None
-    try:
-        with safe_open(file, framework="pt") as saved:
-            progress = Progress(**json.loads(saved.metadata()["progress"]))
-            if progress.identity != identity:
-                raise _not_ours(run, "it is that of another student or recipe")
-            names = set(saved.keys())
-            states: dict[nn.Parameter, dict[str, Tensor]] = {}
-            for name, parameter in parameters.items():
-                with torch.no_grad():
-                    parameter.copy_(placed(saved.get_tensor(f"weight/{name}"), parameter))
-                if f"step/{name}" in names:
-                    step = saved.get_tensor(f"step/{name}").to(parameter.device)
-                    states[parameter] = {"step": step} | {
-                        key: placed(saved.get_tensor(f"{key}/{name}"), parameter) for key in MOMENTS
-                    }
-            resume(optimiser, states)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise _not_ours(run, str(error)) from error
-    return progress
-
-
-def _not_ours(run: Path, why: str) -> TrainingFailed:
-    return TrainingFailed(
-        f"The checkpoint in {run.name!r} cannot be used: {why}.",
-        value=str(run / FILE),
-        fix="Remove it to begin again, or give another run folder.",
-    )
+    def _not_ours(self, why: str) -> TrainingFailed:
+        return TrainingFailed(
+            f"The checkpoint in {self.run.name!r} cannot be used: {why}.",
+            value=str(self.run / FILE),
+            fix="Remove it to begin again, or give another run folder.",
+        )

@@ -46,6 +46,7 @@ class _Plan:
     teacher: Checkpoint
     layermap: LayerMap
     length: int
+    vocabulary: int
     frozen: bool
     placement: Placement
     estimate: MemoryEstimate
@@ -69,7 +70,8 @@ class _Plan:
         world = devices.world if placed is Placement.SHARDS else 1
         estimate = estimate_memory(*shape, world)
         refuse_what_cannot_fit(estimate, recipe, free)
-        return cls(recipe, texts, files, layermap, length, frozen, placed, estimate)
+        vocabulary = anatomy.head_tensor.shape[0]
+        return cls(recipe, texts, files, layermap, length, vocabulary, frozen, placed, estimate)
 
     def couple(self, folder: Path) -> Couple:
         """The teacher of a folder, and its student as it begins."""
@@ -111,7 +113,7 @@ def _train(job: DistillJob, report: Reporter, devices: Devices, learners: type[L
         raise BadRecipe("There is no text to distil on.", fix="Name a folder or a dataset.")
     recipe, texts = job.parsed_recipe(learners.recipes), Texts.open(job.data)
     plan = _Plan.of(job, recipe, texts, devices)
-    tokeniser, length = _tokeniser(job, plan.teacher), plan.length
+    tokeniser, length = Tokeniser(job.teacher, plan.vocabulary), plan.length
     stream = devices.after_first(
         lambda tick: training_stream(
             recipe, tokeniser, texts, length, job.run, tick, write=devices.first
@@ -168,14 +170,3 @@ def _made_before(job: DistillJob) -> bool:
         value=str(job.out),
         fix="A student is never overwritten: remove it, or give another folder.",
     )
-
-
-def _tokeniser(job: DistillJob, teacher: Checkpoint) -> Tokeniser:
-    vocabulary = teacher.config.get("vocab_size")
-    if not isinstance(vocabulary, int):
-        raise BadRecipe(
-            f"The config of {job.teacher_name!r} names no vocab_size.",
-            value=vocabulary,
-            fix="Write the vocabulary's size to its config.json.",
-        )
-    return Tokeniser(job.teacher, vocabulary)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from boomerang.distill import checkpoints
-from boomerang.distill.checkpoints import Progress
+from boomerang.distill.checkpoints import Progress, RunCheckpoint, expected
 from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.learner import Learner
 from boomerang.distill.memory.available import available
@@ -35,6 +34,8 @@ class Trainer:
     def __post_init__(self) -> None:
         self.recipe, self.stream = self.learner.recipe, self.learner.stream
         self.devices, self.report = self.learner.devices, self.learner.report
+        weights, optimiser = self.learner.parameters, self.learner.optimiser
+        self.checkpoint = RunCheckpoint(self.run, weights, optimiser, self.devices)
 
     def train(self) -> Progress:
         """Train until the recipe's steps are done.
@@ -73,8 +74,7 @@ class Trainer:
 
         Raises TrainingFailed where the processes do not see the same one.
         """
-        weights, optimiser = self.learner.parameters, self.learner.optimiser
-        progress = checkpoints.restore(self.run, self.identity, weights, optimiser)
+        progress = self.checkpoint.restore(self.identity)
         if self.devices.same(progress) != progress:
             raise TrainingFailed(
                 "The processes of this run do not see the same checkpoint.",
@@ -93,7 +93,7 @@ class Trainer:
         self.guard = Guard(initial)
         left = progress.steps - progress.step
         # A stop waits for the pass that is under way, then looks at the loss, and writes.
-        saving = 2 * pace.passing + checkpoints.expected(learner.parameters.values())
+        saving = 2 * pace.passing + expected(learner.parameters.values())
         estimate = learner.estimate
         self.report(
             "estimate",
@@ -160,7 +160,6 @@ class Trainer:
             if progress.step == progress.steps:
                 raise ended_badly(loss, self.guard.initial, progress.steps)
             return
-        weights, optimiser = self.learner.parameters, self.learner.optimiser
-        checkpoints.save(self.run, progress, weights, optimiser, self.devices)
+        self.checkpoint.save(progress)
         seconds = round(self.devices.now() - began, 3)
         self.report("checkpoint", step=progress.step, seconds=seconds)

@@ -1,7 +1,7 @@
 """One measuring, from a job to the figures of every member."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from torch import Tensor
 
@@ -45,23 +45,14 @@ def run(job: MeasureJob, report: Reporter) -> None:
     tokeniser = Tokeniser(job.teacher, pair.teacher.head_tensor.shape[0])
     texts = None if job.tasks_only else _texts(job, pair, tokeniser, report)
     where = device()
-    compute = Accelerator.of(where).compute
-    both = couple(
-        load(job.teacher, dtype=compute, where=where),
-        load(job.student, dtype=compute, where=where),
-        pair.layermap,
-    )
-    if texts is None:
-        order = job.full_order()
-        wanted = _wanted(job, pair, order)
-    else:
-        order = _order(job, both, texts[0], report)
-        wanted = _wanted(job, pair, order)
-        _measure(job, both, texts[1], tokeniser, order, report)
-    members = members_of(both.layermap, order)
-    asked = {k: members[k] for k in wanted}
-    for k, result in run_tasks(both, asked, tokeniser, job.tasks, job.tasks_folder, report.check):
-        report("task", k=k, **result.json())
+    compute, folders = Accelerator.of(where).compute, (job.teacher, job.student)
+    teacher, student = (load(folder, dtype=compute, where=where) for folder in folders)
+    measuring = _Measuring(job, couple(teacher, student, pair.layermap), tokeniser, report)
+    order = job.full_order() if texts is None else measuring.order(texts[0])
+    wanted, members = _wanted(job, pair, order), members_of(pair.layermap, order)
+    if texts is not None:
+        measuring.measure(members, texts[1])
+    measuring.run_tasks({k: members[k] for k in wanted})
     report("done")
 
 
@@ -89,87 +80,90 @@ def _wanted(job: MeasureJob, pair: Pair, order: PatchOrder) -> list[int]:
     return list(dict.fromkeys(ladder.resolve(size).k for size in job.members))
 
 
-def _measure(
-    job: MeasureJob,
-    both: Couple,
-    heldout: Tensor,
-    tokeniser: Tokeniser,
-    order: PatchOrder,
-    report: Reporter,
-) -> None:
-    """Report every member `early`, of more and more of the text, and at last as `member`.
+@dataclass(frozen=True)
+class _Measuring:
+    """Teacher and student in memory, and whom to tell."""
 
-    What they write is checked after the first figures, or before where those are the last.
-    """
-    members = members_of(both.layermap, order)
-    beside = [naive_counterpart(member) for member in members] if job.naive else []
-    said: dict[Composition, Continuation] = {}
-    for windows, found in growing(both, heldout, [*members, *beside], report.check):
-        whole, naive = windows == len(heldout), found[len(members) :]
-        if whole and not said:
-            said = _written(both, heldout, tokeniser, members, report)
-        ladder = [
-            Measured(len(member.layers), quality, said.get(member))
-            for member, quality in zip(members, found, strict=False)
-        ]
-        why = flags(ladder) if whole else [()] * len(ladder)
-        for k, (member, measured) in enumerate(zip(members, ladder, strict=True)):
-            report(
-                "member" if whole else "early",
-                k=k,
-                code=member.code,
-                layers=measured.layers,
-                perplexity=_short(measured.quality.perplexity),
-                kl=_short(measured.quality.kl),
-                naive_perplexity=_short(naive[k].perplexity) if naive else None,
-                naive_kl=_short(naive[k].kl) if naive else None,
-                generation=_shares(measured.continuation),
-                flags=why[k],
-                tokens=windows * (heldout.shape[1] - 1),
-                of=heldout.shape[0] * (heldout.shape[1] - 1),
-            )
-        said = said or _written(both, heldout, tokeniser, members, report)
+    job: MeasureJob
+    couple: Couple
+    tokeniser: Tokeniser
+    report: Reporter
 
+    def order(self, windows: Tensor) -> PatchOrder:
+        """The order, by calibration text (W, T + 1)."""
+        if isinstance(self.job.order, str):
+            found = choose(self.couple, windows, self.job.order, tick=_Choosing(self.report))
+        else:
+            found = given(self.couple, windows, self.job.order)
+        kls = {name: [*map(_short, values)] for name, values in found.calibration_kl.items()}
+        self.report(
+            "order",
+            order=found.name,
+            patch_order=[*found.order],
+            calibration_kl=kls,
+            evaluations=round(found.evaluations, 2),
+            unfinished=found.unfinished,
+            note=found.note,
+        )
+        self.report.check()
+        return found.order
 
-def _written(
-    both: Couple,
-    heldout: Tensor,
-    tokeniser: Tokeniser,
-    members: list[Composition],
-    report: Reporter,
-) -> dict[Composition, Continuation]:
-    """What members write; after each it is reported how many have."""
-    found: dict[Composition, Continuation] = {}
-    writer = Writer.over(both, heldout, tokeniser.end)
-    for member, continuation in writer.each(members, report.check):
-        found[member] = continuation
-        report("writing", written=len(found), of=len(members))
-    return found
+    def measure(self, members: list[Composition], heldout: Tensor) -> None:
+        """Report every member `early`, of more and more of the text, and at last as `member`.
+
+        What they write is checked after the first figures, or before where those are the last.
+        """
+        beside = [naive_counterpart(member) for member in members] if self.job.naive else []
+        said: dict[Composition, Continuation] = {}
+        for windows, found in growing(self.couple, heldout, [*members, *beside], self.report.check):
+            whole, naive = windows == len(heldout), found[len(members) :]
+            if whole and not said:
+                said = self._written(members, heldout)
+            ladder = [
+                Measured(len(member.layers), quality, said.get(member))
+                for member, quality in zip(members, found, strict=False)
+            ]
+            why = flags(ladder) if whole else [()] * len(ladder)
+            for k, (member, measured) in enumerate(zip(members, ladder, strict=True)):
+                self.report(
+                    "member" if whole else "early",
+                    k=k,
+                    code=member.code,
+                    layers=measured.layers,
+                    perplexity=_short(measured.quality.perplexity),
+                    kl=_short(measured.quality.kl),
+                    naive_perplexity=_short(naive[k].perplexity) if naive else None,
+                    naive_kl=_short(naive[k].kl) if naive else None,
+                    generation=_shares(measured.continuation),
+                    flags=why[k],
+                    tokens=windows * (heldout.shape[1] - 1),
+                    of=heldout.shape[0] * (heldout.shape[1] - 1),
+                )
+            said = said or self._written(members, heldout)
+
+    def _written(
+        self, members: list[Composition], heldout: Tensor
+    ) -> dict[Composition, Continuation]:
+        """What members write; after each it is reported how many have."""
+        found: dict[Composition, Continuation] = {}
+        writer = Writer.over(self.couple, heldout, self.tokeniser.end)
+        for member, continuation in writer.each(members, self.report.check):
+            found[member] = continuation
+            self.report("writing", written=len(found), of=len(members))
+        return found
+
+    def run_tasks(self, members: dict[int, Composition]) -> None:
+        """Report what members reach in the tasks that are asked for, by their k."""
+        tasks, folder = self.job.tasks, self.job.tasks_folder
+        asked = (self.couple, members, self.tokeniser, tasks, folder, self.report.check)
+        for k, result in run_tasks(*asked):
+            self.report("task", k=k, **result.json())
 
 
 def _shares(continuation: Continuation | None) -> dict[str, float] | None:
     if continuation is None:
         return None
     return {name: round(value, 4) for name, value in asdict(continuation).items()}
-
-
-def _order(job: MeasureJob, both: Couple, windows: Tensor, report: Reporter) -> PatchOrder:
-    if isinstance(job.order, str):
-        found = choose(both, windows, job.order, tick=_Choosing(report))
-    else:
-        found = given(both, windows, job.order)
-    kls = {name: [*map(_short, values)] for name, values in found.calibration_kl.items()}
-    report(
-        "order",
-        order=found.name,
-        patch_order=[*found.order],
-        calibration_kl=kls,
-        evaluations=round(found.evaluations, 2),
-        unfinished=found.unfinished,
-        note=found.note,
-    )
-    report.check()
-    return found.order
 
 
 class _Choosing:

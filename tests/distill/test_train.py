@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill import checkpoints, pace
+from boomerang.distill.checkpoints import RunCheckpoint
 from boomerang.distill.learner import Learner
 from boomerang.distill.objective.losses import Losses
 from boomerang.distill.optimisers import rate_at
@@ -308,7 +309,7 @@ def test_minutes_are_timed_by_passes_however_large_a_step_is(
 def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saves, clock = checkpoints.save, [0.0]
+    saves, clock = RunCheckpoint.save, [0.0]
 
     def slow(*what: Any) -> None:
         clock[0] += 10
@@ -320,7 +321,7 @@ def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
 
     trains = Trainer._update
     monkeypatch.setattr(Trainer, "_update", steps)
-    monkeypatch.setattr(checkpoints, "save", slow)
+    monkeypatch.setattr(RunCheckpoint, "save", slow)
     monkeypatch.setattr(Devices, "now", lambda self: clock[0])
     path = job(folder, recipe={"steps": 360}, checkpoint_seconds=2, report_seconds=1e9)
     status, said = told(path, capsys)
@@ -356,7 +357,8 @@ def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path)
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "before = peak()\n"
         "progress = checkpoints.Progress('a', 1, 2)\n"
-        "checkpoints.save(Path(sys.argv[1]), progress, weights, optimiser, Devices())\n"
+        "run = Path(sys.argv[1])\n"
+        "checkpoints.RunCheckpoint(run, weights, optimiser, Devices()).save(progress)\n"
         "print(peak() - before)\n"
     )
     told_ = subprocess.run(
