@@ -52,7 +52,7 @@ def distil(
     if anatomy.architecture.masked:
         raise not_distilled(model.name)
     if layer_map == "similarity":
-        from boomerang.quality.similarity import similarity_map  # noqa: PLC0415 - torch
+        from boomerang.quality.choosing.similarity import similarity_map  # noqa: PLC0415 - torch
 
         chosen = chosen.override(
             kept=similarity_map(folder_of(model, told), texts, chosen).kept, name="custom"
