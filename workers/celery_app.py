@@ -1,85 +1,68 @@
-"""The Celery application that runs the jobs: `celery -A workers.celery_app worker -P threads`.
+"""The Celery application that runs the tasks: `celery -A workers.celery_app worker -P threads`.
 
 Tasks are threads: the heavy ones wait for a subprocess, the others copy files. So a task hears at
 once that its worker is asked to stop, and an end of the worker is the end of all of it.
 """
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from boomerang.processes.daemon import READY
-from boomerang.service import messages, producer
+from boomerang.service import messages
+from boomerang.service.messages import Message
+from boomerang.service.producer import celery_app
 from boomerang.service.settings import get_settings
 from workers import assemble, distill, keying, measure, publish, settle
-from workers.context import context
+from workers.context import Context, context
 from workers.leases import reaper
 
-app: Any = producer.celery_app(get_settings().redis_url)
+M = TypeVar("M", bound=Message)
+
+app: Any = celery_app(get_settings().redis_url)
 
 
-@app.task(name=messages.KeyFamily.task)
-def key_task(family: str) -> str:
-    """Hash and key a provisional family."""
-    return keying.key(context(), family)
+def _register(kind: type[M], work: Callable[[Context, M], str]) -> None:
+    """Have messages of a kind worked on."""
+
+    def task(**payload: Any) -> str:
+        return work(context(), kind(**payload))
+
+    app.task(name=kind.task)(task)
 
 
-@app.task(name=messages.Rehash.task)
-def rehash_task(key: str) -> str:
-    """Hash touched files again."""
-    return keying.rehash(context(), key)
+_register(messages.KeyFamily, lambda here, told: keying.key(here, told.family))
+_register(messages.Rehash, lambda here, told: keying.rehash(here, told.key))
+_register(messages.Distill, lambda here, told: distill.distill(here, told.key))
+_register(messages.Measure, lambda here, told: measure.measure(here, told.family))
+_register(messages.Settle, lambda here, told: settle.settle(here, told.family))
+_register(
+    messages.Assemble, lambda here, told: assemble.assemble(here, told.family, told.k, told.want)
+)
+_register(
+    messages.Publish,
+    lambda here, told: publish.publish(here, told.family, **told.model_dump(exclude={"family"})),
+)
+_register(messages.Sweep, lambda here, told: assemble.sweep(here))
 
 
-@app.task(name=messages.Distill.task)
-def distill_task(key: str) -> str:
-    """Make a student ready."""
-    return distill.distill(context(), key)
-
-
-@app.task(name=messages.Measure.task)
-def measure_task(family: str) -> str:
-    """Settle and measure a family."""
-    return measure.measure(context(), family)
-
-
-@app.task(name=messages.Settle.task)
-def settle_task(family: str) -> str:
-    """Send what was asked of a family."""
-    return settle.settle(context(), family)
-
-
-@app.task(name=messages.Assemble.task)
-def assemble_task(family: str, k: int, want: int | None = None) -> str:
-    """Build a member."""
-    return assemble.assemble(context(), family, k, want)
-
-
-@app.task(name=messages.Publish.task)
-def publish_task(family: str, k: int, repo: str, **options: Any) -> str:
-    """Publish a member."""
-    return publish.publish(context(), family, k, repo, **options)
-
-
-@app.task(name=messages.Sweep.task)
-def sweep_task() -> str:
-    """Remove members that belong to nobody."""
-    return assemble.sweep(context())
-
-
-@worker_init.connect
 def _prepare(**_: Any) -> None:
     # Made before there are threads that would each make one.
     context()
 
 
-@worker_ready.connect
 def _begin(**_: Any) -> None:
     reaper.start(context())
     # Straight to the descriptor: Celery turns what is printed into log lines.
     os.write(1, f"{READY}\n".encode())
 
 
-@worker_shutting_down.connect
 def _end(**_: Any) -> None:
     context().stopping.set()
+
+
+worker_init.connect(_prepare)
+worker_ready.connect(_begin)
+worker_shutting_down.connect(_end)

@@ -11,14 +11,14 @@ from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
+from boomerang.processes.job import Ending, Outcome
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.messages import Measure
 from boomerang.service.models import checkpoints, unchanged
 from workers.context import Context
 from workers.launch import trainer_command
 from workers.leases.holding import End, Holding, holding
-from workers.leases.outages import passes, patiently, said
-from workers.leases.process import Outcome, run
+from workers.leases.outages import SETBACKS, passes, patiently, said
 from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.models.teachers import check_teacher
 from workers.models.verify import damage_of, hashes, set_aside, verify_members
@@ -122,7 +122,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         # The worker before this one died between the trainer's end and saying so.
         damage = damage_of(context, student, held)
         if damage is None:
-            return Outcome(0, True, None)
+            return Outcome(Ending.DONE)
         set_aside(context, student, held, damage)
     job = {
         "teacher": str(teacher),
@@ -140,8 +140,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
     if student.micro_batch is not None:
         job["micro_batch"] = student.micro_batch
     told = _Teller(context, student, held)
-    command = trainer_command(settings)
-    outcome = run(command, job, run_folder, held, settings.stop_seconds, told)
+    outcome = held.run(trainer_command(settings), job, run_folder, told)
     if outcome.starved:
         return replace(outcome, reason=f"{outcome.reason}{told.figures}")
     return outcome
@@ -151,7 +150,8 @@ def _stopped(
     context: Context, student: Student, held: Holding, outcome: Outcome, reason: str
 ) -> str:
     """The trainer has ended without a student: go on later, or not at all."""
-    if outcome.setback is None:
+    setback = SETBACKS.get(outcome.ending)
+    if setback is None:
         return _failed(context, student, held, reason)
     if outcome.starved and student.origin is Origin.DISTILLED and "delta" not in student.recipe:
         asked = Recipe.parse(student.recipe).micro_batch
@@ -162,7 +162,7 @@ def _stopped(
             step = context.catalog.student(student.key).step
             reason += f", twice at step {step} with one sequence at a time"
             return _failed(context, student, held, reason)
-    return _again(context, student, held, outcome.setback, reason)
+    return _again(context, student, held, setback, reason)
 
 
 def _whole(context: Context, student: Student, held: Holding, *, made: bool) -> None:

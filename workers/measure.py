@@ -21,8 +21,7 @@ from boomerang.texts.task_names import harness_version
 from boomerang.texts.texts import locations
 from workers.context import Context
 from workers.leases.holding import End, Holding, holding
-from workers.leases.outages import passes, patiently, said
-from workers.leases.process import run
+from workers.leases.outages import SETBACKS, passes, patiently, said
 from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.settle import settle
 
@@ -132,14 +131,14 @@ class _Measuring:
         }
         arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
         run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"
-        stop = self.settings.stop_seconds
-        outcome = run(arguments, job, run_folder, self.held, stop, self._patient_event)
+        outcome = self.held.run(arguments, job, run_folder, self._patient_event)
         if self.held.end is not None and not outcome.done:
             return _ended(self.context, self.family.id, self.held, self.held.end)
         if outcome.reason is not None:
-            if outcome.setback is not None and patiently(self.held)(
+            setback = SETBACKS.get(outcome.ending)
+            if setback is not None and patiently(self.held)(
                 self.catalog.measure_again,
-                *(self.family.id, outcome.setback, outcome.reason, self.settings.limits),
+                *(self.family.id, setback, outcome.reason, self.settings.limits),
                 lease=self.held.lease,
             ):
                 return "again"

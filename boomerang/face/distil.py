@@ -13,7 +13,7 @@ from boomerang.face.fetched import folder_of
 from boomerang.face.models import Named, found
 from boomerang.family.pair import RECORD
 from boomerang.hub.find import Found
-from boomerang.processes.job import Told, events
+from boomerang.processes.job import Told, run_module
 from boomerang.recipes.keys import delta_key, student_key
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
@@ -115,9 +115,7 @@ def _train(teacher: Found, out: Path, job: Mapping[str, Any], told: Told | None)
         "out": str(out),
         "run": str(run),
     }
-    for event in events("boomerang.distill", {**known, **job}, run):
-        if told is not None:
-            told(event)
+    run_module("boomerang.distill", {**known, **job}, run, told or (lambda event: None))
     shutil.rmtree(run, ignore_errors=True)
     record: dict[str, Any] = json.loads((out / RECORD).read_text("utf-8"))
     return {"out": str(out), **record}

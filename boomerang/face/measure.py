@@ -11,7 +11,7 @@ from boomerang.face.fetched import folder_of
 from boomerang.face.models import Named, found, open_pair
 from boomerang.family.ladder import Ladder
 from boomerang.family.patch_order import ORDERS, members_of, named_order
-from boomerang.processes.job import Told, events
+from boomerang.processes.job import Told, run_module
 from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import check
 
@@ -73,17 +73,20 @@ def measure(
         **asked,
     }
     result: dict[str, Any] = {"teacher": models[0].name, "student": models[1].name, "members": []}
+
+    def keep(event: dict[str, Any]) -> None:
+        if told is not None:
+            told(event)
+        values = {name: value for name, value in event.items() if name != "event"}
+        if event["event"] == "order":
+            result.update(values)
+        elif event["event"] == "member":
+            result["members"].append(values)
+        elif event["event"] == "task":
+            result["members"][values.pop("k")].setdefault("tasks", []).append(values)
+
     with tempfile.TemporaryDirectory(prefix="boomerang-") as scratch:
-        for event in events("boomerang.quality", job, Path(scratch)):
-            if told is not None:
-                told(event)
-            kind = event.pop("event")
-            if kind == "order":
-                result |= event
-            elif kind == "member":
-                result["members"].append(event)
-            elif kind == "task":
-                result["members"][event.pop("k")].setdefault("tasks", []).append(event)
+        run_module("boomerang.quality", job, Path(scratch), keep)
     sizes = {member.k: member.size for member in Ladder.of(pair, result["patch_order"]).members}
     compositions = members_of(pair.layermap, result["patch_order"])
     for k, (member, composition) in enumerate(zip(result["members"], compositions, strict=True)):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from boomerang.processes.child import command
+from boomerang.processes.child import send, start
 
 READY = "boomerang worker ready"
 """What a worker writes once it takes jobs."""
@@ -18,7 +18,7 @@ _STEADY_SECONDS = 60.0
 
 
 class Daemon:
-    """One child process, in a session of its own, so that ^C reaches only its parent.
+    """One child process that is kept running.
 
     It must be started by a thread that lives as long as the service: it dies with that thread.
     """
@@ -66,13 +66,11 @@ class Daemon:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._offset = output.tell()
-            self._process = subprocess.Popen(
-                command(*self._arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
+            self._process = start(
+                self._arguments,
+                output=output,
+                errors=subprocess.STDOUT,
+                environment=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
             )
         self._started = time.monotonic()
         self._restart_at = None
@@ -119,18 +117,11 @@ class Daemon:
         self._restart_at = None
         if process is None:
             return
-        _signal(process.pid, signal.SIGTERM, group=False)
+        send(process, signal.SIGTERM, group=False)
         try:
             process.wait(self._stop_seconds)
         except subprocess.TimeoutExpired:
-            _signal(process.pid, signal.SIGKILL, group=True)
+            send(process, signal.SIGKILL)
             process.wait()
         if self._leaves is not None:
             self._leaves.unlink(missing_ok=True)
-
-
-def _signal(pid: int, number: signal.Signals, *, group: bool) -> None:
-    try:
-        (os.killpg if group else os.kill)(pid, number)
-    except ProcessLookupError:
-        return

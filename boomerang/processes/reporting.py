@@ -1,6 +1,5 @@
-"""What a worker process owes its supervisor: JSON lines, one lock, a clean stop, no orphans."""
+"""What a child owes whoever started it: JSON lines, one lock, a clean stop, no orphans."""
 
-import ctypes
 import fcntl
 import json
 import os
@@ -10,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from boomerang.errors import BoomerangError, Interrupted
+from boomerang.processes.child import end_with_parent
 
 STOPPED = 128 + signal.SIGTERM
 """The exit status of a process that was told to stop, and did so in good order."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
@@ -72,13 +71,13 @@ class Reporter:
             signal.signal(signal.SIGTERM, before)
 
 
-def end_with_parent(number: int) -> bool:
-    """Have this process sent a signal when its parent dies; whether the parent has died already."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    # It may have died before the kernel was told to watch it.
-    return os.getppid() != parent
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """The event that a line of a child's output is; None where it is something else."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
 
 
 @contextmanager

@@ -4,16 +4,14 @@ The process is `python -m boomerang.tokens.background RUN WANTED`; it ends with 
 """
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import Popen
 
 from boomerang.errors import BoomerangError, TrainingFailed
-from boomerang.processes.reporting import end_with_parent
+from boomerang.processes.child import start
 from boomerang.texts.texts import Texts
 from boomerang.tokens.growing import GrowingStream
 from boomerang.tokens.packing import Tokeniser
@@ -52,14 +50,11 @@ def stream(
 
 def _started(file: TokenFile) -> "Popen[bytes]":
     file.forget_error()
-    command = [sys.executable, "-m", __name__, str(file.run), file.wanted.model_dump_json()]
-    return subprocess.Popen(command, stdin=DEVNULL, stdout=DEVNULL)
+    return start([sys.executable, "-m", __name__, str(file.run), file.wanted.model_dump_json()])
 
 
 def main(arguments: list[str]) -> int:
     """Write the file that the arguments name, and return the exit status."""
-    if end_with_parent(signal.SIGTERM):
-        return 1
     # Where the trainer has no device but the processor, it comes first.
     os.nice(5)
     file = TokenFile(Path(arguments[0]), Wanted.model_validate_json(arguments[1]))

@@ -4,11 +4,10 @@ import json
 import sys
 from pathlib import Path
 
+from boomerang.processes.reporting import Reporter
 from boomerang.texts.task_names import harness_version
 
-
-def say(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+say = Reporter()
 
 
 def main() -> None:
@@ -20,25 +19,25 @@ def main() -> None:
         for k, code in enumerate(("sss+sss", "bbb+ttt")):
             if code not in task["known"]:
                 say_task(k, task["name"], task["limit"])
-    say(event="done")
+    say("done")
 
 
 def say_task(k: int, name: str, limit: int | None) -> None:
     metric = {"task": name, "metric": "acc", "filter": "none", "value": 0.5 + k / 4,
               "stderr": 0.25, "version": "1", "samples": limit or 99, "shots": 0}  # fmt: skip
     failed = "ConnectionError: no data" if name == "lost" else None
-    say(event="task", k=k, name=name, limit=limit, harness=harness_version(), failed=failed,
+    say("task", k=k, name=name, limit=limit, harness=harness_version(), failed=failed,
         metrics=[] if failed else [metric])  # fmt: skip
 
 
 def say_members(order: list[int]) -> None:
-    say(event="choosing", looked=3)
-    say(event="order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]},
+    say("choosing", looked=3)
+    say("order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]},
         note="Not all was tried.")  # fmt: skip
     for k in range(len(order) + 1):
-        say(event="early", k=k, perplexity=99.0, kl=2.0, flags=[], tokens=1024, of=65536)
+        say("early", k=k, perplexity=99.0, kl=2.0, flags=[], tokens=1024, of=65536)
     for k in range(len(order) + 1):
-        say(event="member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
+        say("member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
             naive_perplexity=20.0, naive_kl=3.0)  # fmt: skip
 
 

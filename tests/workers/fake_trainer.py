@@ -13,9 +13,9 @@ import sys
 import time
 from pathlib import Path
 
+from boomerang.processes.reporting import Reporter
 
-def say(**event: object) -> None:
-    print(json.dumps(event), flush=True)
+say = Reporter()
 
 
 def main() -> None:
@@ -26,36 +26,36 @@ def main() -> None:
         starts.write(f"{os.getpid()}\n")
     starts = len((run / "starts").read_text().splitlines())
     again = starts > 1
-    say(event="estimate", memory_bytes=3 << 30, available_bytes=2 << 30)
+    say("estimate", memory_bytes=3 << 30, available_bytes=2 << 30)
     step = starts - 1 if mode == "progress" else 0
-    say(event="start", steps=steps, parameters=10, step=step)
+    say("start", steps=steps, parameters=10, step=step)
     if mode == "away" and not again:
-        say(event="error", slug="hub-failure", detail="The Hub is away.", value=None, fix="",
+        say("error", slug="hub-failure", detail="The Hub is away.", value=None, fix="",
             transient=True)  # fmt: skip
         sys.exit(1)
     if mode == "crash" and not again:
         sys.exit("a bug")
     if mode == "progress" and starts < 5:
-        say(event="step", step=starts, steps=5)
-        say(event="checkpoint", step=starts)
+        say("step", step=starts, steps=5)
+        say("checkpoint", step=starts)
     if (mode == "progress" and starts < 5) or (mode == "greedy" and job.get("micro_batch", 8) > 1):
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "error":
-        say(event="error", slug="bad-recipe", detail="No text.", value=None, fix="Give some.")
+        say("error", slug="bad-recipe", detail="No text.", value=None, fix="Give some.")
         sys.exit(1)
     if mode == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if mode == "slow" or (mode == "stuck" and not again):
         for step in range(1, 1000):
-            say(event="step", step=step, steps=1000, loss=1 / step)
+            say("step", step=step, steps=1000, loss=1 / step)
             time.sleep(0.1)
     for step in range(1, steps + 1):
-        say(event="step", step=step, steps=steps, loss=1 / step, ce=1.0, kl=0.5, tokens=step)
-    say(event="checkpoint", step=steps)
+        say("step", step=step, steps=steps, loss=1 / step, ce=1.0, kl=0.5, tokens=step)
+    say("checkpoint", step=steps)
     making = Path(job["out"] + ".tmp")
     shutil.copytree(Path(job["teacher"]).parent / "student", making)
     making.rename(job["out"])
-    say(event="done", out=job["out"])
+    say("done", out=job["out"])
 
 
 main()

@@ -22,13 +22,14 @@ from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
+from boomerang.processes import job
 from boomerang.service.models.unchanged import folder_commit
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.context import Context
 from workers.distill import distill
-from workers.leases import process
+from workers.leases.holding import Holding
 from workers.measure import measure
 
 HERE = Path(__file__).parent
@@ -129,7 +130,7 @@ def test_progress_makes_good_any_number_of_kills(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A kernel that says that it killed nobody for memory.
-    monkeypatch.setattr(process, "kernel_kills", lambda: 0)
+    monkeypatch.setattr(job, "kernel_kills", lambda: 0)
     ask(context, "progress")
     assert until_over(context) == ["again"] * 4 + ["ready"]
     assert reasons(context) == ["its process was killed by SIGKILL; again in 0 s"] * 4
@@ -139,7 +140,7 @@ def test_progress_makes_good_any_number_of_kills(
 def test_without_progress_it_fails_after_some_attempts_with_longer_waits(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "kernel_kills", lambda: 0)
+    monkeypatch.setattr(job, "kernel_kills", lambda: 0)
     ask(context, "die")
     assert until_over(context) == ["again", "again", "failed"]
     killed = "its process was killed by SIGKILL"
@@ -154,7 +155,7 @@ def test_killed_for_memory_at_the_same_step_it_goes_on_with_less_at_a_time(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter(range(100))
-    monkeypatch.setattr(process, "kernel_kills", lambda: next(kills))
+    monkeypatch.setattr(job, "kernel_kills", lambda: next(kills))
     recipe = {"fake": "greedy", "steps": 5, "batch_tokens": 64, "sequence_length": 16,
               "learning_rate": 0.1, "micro_batch": 8}  # fmt: skip
     from workers import distill as module
@@ -177,7 +178,7 @@ def test_where_one_sequence_is_too_many_it_fails_with_the_figures(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills = iter(range(100))
-    monkeypatch.setattr(process, "kernel_kills", lambda: next(kills))
+    monkeypatch.setattr(job, "kernel_kills", lambda: next(kills))
     from workers import distill as module
 
     class Parsed:
@@ -226,7 +227,7 @@ def test_a_full_disk_is_waited_for_with_word_of_what_to_free(
     context: Context, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     full = OSError(number, os.strerror(number), "/home/somebody/file")
-    monkeypatch.setattr("workers.distill.run", fails(1, process.run, full))
+    monkeypatch.setattr(Holding, "run", fails(1, Holding.run, full))
     ask(context, "quick")
     assert until_over(context) == ["again", "ready"]
     (reason,) = reasons(context)
@@ -349,17 +350,17 @@ def test_a_catalog_that_is_away_for_a_moment_ends_no_measuring(
         context, "quick", order="auto", tasks={"piqa": None}, data=str(context.settings.home.parent)
     )
     assert distill(context, KEY) == "ready"
-    begun, call = [0], getattr(context.catalog, name)
+    begun, call, real = [0], getattr(context.catalog, name), Holding.run
     away = fails(times, call, AWAY)
 
-    def run(*arguments: Any) -> process.Outcome:
+    def run(*arguments: Any) -> job.Outcome:
         # Only what the measurer says meets a catalog that is away.
         with monkeypatch.context() as gone:
             gone.setattr(context.catalog, name, away)
             begun[0] += 1
-            return process.run(*arguments)
+            return real(*arguments)
 
-    monkeypatch.setattr("workers.measure.run", run)
+    monkeypatch.setattr(Holding, "run", run)
     assert measure(context, made.family.id) == "measured"
     assert begun == [1]
     members = context.catalog.members(made.family.id)

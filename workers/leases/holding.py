@@ -3,13 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from boomerang.catalog.leases import Lease, LostLease, this_holder
+from boomerang.processes.job import Outcome, Told, run
 from workers.context import Context
 
 log = logging.getLogger("boomerang.workers")
@@ -83,6 +86,13 @@ class Holding:
         """Renew the lease now. Raises LostLease where somebody else has it."""
         if not self._context.catalog.lease_renew(self.lease, self._context.settings.lease_seconds):
             raise LostLease(f"The lease of {self.lease.subject} was lost.", fix="Let it be.")
+
+    def run(
+        self, arguments: Sequence[str], job: Mapping[str, Any], folder: Path, told: Told
+    ) -> Outcome:
+        """Run a child as `boomerang.processes.job.run`; it is stopped where the work must end."""
+        stop_seconds = self._context.settings.stop_seconds
+        return run(arguments, job, folder, told, self.ended, stop_seconds)
 
     def start(self) -> None:
         """Begin the heartbeat."""

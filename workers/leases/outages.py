@@ -22,10 +22,14 @@ from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact, FactName
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
+from boomerang.processes.job import Ending
 from workers.context import Context
 from workers.leases.holding import Holding
 
 log = logging.getLogger("boomerang.workers")
+
+SETBACKS = {Ending.AWAY: Setback.OUTSIDE, Ending.DIED: Setback.DIED}
+"""The ends of a child after which it may succeed later: not where it refused what it was told."""
 
 _LONGEST_SECONDS = 5.0
 _AWAY = (

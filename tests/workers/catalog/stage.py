@@ -17,11 +17,11 @@ from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.requests import NewWant
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Student
-from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
 from boomerang.hub.publish import Published
+from boomerang.processes.job import Ending, Outcome
 from boomerang.service.intake.planned import Plan
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.texts.task_names import harness_version
@@ -29,7 +29,6 @@ from tests.workers.catalog.plans import KEPT, LAYERS, ladder, plan
 from tests.workers.catalog.world import REFUSED, World
 from workers.context import Context
 from workers.leases.holding import Holding
-from workers.leases.process import Outcome
 from workers.settle import subject
 
 SERIAL = itertools.count(1)
@@ -46,6 +45,9 @@ class Quiet(Holding):
         self._worker.held.remove(self)
         if not self._worker.dead:
             self._context.catalog.lease_release(self.lease)
+
+    def run(self, *told: Any) -> Outcome:
+        return run(self, *told)
 
 
 class Files(dict[str, Any]):
@@ -96,30 +98,30 @@ def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
     return {"made": str(world_of(context).made(student.key))}
 
 
-def run(command: Any, job: Any, folder: Any, held: Holding, stop: float, told: Any) -> Outcome:
+def run(held: Holding, command: Any, job: Any, folder: Any, told: Any) -> Outcome:
     context: Context = held._context
     world, worker = world_of(context), context.catalog.worker  # type: ignore[attr-defined]
     what, key = held.lease.subject, job.get("key")
     if key is not None and key in world.training:
-        return Outcome(1, False, "its run folder is locked", Setback.OUTSIDE)
+        return Outcome(Ending.AWAY, 1, "its run folder is locked")
     steps = _measure(world, job) if key is None else _train(world, job)
     world.training |= {key}
     try:
         while True:
             world.pause(worker)
             if held.end is not None:
-                return Outcome(-15, False, "it was stopped", Setback.DIED)
+                return Outcome(Ending.DIED, -15, "it was stopped")
             if worker.how == "died":
                 world.losses[what] += 1
-                return Outcome(-9, False, "it died", Setback.DIED)
+                return Outcome(Ending.DIED, -9, "it died")
             if worker.how == "away":
-                return Outcome(1, False, "away", Setback.OUTSIDE)
+                return Outcome(Ending.AWAY, 1, "away")
             if worker.how == "error":
                 world.errors.add(what)
-                return Outcome(1, False, REFUSED)
+                return Outcome(Ending.REFUSED, 1, REFUSED)
             event = next(steps, None)
             if event is None:
-                return Outcome(0, True, None)
+                return Outcome(Ending.DONE)
             told(event)
     finally:
         world.training -= {key}
@@ -240,8 +242,6 @@ def staged() -> Iterator[None]:
         "workers.distill.fetch_student": _folder,
         "workers.distill.damage_of": damage_of,
         "workers.distill.hashes": hashes,
-        "workers.distill.run": run,
-        "workers.measure.run": run,
         "workers.distill.trainer_command": lambda settings: (),
         "workers.measure.fetch_student": _folder,
         "workers.measure.check_pair": lambda *_: pair,

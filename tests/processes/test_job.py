@@ -2,19 +2,12 @@
 
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.setbacks import Setback
-from boomerang.service.settings import Settings
-from tests.support.outbox import Outbox
-from workers.context import Context
-from workers.leases.holding import Holding, holding
-from workers.leases.process import run
+from boomerang.processes.job import Ending, run
 
 WRITES = """
 import json, signal, sys, time
@@ -32,39 +25,26 @@ ESTIMATES = WRITES.replace('"checkpoint", "step": 1, "seconds"', '"estimate", "s
 """One that has not written any before."""
 
 
-@pytest.fixture
-def held(tmp_path: Path) -> Iterator[Holding]:
-    settings = Settings(home=tmp_path)
-    context = Context(settings, Catalog(settings.database_url), Outbox())
-    with holding(context, "x", lambda: False) as found:
-        assert found is not None
-        yield found
-    context.catalog.close()
-
-
 @pytest.mark.parametrize("trainer", [WRITES, ESTIMATES], ids=["known", "expected"])
-def test_a_stop_waits_as_long_as_a_checkpoint_takes(
-    trainer: str, held: Holding, tmp_path: Path
-) -> None:
+def test_a_stop_waits_as_long_as_a_checkpoint_takes(trainer: str, tmp_path: Path) -> None:
     said: list[dict[str, Any]] = []
+    ended = threading.Event()
 
     def on_event(event: dict[str, Any]) -> None:
         said.append(event)
-        held.ended.set()
+        ended.set()
 
-    outcome = run([sys.executable, "-c", trainer], {}, tmp_path, held, 0.1, on_event)
+    outcome = run([sys.executable, "-c", trainer], {}, tmp_path, on_event, ended, 0.1)
     assert (len(said), said[-1]["step"]) == (2, 2)
-    assert (outcome.code, outcome.setback) == (143, Setback.DIED)
+    assert (outcome.code, outcome.ending) == (143, Ending.DIED)
 
 
-def test_where_what_it_says_cannot_be_kept_it_is_stopped_in_good_order(
-    held: Holding, tmp_path: Path
-) -> None:
+def test_where_what_it_says_cannot_be_kept_it_is_stopped_in_good_order(tmp_path: Path) -> None:
     threads = threading.active_count()
 
     def refuse(_: dict[str, Any]) -> None:
         raise KeyError
 
     with pytest.raises(KeyError):
-        run([sys.executable, "-c", WRITES + "open('kept', 'w')"], {}, tmp_path, held, 0.1, refuse)
+        run([sys.executable, "-c", WRITES + "open('kept', 'w')"], {}, tmp_path, refuse, None, 0.1)
     assert threading.active_count() == threads
