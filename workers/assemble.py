@@ -10,6 +10,7 @@ from boomerang.assembly.bytefile import ByteFile
 from boomerang.catalog.leases import LostLease
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from workers.context import Context
@@ -18,7 +19,6 @@ from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
 from workers.settle import close_want, subject
 
-CARD = "README.md"
 WEIGHTS = ".safetensors"
 
 

@@ -6,6 +6,7 @@ from boomerang.catalog.leases import LostLease
 from boomerang.catalog.parts.publications import Publication
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.content import refuse_without_derivatives
+from boomerang.checkpoint.files import CARD
 from boomerang.errors import Unusable
 from boomerang.hub.publish import publish as push
 from workers.context import Context
@@ -13,8 +14,6 @@ from workers.leases.holding import holding
 from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
 from workers.settle import close_want, has_weights, is_current, is_published, subject
-
-CARD = "README.md"
 
 
 def publish(

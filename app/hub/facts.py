@@ -16,6 +16,7 @@ from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.catalog.names import NAMESPACE
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
+from boomerang.checkpoint.files import CARD, CONFIG
 from boomerang.checkpoint.sources import FileSource
 
 SMALL_BYTES = 4 << 20
@@ -54,7 +55,7 @@ def brief(repo: str, family: Family, member: Member, *, private: bool) -> dict[s
 
 def full(volume: Volume) -> dict[str, Any]:
     """What the files of a member add to that."""
-    card, config = front_matter(volume), _json(volume.files.get("config.json"))
+    card, config = front_matter(volume), _json(volume.files.get(CONFIG))
     pipeline = str(card.get("pipeline_tag", "text-generation"))
     found: dict[str, Any] = {
         "sha": volume.revision,
@@ -77,7 +78,7 @@ def full(volume: Volume) -> dict[str, Any]:
 
 def front_matter(volume: Volume) -> dict[str, Any]:
     """The metadata of the member's card."""
-    readme = volume.files.get("README.md")
+    readme = volume.files.get(CARD)
     parts = readme.read().decode().split("---\n", 2) if readme else []
     found = yaml.safe_load(parts[1]) if len(parts) == 3 else None
     return found if isinstance(found, dict) else {}

@@ -10,8 +10,9 @@ from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.assembly.tarball import tar
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
+from boomerang.checkpoint.files import RECORD
 from boomerang.errors import FileNotInModel
-from boomerang.family.pair import RECORD, Pair
+from boomerang.family.pair import Pair
 from boomerang.service.models.members import member_files
 from boomerang.service.settings import Settings
 

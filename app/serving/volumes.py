@@ -13,11 +13,11 @@ from boomerang.catalog.parts.revisions import Revision
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.students import Student
+from boomerang.checkpoint.files import CARD
 from boomerang.family.pair import Pair
 from boomerang.service.models.cards import card_text
 from boomerang.service.settings import Settings
 
-CARD = "README.md"
 KEPT = 64
 """A client asks for many ranges of one."""
 

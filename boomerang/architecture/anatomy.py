@@ -15,7 +15,7 @@ from boomerang.architecture.kinds import Kind, expert_layers, layer_kinds
 from boomerang.architecture.refusals import quantised, refuse_config
 from boomerang.architecture.supported import ARCHITECTURES, Architecture, Part, Role
 from boomerang.architecture.wrappers import text_only
-from boomerang.checkpoint.header import Tensor
+from boomerang.checkpoint.header import FLOAT_NAMES, Tensor
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 
@@ -25,7 +25,6 @@ SUPPORTED: Mapping[str, Architecture] = {**ARCHITECTURES, **ENCODERS}
 COMPARED = 1 << 18
 """Bytes compared at a time: what differs mostly does so in the first."""
 
-_WEIGHTS = frozenset({"F64", "F32", "F16", "BF16"})
 _FUSED = re.compile(r"\.experts\.(gate_up_proj|down_proj)$")
 
 
@@ -149,7 +148,7 @@ def _check_stored(
 ) -> None:
     """Refuse what is stored in another way than the models that are trained and written here."""
     for role, tensor in tensors.items():
-        if tensor.dtype not in _WEIGHTS:
+        if tensor.dtype not in FLOAT_NAMES:
             raise quantised(checkpoint.name, f": {tensor.name} is stored as {tensor.dtype}")
         if architecture.experts and not architecture.fused and _FUSED.search(role.suffix):
             raise UnsupportedArchitecture(

@@ -13,13 +13,12 @@ from typing import Any
 from boomerang.architecture.supported import Part, Role
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Piece, Range
 from boomerang.assembly.writing import PAGE
+from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, SINGLE, STUDENT_CONFIG, travels
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor
-from boomerang.checkpoint.table import INDEX, SINGLE
-from boomerang.checkpoint.travelling import travels
 from boomerang.errors import BadRequest
 from boomerang.family.composition import Choice, Composition, Side
 from boomerang.family.member_config import is_tied, member_config
-from boomerang.family.pair import RECORD, STUDENT_CONFIG, Pair
+from boomerang.family.pair import Pair
 
 SHARD_BYTES = 5_000_000_000
 """Largest shard by default; a plain download from the Hub ends at 50 GB."""
@@ -99,17 +98,14 @@ def member_files(
     files = {
         name: ByteFile.whole(source)
         for name, source in sorted(pair.teacher.checkpoint.files.items())
-        if travels(name) and name not in ("config.json", STUDENT_CONFIG, RECORD)
+        if travels(name) and name not in (CONFIG, STUDENT_CONFIG, RECORD)
     }
-    files["config.json"] = _json(config)
+    files[CONFIG] = _json(config)
     files[RECORD] = _json(facts)
     if set(composition.choices) == {Choice.STUDENT}:
-        kept, pruned = list(pair.layermap.kept), list(pair.layermap.pruned)
-        files[STUDENT_CONFIG] = _json(
-            {"copied_teacher_layers": kept, "pruned_teacher_layers": pruned}
-        )
+        files[STUDENT_CONFIG] = _json(pair.layermap.student_config())
     if card is not None:
-        files["README.md"] = ByteFile.literal(card)
+        files[CARD] = ByteFile.literal(card)
     return files | weight_files(place(pair, composition), shard_bytes)
 
 

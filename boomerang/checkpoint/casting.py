@@ -5,17 +5,14 @@ same sign (torch's own differ between its vectorised and its scalar loop).
 """
 
 from collections.abc import Callable
-from typing import Any
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401 - so that numpy knows bfloat16
 import numpy as np
 
+from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.errors import CorruptCheckpoint
 
-_DTYPES: dict[str, Any] = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16,
-}  # fmt: skip
-FLOATS = tuple(_DTYPES)
+_DTYPES = {name: np.dtype(word) for name, word in FLOAT_NAMES.items()}
 
 
 def caster(from_dtype: str, to_dtype: str) -> Callable[[bytes | memoryview], bytes]:
@@ -25,7 +22,7 @@ def caster(from_dtype: str, to_dtype: str) -> Callable[[bytes | memoryview], byt
             raise CorruptCheckpoint(
                 f"A tensor stored as {from_dtype} cannot become {to_dtype}.",
                 value=dtype,
-                fix=f"Only {', '.join(FLOATS)} are cast; use an unquantised checkpoint.",
+                fix=f"Only {', '.join(FLOAT_NAMES)} are cast; use an unquantised checkpoint.",
             )
     wide, narrow = _DTYPES[from_dtype], _DTYPES[to_dtype]
     # torch narrows float64 by way of float32, so it is rounded twice there too.

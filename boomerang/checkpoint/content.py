@@ -4,9 +4,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 
+from boomerang.checkpoint.files import travels
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import travels
 from boomerang.errors import Unusable
 
 _CHUNK = 1 << 20

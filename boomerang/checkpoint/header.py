@@ -25,7 +25,6 @@ FLOAT_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bf
 
 HEADER_LIMIT = 100_000_000
 """The longest header that the safetensors library itself accepts, in bytes."""
-OTHER_FORMATS = (".bin", ".pth", ".pt", ".gguf", ".msgpack", ".h5", ".ckpt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from boomerang.checkpoint.files import CONFIG, INDEX, OTHER_WEIGHTS, SINGLE
 from boomerang.checkpoint.header import (
-    OTHER_FORMATS,
     Tensor,
     corrupt,
     parse_header,
@@ -24,9 +24,6 @@ from boomerang.errors import (
     NoSafetensors,
     TeacherNotFound,
 )
-
-INDEX = "model.safetensors.index.json"
-SINGLE = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,13 @@ class Checkpoint:
 
         Raises as `open`.
         """
-        if "config.json" not in files:
+        if CONFIG not in files:
             raise TeacherNotFound(
                 f"{name!r} has no config.json, so it is no transformers model.",
                 value=name,
                 fix="Name a model repository or a folder made by save_pretrained.",
             )
-        config = read_json(files["config.json"])
+        config = read_json(files[CONFIG])
         tensors: dict[str, Tensor] = {}
         shards = _shards(name, files)
         for shard, promised in shards.items():
@@ -123,7 +120,7 @@ def _shards(name: str, files: Mapping[str, Source]) -> dict[str, set[str] | None
             if names is not None:
                 names.add(tensor)
         return promised
-    other = sorted(f for f in files if f.endswith(OTHER_FORMATS))
+    other = sorted(f for f in files if f.endswith(OTHER_WEIGHTS))
     raise NoSafetensors(
         f"{name!r} has no {SINGLE}" + (f", only {other[0]}." if other else "."),
         value=name,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.files import RECORD
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.checkpoints import Progress
 from boomerang.distill.job import DistillJob, Placement
@@ -22,7 +23,7 @@ from boomerang.distill.students.delta import transfer
 from boomerang.distill.trainer import Trainer
 from boomerang.errors import BadRecipe, TrainingFailed
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.pair import RECORD, Pair
+from boomerang.family.pair import Pair
 from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import cast, load

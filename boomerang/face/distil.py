@@ -8,10 +8,10 @@ from typing import Any
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import not_distilled
+from boomerang.checkpoint.files import RECORD
 from boomerang.errors import BadRecipe
 from boomerang.face.fetched import folder_of
 from boomerang.face.models import Named, found
-from boomerang.family.pair import RECORD
 from boomerang.hub.find import Found
 from boomerang.processes.job import Told, run_module
 from boomerang.recipes.keys import delta_key, student_key

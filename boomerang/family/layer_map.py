@@ -79,6 +79,13 @@ class LayerMap:
         """The map of a student whose kept layers are known (`copied_teacher_layers`)."""
         return cls(tuple(sorted(int(index) for index in kept)), layers)
 
+    def student_config(self) -> dict[str, list[int]]:
+        """What the student_config.json of such a student says."""
+        return {
+            "copied_teacher_layers": list(self.kept),
+            "pruned_teacher_layers": list(self.pruned),
+        }
+
     @property
     def blocks(self) -> tuple[range, ...]:
         """The teacher layers behind each student layer, in order."""

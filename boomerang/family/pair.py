@@ -8,14 +8,12 @@ from boomerang.architecture.anatomy import Anatomy, dissect, equal_bytes
 from boomerang.architecture.bert import as_student, not_distilled
 from boomerang.architecture.kinds import UNSAID, first_difference, rope, trained_kinds, window
 from boomerang.architecture.supported import Part, Role
+from boomerang.checkpoint.files import RECORD, STUDENT_CONFIG
 from boomerang.checkpoint.header import Tensor
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import StudentMismatch
 from boomerang.family.composition import Side
 from boomerang.family.layer_map import LayerMap
-
-STUDENT_CONFIG = "student_config.json"
-RECORD = "boomerang.json"
 
 _SAME = (
     "num_attention_heads", "num_key_value_heads", "head_dim", "n_head",

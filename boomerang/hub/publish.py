@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from boomerang.checkpoint.travelling import travels
+from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, travels
 from boomerang.errors import BadName
 from boomerang.hub.client import api, hub_endpoint, hub_errors, patiently
 
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 FILES_A_COMMIT = 90
 """The Hub asks for fewer than 100."""
 OURS = "boomerang"
-"""The tag of every card that we write."""
-RECORD = "boomerang.json"
-"""In every model of ours: weights with neither this file nor that tag beside them are not."""
-LAST = ("README.md", "config.json", "model.safetensors.index.json")
+"""The tag of every card that we write: weights with neither it nor RECORD beside are not ours."""
+LAST = (CARD, CONFIG, INDEX)
 """Sent with the last commit: without them nothing loads a model that is half there."""
 
 

@@ -8,8 +8,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
+from boomerang.checkpoint.files import CONFIG, INDEX, WEIGHTS, travels
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import INDEX, WEIGHTS, travels
 from boomerang.errors import (
     CorruptCheckpoint,
     FileNotInModel,
@@ -47,7 +47,7 @@ def checkpoint(
     files = sources(resolved)
     first = [
         source for file, source in files.items()
-        if file in ("config.json", INDEX) or re.fullmatch(WEIGHTS, file)
+        if file in (CONFIG, INDEX) or re.fullmatch(WEIGHTS, file)
     ]  # fmt: skip
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
@@ -87,7 +87,7 @@ def small_file(resolved: Resolved, name: str) -> bytes:
 def read_config(resolved: Resolved) -> dict[str, Any]:
     """The model's config.json. Raises FileNotInModel, CorruptCheckpoint or HubFailure."""
     try:
-        config = json.loads(small_file(resolved, "config.json"))
+        config = json.loads(small_file(resolved, CONFIG))
     except ValueError as error:
         config = error
     if not isinstance(config, dict):

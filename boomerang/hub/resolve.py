@@ -7,8 +7,8 @@ Only known files travel; code, pickles and other formats are neither read nor fe
 import re
 from typing import TYPE_CHECKING, Any
 
+from boomerang.checkpoint.files import OTHER_WEIGHTS, WEIGHTS
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import OTHER_WEIGHTS, WEIGHTS
 from boomerang.errors import (
     BadName,
     HubFailure,

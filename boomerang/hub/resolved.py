@@ -3,12 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from boomerang.checkpoint.travelling import INDEX, WEIGHTS, travels
-
-if TYPE_CHECKING:
-    pass
+from boomerang.checkpoint.files import INDEX, SINGLE, WEIGHTS, travels
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,8 @@ class Resolved:
     def travelling(self) -> dict[str, int]:
         """The files that travel; of two sets of weights, the one that transformers would load."""
         found = {name: size for name, size in self.files.items() if travels(name)}
-        if "model.safetensors" in found:
-            shards = [n for n in found if re.fullmatch(WEIGHTS, n) and n != "model.safetensors"]
+        if SINGLE in found:
+            shards = [n for n in found if re.fullmatch(WEIGHTS, n) and n != SINGLE]
             for name in [*shards, INDEX]:
                 found.pop(name, None)
         return found

@@ -30,7 +30,8 @@ from boomerang.assembly.bytefile import ByteFile
 from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
 from boomerang.card.facts import Facts, Size
-from boomerang.checkpoint.table import SINGLE, Checkpoint
+from boomerang.checkpoint.files import SINGLE
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     BoomerangError,
     CorruptCheckpoint,

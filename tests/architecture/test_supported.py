@@ -17,7 +17,8 @@ from boomerang.architecture.refusals import REFUSED_KEYS, REFUSED_TYPES
 from boomerang.architecture.supported import ARCHITECTURES, Part, Role
 from boomerang.architecture.wrappers import WHOLES
 from boomerang.assembly.stitch import member_files, place
-from boomerang.checkpoint.table import SINGLE, Checkpoint
+from boomerang.checkpoint.files import SINGLE
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     CorruptCheckpoint,
     RemoteCode,

@@ -13,7 +13,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, PreTrainedMode
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.wrappers import WHOLES
 from boomerang.assembly.stitch import member_files, place
-from boomerang.checkpoint.table import SINGLE, Checkpoint
+from boomerang.checkpoint.files import SINGLE
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap

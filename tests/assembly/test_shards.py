@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from boomerang.assembly.bytefile import ByteFile, Range
 from boomerang.assembly.stitch import Placed, member_files, weight_files
 from boomerang.assembly.writing import PAGE
+from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor, parse_header
-from boomerang.checkpoint.table import INDEX, SINGLE, Checkpoint
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRequest
 from boomerang.family.composition import Composition, last_to_first
 from tests.checkpoint.test_table import Memory

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from boomerang.assembly.stitch import member_files, place
-from boomerang.checkpoint.table import INDEX, SINGLE
+from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.errors import BadRequest
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.member_config import is_tied

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save, save_file
 
+from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.checkpoint.header import ITEM_BYTES, parse_header
 from boomerang.checkpoint.sources import FileSource
-from boomerang.checkpoint.table import INDEX, SINGLE, Checkpoint
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, NoSafetensors, SourceChanged, TeacherNotFound
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from boomerang.checkpoint.table import INDEX
+from boomerang.checkpoint.files import INDEX
 from tests.support.places import ROOT
 
 LAYERS, WIDTH, INNER, VOCABULARY, SHARDS = 126, 16384, 53248, 128256, 190

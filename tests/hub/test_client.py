@@ -14,9 +14,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from boomerang.assembly.bytefile import ByteFile
+from boomerang.checkpoint.files import travels
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import travels
 from boomerang.errors import (
     BadName,
     BoomerangError,

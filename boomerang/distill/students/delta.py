@@ -23,8 +23,9 @@ from safetensors.torch import save_file
 
 from boomerang.architecture.anatomy import Anatomy, dissect
 from boomerang.architecture.supported import Part, Role
+from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor
-from boomerang.checkpoint.table import INDEX, SINGLE, Checkpoint
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.job import Delta, DistillJob
 from boomerang.distill.students.figures import Figures
 from boomerang.distill.students.writing import begin, finish

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.assembly.writing import on_disk
+from boomerang.checkpoint.files import CONFIG, GENERATION_CONFIG, RECORD, STUDENT_CONFIG, tokenizes
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import tokenizes
 from boomerang.distill.students.student import student_config
 from boomerang.errors import TrainingFailed
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.pair import RECORD, STUDENT_CONFIG, Pair
+from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
 from boomerang.modules.load import DTYPES
 from boomerang.modules.verify import verify, verify_kinds
@@ -68,17 +68,13 @@ def finish(
     Raises as `write`.
     """
     teacher = Checkpoint.open(teacher_folder)
-    _dump(partial / "config.json", student_config(teacher, layermap))
-    generation = teacher_folder / "generation_config.json"
+    _dump(partial / CONFIG, student_config(teacher, layermap))
+    generation = teacher_folder / GENERATION_CONFIG
     (partial / generation.name).unlink(missing_ok=True)
     if generation.exists():
         shutil.copyfile(generation, partial / generation.name)
     _copy_tokenizer(teacher_folder, partial)
-    kept = {
-        "copied_teacher_layers": list(layermap.kept),
-        "pruned_teacher_layers": list(layermap.pruned),
-    }
-    _dump(partial / STUDENT_CONFIG, kept)
+    _dump(partial / STUDENT_CONFIG, layermap.student_config())
     pair = _check(partial, teacher)
     frozen = bool(record["frozen_embeddings"]) and pair.shared_embeddings
     _dump(partial / RECORD, {**record, "frozen_embeddings": frozen})

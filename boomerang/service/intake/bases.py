@@ -9,6 +9,7 @@ from boomerang.architecture.anatomy import dissect
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
+from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
@@ -102,7 +103,7 @@ def _is_transferred(student: Student) -> bool:
 
 def _of_card(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The base models that a README.md beside the weights names."""
-    source = checkpoint.files.get("README.md")
+    source = checkpoint.files.get(CARD)
     if source is None or source.size > 1 << 20:
         return ()
     parts = source.read(0, source.size).decode("utf-8", "replace").split("---\n", 2)

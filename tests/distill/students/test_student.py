@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
+from boomerang.checkpoint.files import travels
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.checkpoint.travelling import travels
 from boomerang.distill.students import student as students
 from boomerang.distill.students import writing
 from boomerang.errors import TrainingFailed

@@ -1,9 +1,18 @@
-"""Which files of a model's repository travel: known ones, and nothing that could be code."""
+"""What the files of a model are called, and which travel: nothing that could be code does."""
 
 import re
 
-WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors"
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+CARD = "README.md"
+STUDENT_CONFIG = "student_config.json"
+"""Which of the teacher's layers a student keeps, as the paper's own code writes it."""
+RECORD = "boomerang.json"
+"""How a model of ours was made."""
+
+WEIGHTS = r"model(-\d+-of-\d+)?\.safetensors"
 TOKENIZER: tuple[str, ...] = (
     r"tokenizer(\.\d+)*\.json",
     r"(tokenizer_config|special_tokens_map|added_tokens|vocab|tekken)\.json",
