@@ -20,8 +20,8 @@ def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
         return provisional_json(waiting, context.redact, **more)
     family = catalog.family(catalog.family_id(id_))
     student, name = catalog.student(family.student), context.cache.now().names()[family.id]
-    members, wants = catalog.members(family.id), catalog.wants(family.id)
-    return family_json(family, student, members, wants, name, context.redact, **more)
+    members, requests = catalog.members(family.id), catalog.requests(family.id)
+    return family_json(family, student, members, requests, name, context.redact, **more)
 
 
 def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
@@ -32,13 +32,13 @@ def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
     catalog = context.catalog
     names, ladders = snapshot.names(), snapshot.ladders()
     students = {student.key: student for student in catalog.students()}
-    wants = catalog.all_wants()
+    requests = catalog.all_requests()
     return [provisional_json(one, context.redact) for one in catalog.all_waiting()] + [
         family_json(
             family,
             students[family.student],
             ladders[family.id],
-            wants.get(family.id, ()),
+            requests.get(family.id, ()),
             names[family.id],
             context.redact,
         )

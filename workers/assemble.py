@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.leases import LostLease
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.files import CARD
@@ -17,7 +17,7 @@ from workers.context import Context
 from workers.leases.holding import Holding, holding
 from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
-from workers.settle import close_want, subject
+from workers.settle import close_request, subject
 
 WEIGHTS = ".safetensors"
 
@@ -52,7 +52,7 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
             return "lost"
         except Exception as error:
             result = failed(context, member, "built", error, held)
-    close_want(context, family_id, want)
+    close_request(context, family_id, want)
     return result
 
 

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from boomerang.catalog.leases import LostLease
-from boomerang.catalog.records.families import Created, Provisional
+from boomerang.catalog.records.families import Created
+from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.states import Keying
 from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of, sha256_of
@@ -110,11 +111,11 @@ class _Keying:
             now = catalog.keying(self.family)
             if now is None:
                 raise Over
-            plans = [self._taken(request) for request in now.requests]
+            plans = [self._taken(request) for request in now.asked]
             unhashed = list(dict.fromkeys(s for one in plans for s in one.unhashed))
             if not unhashed:
                 planned = [plan.records for plan in plans]
-                made = catalog.key_family(self.family, now.requests, planned, lease=self.held.lease)
+                made = catalog.key_family(self.family, now.asked, planned, lease=self.held.lease)
                 if made:
                     return made
                 continue

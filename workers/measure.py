@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from boomerang.catalog.leases import LostLease
 from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.leases import LostLease
 from boomerang.catalog.records.members import has_result
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Student
@@ -238,9 +238,9 @@ class _Measuring:
         """Go on without measures where the order allows it."""
         if not self.measured and self.family.order == "klpatch":
             self.catalog.set_measuring(self.family.id, Fact.FAILED, reason, lease=self.held.lease)
-            for want in self.catalog.wants(self.family.id):
-                if want.state is not Fact.YES:
-                    self.catalog.set_want(want.id, Fact.FAILED, f"no order: {reason}")
+            for request in self.catalog.requests(self.family.id):
+                if request.state is not Fact.YES:
+                    self.catalog.set_request(request.id, Fact.FAILED, f"no order: {reason}")
             return "failed"
         if not self.measured:
             last = named_order(self.pair.layermap, "last") or ()

@@ -2,8 +2,8 @@
 
 import shutil
 
-from boomerang.catalog.leases import LostLease
-from boomerang.catalog.parts.publications import Publication
+from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.publications import Publication
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.checkpoint.files import CARD
@@ -13,7 +13,7 @@ from workers.context import Context
 from workers.leases.holding import holding
 from workers.leases.outages import failed
 from workers.models.members import made_of, member_files
-from workers.settle import close_want, has_weights, is_current, is_published, subject
+from workers.settle import close_request, has_weights, is_current, is_published, subject
 
 
 def publish(
@@ -103,5 +103,5 @@ def publish(
                 context.catalog.not_stale(repo, since, member.digest)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    close_want(context, family_id, want)
+    close_request(context, family_id, want)
     return result

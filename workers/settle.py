@@ -3,13 +3,13 @@
 import logging
 from contextlib import suppress
 
-from boomerang.catalog.leases import LostLease
-from boomerang.catalog.parts.publications import Publication
-from boomerang.catalog.parts.requests import FACT_OF, resolve
 from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.leases import LostLease
 from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.requests import Want
+from boomerang.catalog.records.publications import Publication
+from boomerang.catalog.records.requests import Request
 from boomerang.catalog.records.states import Fact
+from boomerang.catalog.stores.requests import FACT_OF, resolve
 from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError
 from boomerang.service.messages import Assemble, Message, Publish
@@ -31,43 +31,43 @@ def settle(context: Context, family_id: str) -> str:
         if family.chosen is None:
             return "not settled"
         sent = 0
-        for want in context.catalog.wants(family_id):
-            if want.state in (Fact.NO, Fact.RUNNING):
-                sent += _settle(context, family, want)
+        for request in context.catalog.requests(family_id):
+            if request.state in (Fact.NO, Fact.RUNNING):
+                sent += _settle(context, family, request)
         sent += refresh(context, family)
         with suppress(LostLease):
             context.catalog.settle_done(family_id, lease=held.lease)
         return f"{sent} sent"
 
 
-def _settle(context: Context, family: Family, want: Want) -> int:
+def _settle(context: Context, family: Family, request: Request) -> int:
     """Send the jobs of an open request; return how many."""
     try:
-        asked = resolve(context.catalog.members(family.id), want.what)
-        if want.state is Fact.NO:
-            context.catalog.open_want(want, asked)
+        asked = resolve(context.catalog.members(family.id), request.what)
+        if request.state is Fact.NO:
+            context.catalog.open_request(request, asked)
     except IllegalTransition:
         return 0  # somebody else did, or it was given up
     except BoomerangError as error:
-        context.catalog.set_want(want.id, Fact.FAILED, str(error))
+        context.catalog.set_request(request.id, Fact.FAILED, str(error))
         return 0
-    close_want(context, family.id, want.id)
+    close_request(context, family.id, request.id)
     sent = 0
-    for member in _pending(context, family, want):
-        held = context.catalog.lease_holder(subject(want.kind, member)) is not None
-        if not held and not context.catalog.member_waits(member, FACT_OF[want.kind]):
-            sent += context.producer.send(_job(context, family, member, want))
+    for member in _pending(context, family, request):
+        held = context.catalog.lease_holder(subject(request.kind, member)) is not None
+        if not held and not context.catalog.member_waits(member, FACT_OF[request.kind]):
+            sent += context.producer.send(_job(context, family, member, request))
     return sent
 
 
-def _pending(context: Context, family: Family, want: Want) -> list[Member]:
+def _pending(context: Context, family: Family, request: Request) -> list[Member]:
     """The members of a request that are neither what it asks for nor failed at that."""
-    asked = resolve(context.catalog.members(family.id), want.what)
+    asked = resolve(context.catalog.members(family.id), request.what)
     return [
         member
         for member in asked
-        if not done(context, family, member, want)
-        and getattr(member, FACT_OF[want.kind]) is not Fact.FAILED
+        if not done(context, family, member, request)
+        and getattr(member, FACT_OF[request.kind]) is not Fact.FAILED
     ]
 
 
@@ -77,10 +77,10 @@ def refresh(context: Context, family: Family) -> int:
     Not before they are measured: what does not pass is not published.
     """
     catalog, sent = context.catalog, 0
-    asked = [want for want in catalog.wants(family.id) if want.kind == "publish"]
+    asked = [request for request in catalog.requests(family.id) if request.kind == "publish"]
     if family.chosen is None or not family.settled or family.cancel:
         return sent
-    if any(want.state in (Fact.NO, Fact.RUNNING) for want in asked):
+    if any(request.state in (Fact.NO, Fact.RUNNING) for request in asked):
         # Where the sizes are is not known before all of them are somewhere.
         return sent
     stale = catalog.stale(family.id)
@@ -99,8 +99,9 @@ def refresh(context: Context, family: Family) -> int:
             log.warning("the card of %s cannot be looked at: %s", member.repo, error)
             continue
         forced = any(
-            want.options.get("force") and repo_of(context, family, member, want) == member.repo
-            for want in asked
+            request.options.get("force")
+            and repo_of(context, family, member, request) == member.repo
+            for request in asked
         )
         again = Publish(family=family.id, k=member.k, repo=member.repo, private=there.private,
                         force=forced)  # fmt: skip
@@ -124,19 +125,19 @@ def subject(kind: str, member: Member) -> str:
     return f"{kind}:{member.digest}"
 
 
-def repo_of(context: Context, family: Family, member: Member, want: Want) -> str:
+def repo_of(context: Context, family: Family, member: Member, request: Request) -> str:
     """The Hub repo that a request publishes a member to."""
-    namespace = want.options.get("namespace") or context.settings.namespace
+    namespace = request.options.get("namespace") or context.settings.namespace
     name = family_name(context, family)
-    return str(want.options.get("repo") or f"{namespace}/{name}-{member.size}")
+    return str(request.options.get("repo") or f"{namespace}/{name}-{member.size}")
 
 
-def done(context: Context, family: Family, member: Member, want: Want) -> bool:
+def done(context: Context, family: Family, member: Member, request: Request) -> bool:
     """Whether a member is what a request asks for."""
-    if want.kind == "build":
+    if request.kind == "build":
         return member.built is Fact.YES
-    repo = repo_of(context, family, member, want)
-    return is_published(context, family, member, repo, bool(want.options.get("private", True)))
+    repo = repo_of(context, family, member, request)
+    return is_published(context, family, member, repo, bool(request.options.get("private", True)))
 
 
 def is_published(
@@ -149,37 +150,37 @@ def is_published(
     return there is None or there.private == (private or family.gated or family.private)
 
 
-def _job(context: Context, family: Family, member: Member, want: Want) -> Message:
-    if want.kind == "build":
-        return Assemble(family=family.id, k=member.k, want=want.id)
+def _job(context: Context, family: Family, member: Member, request: Request) -> Message:
+    if request.kind == "build":
+        return Assemble(family=family.id, k=member.k, want=request.id)
     return Publish(
         family=family.id,
         k=member.k,
-        repo=repo_of(context, family, member, want),
-        private=bool(want.options.get("private", True)),
-        collection=want.options.get("collection"),
-        force=bool(want.options.get("force", False)),
-        want=want.id,
+        repo=repo_of(context, family, member, request),
+        private=bool(request.options.get("private", True)),
+        collection=request.options.get("collection"),
+        force=bool(request.options.get("force", False)),
+        want=request.id,
     )
 
 
-def close_want(context: Context, family_id: str, want_id: int | None) -> None:
+def close_request(context: Context, family_id: str, request_id: int | None) -> None:
     """Close a request once each of its members is done, or has failed since it was asked for."""
-    if want_id is None:
+    if request_id is None:
         return
-    want = next((w for w in context.catalog.wants(family_id) if w.id == want_id), None)
-    if want is None or want.state is not Fact.RUNNING:
+    request = next((w for w in context.catalog.requests(family_id) if w.id == request_id), None)
+    if request is None or request.state is not Fact.RUNNING:
         return
-    family, fact = context.catalog.family(family_id), FACT_OF[want.kind]
-    if _pending(context, family, want):
+    family, fact = context.catalog.family(family_id), FACT_OF[request.kind]
+    if _pending(context, family, request):
         return
-    asked = resolve(context.catalog.members(family_id), want.what)
+    asked = resolve(context.catalog.members(family_id), request.what)
     failed = [m for m in asked if getattr(m, fact) is Fact.FAILED]
     state, reason = Fact.YES, None
     if failed:
         state, reason = Fact.FAILED, f"{failed[0].size}: {getattr(failed[0], f'{fact}_reason')}"
     # Refused where another job of the request has closed it meanwhile.
     with suppress(IllegalTransition):
-        context.catalog.set_want(want.id, state, reason)
-    if want.kind == "publish":
+        context.catalog.set_request(request.id, state, reason)
+    if request.kind == "publish":
         refresh(context, family)

@@ -83,7 +83,7 @@ def rebuild(
     id_ = catalog.family_id(id_)
     force = body is not None and body.force
     # A new generation is published wherever the one before it was to be.
-    publishes = force and any(want.kind == "publish" for want in catalog.wants(id_))
+    publishes = force and any(one.kind == "publish" for one in catalog.requests(id_))
     if publishes and not may(request, "publish"):
         return lacking("publish")
     rebuilt = catalog.rebuild(id_, force=force)

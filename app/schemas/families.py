@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from boomerang.catalog.names import repo_id
-from boomerang.catalog.records.families import Family, Provisional
+from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.requests import Want
+from boomerang.catalog.records.provisional import Provisional
+from boomerang.catalog.records.requests import Request
 from boomerang.catalog.records.students import Student
 
 
@@ -50,14 +51,14 @@ def family_json(
     family: Family,
     student: Student,
     members: Sequence[Member],
-    wants: Sequence[Want],
+    requests: Sequence[Request],
     name: str,
     redact: Redact,
     **more: Any,
 ) -> dict[str, Any]:
     """A family with its student, its whole ladder, what was asked of it and `more`."""
     own = {key: value for key, value in asdict(family).items() if key not in _OF_FAMILY}
-    asked = [{k: v for k, v in asdict(want).items() if k != "family"} for want in wants]
+    asked = [{k: v for k, v in asdict(request).items() if k != "family"} for request in requests]
     return {
         **redact(own | {"student": student_json(student), "wants": asked} | more),
         "members": [member_json(member, name, redact) for member in members],
@@ -85,7 +86,9 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
         **_unnamed({key: own[key] for key in _blank(Family) if key not in _OF_FAMILY}),
         "student": redact(_unnamed({k: v for k, v in student.items() if k not in _OF_STUDENT})),
         "members": members,
-        "wants": [{"id": None, **want, "state": "no", "reason": None} for want in waiting.wants],
+        "wants": [
+            {"id": None, **request, "state": "no", "reason": None} for request in waiting.requests
+        ],
         "provisional": True,
         "hashing": {"done": waiting.done, "total": waiting.total},
         **redact(more),

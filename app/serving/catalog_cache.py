@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from boomerang.catalog.catalog import Catalog, Changes
+from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.events import Changes
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.students import Student

@@ -149,7 +149,7 @@ def _check(service: Service, family: Mapping[str, Any], home: Path) -> None:
         assert member["measured"] == "yes", f"{size} is not measured"
         assert member["perplexity"] is not None, f"{size} has no figures"
         _download(service, member, home / "downloads")
-    assert all(want["state"] == "yes" for want in family["wants"]), "a request is open"
+    assert all(request["state"] == "yes" for request in family["wants"]), "a request is open"
     catalog = Catalog(f"sqlite:///{home / 'catalog.sqlite'}")
     try:
         ready = [

@@ -8,7 +8,7 @@ read-then-write, and event ids become visible in order, so that a stream of even
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,16 @@ from sqlalchemy import (
     insert,
     inspect,
     make_url,
+    orm,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Session
 
+from boomerang.catalog.records.leases import Lease, LostLease
 from boomerang.catalog.tables.base import SCHEMA_VERSION, Base, SchemaRow
-from boomerang.catalog.tables.requests import EventRow
+from boomerang.catalog.tables.events import EventRow
+from boomerang.catalog.tables.leases import LeaseRow
 from boomerang.errors import BadRequest
 
 _WRITERS = 0x626F6F6D
@@ -55,6 +57,45 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
+
+
+class Session(orm.Session):
+    """A transaction that knows the time, and writes down what happens in it."""
+
+    def __init__(self, engine: Engine, clock: Callable[["Session"], float]) -> None:
+        super().__init__(engine)
+        self._clock = clock
+
+    def now(self) -> float:
+        """Unix seconds by the clock that every worker shares: the database's."""
+        return self._clock(self)
+
+    def note(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        *,
+        family: str | None = None,
+        student: str | None = None,
+    ) -> None:
+        """Write an event within the change that it tells of."""
+        now = self.now()
+        self.add(EventRow(time=now, family=family, student=student, kind=kind, payload=payload))
+        self.flush()
+
+    def last_event(self) -> int:
+        """The id of the newest event, 0 where there is none."""
+        return self.scalar(select(func.max(EventRow.id))) or 0
+
+    def guard(self, lease: Lease) -> None:
+        """Refuse a write of a holder that was replaced. Raises LostLease."""
+        row = self.get(LeaseRow, lease.subject)
+        if row is None or (row.holder, row.fence) != (lease.holder, lease.fence):
+            raise LostLease(
+                f"The lease {lease.fence} of {lease.subject} was lost.",
+                value=lease.subject,
+                fix="Let the new holder finish.",
+            )
 
 
 class Database:
@@ -99,49 +140,31 @@ class Database:
         if not self._sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
 
-    @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A session for reading."""
-        with Session(self.engine) as session:
-            yield session
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A session for one change: committed when the block ends, rolled back when it raises.
-
-        No other writer, in any process, is between its first statement and its commit meanwhile.
-        """
-        with self._gate, Session(self._writer) as session, session.begin():
-            self._serialise(session.connection())
-            yield session
-
     def now(self, session: Session) -> float:
-        """Unix seconds by the clock that every worker shares: the database's."""
+        """Unix seconds by the database's clock."""
         if self._sqlite:
             return time.time()
         statement = text("SELECT extract(epoch FROM clock_timestamp())::float8")
         return float(session.execute(statement).scalar_one())
 
-    def note(
-        self,
-        session: Session,
-        kind: str,
-        payload: dict[str, Any],
-        *,
-        family: str | None = None,
-        student: str | None = None,
-    ) -> None:
-        """Write an event within the change that it tells of."""
-        session.add(
-            EventRow(
-                time=self.now(session), family=family, student=student, kind=kind, payload=payload
-            )
-        )
-        session.flush()
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for reading."""
+        with Session(self.engine, self.now) as session:
+            yield session
 
-    def last_event(self, session: Session) -> int:
-        """The id of the newest event, 0 where there is none."""
-        return session.scalar(select(func.max(EventRow.id))) or 0
+    @contextmanager
+    def write(self, lease: Lease | None = None) -> Iterator[Session]:
+        """A session for one change: committed when the block ends, rolled back when it raises.
+
+        No other writer, in any process, is between its first statement and its commit meanwhile.
+        Raises LostLease where `lease` is no longer its holder's.
+        """
+        with self._gate, Session(self._writer, self.now) as session, session.begin():
+            self._serialise(session.connection())
+            if lease is not None:
+                session.guard(lease)
+            yield session
 
     def close(self) -> None:
         """Close every connection."""

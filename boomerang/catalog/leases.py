@@ -7,32 +7,13 @@ names a lease is refused as soon as somebody else has taken that lease since.
 import os
 import socket
 import uuid
-from dataclasses import dataclass
 from functools import cache
 
-from sqlalchemy.orm import Session
-
-from boomerang.catalog.database import Database
+from boomerang.catalog.database import Session
+from boomerang.catalog.records.leases import Lease
 from boomerang.catalog.setbacks import achieved
 from boomerang.catalog.store import Store, family_row, student_row
-from boomerang.catalog.tables.requests import LeaseRow
-from boomerang.errors import BoomerangError
-
-
-class LostLease(BoomerangError):
-    """Somebody else took over: whoever sees this must stop and write nothing more."""
-
-    slug, title = "lost-lease", "Another worker took over"
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work on `subject`; `fence` is larger than that of every earlier holder."""
-
-    subject: str
-    holder: str
-    fence: int
-    expires: float
+from boomerang.catalog.tables.leases import LeaseRow
 
 
 class LeaseStore(Store):
@@ -41,7 +22,7 @@ class LeaseStore(Store):
     def lease_acquire(self, subject: str, holder: str, seconds: float) -> Lease | None:
         """Take a lease that is free or expired; None while somebody else holds it."""
         with self.db.write() as session:
-            now = self.db.now(session)
+            now = session.now()
             row = session.get(LeaseRow, subject)
             if row is None:
                 row = LeaseRow(subject=subject, holder=None, fence=0, expires=0.0)
@@ -57,7 +38,7 @@ class LeaseStore(Store):
             row = session.get(LeaseRow, lease.subject)
             if row is None or (row.holder, row.fence) != (lease.holder, lease.fence):
                 return False
-            row.expires = self.db.now(session) + seconds
+            row.expires = session.now() + seconds
             return True
 
     def lease_release(self, lease: Lease) -> None:
@@ -73,8 +54,7 @@ class LeaseStore(Store):
         Raises LostLease, NotFound.
         """
         kind, _, name = lease.subject.partition(":")
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             if kind == "student":
                 achieved(student_row(session, name))
             elif kind == "family":
@@ -83,19 +63,19 @@ class LeaseStore(Store):
     def lease_holder(self, subject: str) -> str | None:
         """Who holds a lease now, if anybody."""
         with self.db.read() as session:
-            return holder_of(self.db, session, subject)
+            return holder_of(session, subject)
 
 
-def holder_of(db: Database, session: Session, subject: str) -> str | None:
+def holder_of(session: Session, subject: str) -> str | None:
     """Who holds a lease that has not expired."""
     row = session.get(LeaseRow, subject)
-    return row.holder if row is not None and row.expires > db.now(session) else None
+    return row.holder if row is not None and row.expires > session.now() else None
 
 
-def died(db: Database, session: Session, subject: str) -> bool:
+def died(session: Session, subject: str) -> bool:
     """Whether a lease ran out in its holder's hands, told once: nobody has it afterwards."""
     row = session.get(LeaseRow, subject)
-    if row is None or row.holder is None or row.expires > db.now(session):
+    if row is None or row.holder is None or row.expires > session.now():
         return False
     row.holder = None
     return True
@@ -106,19 +86,6 @@ def revoke(session: Session, subject: str) -> None:
     row = session.get(LeaseRow, subject)
     if row is not None:
         row.holder, row.expires = None, 0.0
-
-
-def guard(session: Session, lease: Lease | None) -> None:
-    """Refuse a write of a holder that was replaced. Raises LostLease."""
-    if lease is None:
-        return
-    row = session.get(LeaseRow, lease.subject)
-    if row is None or (row.holder, row.fence) != (lease.holder, lease.fence):
-        raise LostLease(
-            f"The lease {lease.fence} of {lease.subject} was lost.",
-            value=lease.subject,
-            fix="Let the new holder finish.",
-        )
 
 
 @cache

@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
 
+from boomerang.catalog.database import Session
 from boomerang.catalog.leases import died, holder_of
-from boomerang.catalog.parts.members import change_fact, change_measuring
-from boomerang.catalog.parts.provisional import change_keying
-from boomerang.catalog.parts.requests import change_want
-from boomerang.catalog.parts.students import change_state
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.setbacks import Limits, Sent, Setback, Tried, again, later
 from boomerang.catalog.store import Store
-from boomerang.catalog.tables.families import FamilyRow, MemberRow, ProvisionalRow, StudentRow
-from boomerang.catalog.tables.names import StaleRow
-from boomerang.catalog.tables.requests import SweepRow, TryRow, WantRow
+from boomerang.catalog.stores.measuring import change_measuring
+from boomerang.catalog.stores.members import change_fact
+from boomerang.catalog.stores.provisional import change_keying
+from boomerang.catalog.stores.requests import change_request
+from boomerang.catalog.stores.students import change_state
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.leases import TryRow
+from boomerang.catalog.tables.members import MemberRow, SweepRow
+from boomerang.catalog.tables.provisional import ProvisionalRow
+from boomerang.catalog.tables.publications import StaleRow
+from boomerang.catalog.tables.requests import RequestRow
+from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.catalog.tries import WORK, forget_tries, tries_of, work_of
 
@@ -54,40 +59,40 @@ class ReapingStore(Store):
                 *self._unfinished(session, patience, max_attempts),
                 *self._unverified(session, patience, max_attempts),
                 *self._unsettled(session, patience, max_attempts),
-                *self._open_wants(session, patience, max_attempts),
+                *self._open_requests(session, patience, max_attempts),
                 *self._unswept(session, patience),
             )
 
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
         with self.db.write() as session:
-            for table in (ProvisionalRow, StudentRow, FamilyRow, WantRow, SweepRow, StaleRow):
+            for table in (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow):
                 session.execute(update(table).values(sent=0.0, sends=0))
 
     def _unkeyed(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         hashing = ProvisionalRow.state == Keying.HASHING
         for row in session.scalars(select(ProvisionalRow).where(hashing)):
-            if holder_of(self.db, session, f"provisional:{row.id}") is not None:
+            if holder_of(session, f"provisional:{row.id}") is not None:
                 continue
             lost, row.running = row.running, False
             if lost:
                 wait = self._count(session, row, most)
                 row.reason = _said(wait, most)
                 if wait is None:
-                    change_keying(self.db, session, row, Keying.FAILED, row.reason, Actor.REAPER)
+                    change_keying(session, row, Keying.FAILED, row.reason, Actor.REAPER)
             elif self._due(session, row, patience):
                 yield Due("key", row.id)
 
     def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         open_states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)
         for row in session.scalars(select(StudentRow).where(StudentRow.state.in_(open_states))):
-            if holder_of(self.db, session, f"student:{row.key}") is not None:
+            if holder_of(session, f"student:{row.key}") is not None:
                 continue
             if row.cancel:
                 reason = "cancelled on request"
                 self._become(session, row, StudentState.CANCELLED, reason)
                 continue
-            lost = died(self.db, session, f"student:{row.key}")
+            lost = died(session, f"student:{row.key}")
             lost = lost or row.state == StudentState.DISTILLING
             if lost:
                 wait = self._count(session, row, most)
@@ -97,21 +102,21 @@ class ReapingStore(Store):
                 yield Due("distill", row.key)
 
     def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
-        change_state(self.db, session, row, state, reason, Actor.REAPER)
+        change_state(session, row, state, reason, Actor.REAPER)
 
     def _unverified(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         asked = select(StudentRow).where(
             StudentRow.state == StudentState.READY, StudentRow.verify.is_not(None)
         )
         for row in session.scalars(asked):
-            if holder_of(self.db, session, f"student:{row.key}") is not None:
+            if holder_of(session, f"student:{row.key}") is not None:
                 continue
-            lost = died(self.db, session, f"student:{row.key}")
+            lost = died(session, f"student:{row.key}")
             if lost:
                 wait = self._count(session, row, most)
                 row.verify = None if wait is None else row.verify
                 told = {"reason": _said(wait, most), "again_in": wait}
-                self.db.note(session, "unverified", told, student=row.key)
+                session.note("unverified", told, student=row.key)
             elif self._due(session, row, patience):
                 yield Due("distill", row.key)
 
@@ -127,36 +132,36 @@ class ReapingStore(Store):
             FamilyRow.settled.is_(False),
         )
         for row in session.scalars(statement):
-            if holder_of(self.db, session, f"family:{row.id}") is not None:
+            if holder_of(session, f"family:{row.id}") is not None:
                 continue
-            lost = died(self.db, session, f"family:{row.id}")
+            lost = died(session, f"family:{row.id}")
             lost = lost or row.measuring == Fact.RUNNING
             if row.cancel:
                 reason = "cancelled on request"
-                change_measuring(self.db, session, row, Measuring.FAILED, reason, Actor.REAPER)
+                change_measuring(session, row, Measuring.FAILED, reason, Actor.REAPER)
             elif lost:
                 wait = self._count(session, row, most)
                 state = Measuring.FAILED if wait is None else Measuring.WAITING
                 said = _said(wait, most)
-                change_measuring(self.db, session, row, state, said, Actor.REAPER)
+                change_measuring(session, row, state, said, Actor.REAPER)
             elif self._due(session, row, patience):
                 yield Due("measure", row.id)
 
-    def _open_wants(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+    def _open_requests(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         moved = self._lost_members(session, most) | self._to_try_again(session)
         families = self._stale(session, patience, most, moved)
-        statement = select(WantRow, FamilyRow).join(FamilyRow, FamilyRow.id == WantRow.family)
+        statement = select(RequestRow, FamilyRow).join(FamilyRow, FamilyRow.id == RequestRow.family)
         statement = statement.where(
-            WantRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
+            RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
             FamilyRow.chosen.is_not(None),
             FamilyRow.cancel.is_not(True),
         )
-        for want, family in session.execute(statement):
+        for request, family in session.execute(statement):
             if family.id in moved:
-                want.sent, want.sends = 0.0, 0
-            if self._died_settling(session, want, family.id, most):
+                request.sent, request.sends = 0.0, 0
+            if self._died_settling(session, request, family.id, most):
                 continue
-            if family.settled and self._due(session, want, patience):
+            if family.settled and self._due(session, request, patience):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
 
@@ -173,13 +178,13 @@ class ReapingStore(Store):
         )
         for row, member in session.execute(statement).all():
             subject = work_of("published", member.digest)
-            if holder_of(self.db, session, subject) is not None:
+            if holder_of(session, subject) is not None:
                 continue
-            if died(self.db, session, subject):
+            if died(session, subject):
                 wait = self._count(session, tries_of(session, subject), most)
                 if wait is None:
                     said = _said(wait, most)
-                    change_fact(self.db, session, member, "published", Fact.YES, said, Actor.REAPER)
+                    change_fact(session, member, "published", Fact.YES, said, Actor.REAPER)
                     forget_tries(session, subject)
                     session.delete(row)
                     continue
@@ -200,24 +205,24 @@ class ReapingStore(Store):
             waits: dict[str, float | None] = {}
             for row in session.scalars(under_way).all():
                 subject = work_of(fact, row.digest)
-                if holder_of(self.db, session, subject) is not None:
+                if holder_of(session, subject) is not None:
                     continue
                 if subject not in waits:
-                    died(self.db, session, subject)
+                    died(session, subject)
                     waits[subject] = self._count(session, tries_of(session, subject), most)
                 wait = waits[subject]
                 state, said = Fact.FAILED if wait is None else Fact.NO, _said(wait, most)
-                change_fact(self.db, session, row, fact, state, said, Actor.REAPER)
+                change_fact(session, row, fact, state, said, Actor.REAPER)
                 families.add(row.family)
         return families
 
     def _count(self, session: Session, row: Tried, most: int) -> float | None:
         """Count the loss of a worker: seconds until the next attempt, None where it was enough."""
-        return again(row, Setback.DIED, self.db.now(session), Limits(most, 0.0))
+        return again(row, Setback.DIED, session.now(), Limits(most, 0.0))
 
     def _to_try_again(self, session: Session) -> set[str]:
         """The families that have a member whose time to be tried again has come."""
-        due = select(TryRow).where(TryRow.due <= self.db.now(session))
+        due = select(TryRow).where(TryRow.due <= session.now())
         digests = []
         for row in session.scalars(due).all():
             row.due = None
@@ -225,19 +230,19 @@ class ReapingStore(Store):
         found = select(MemberRow.family).where(MemberRow.digest.in_(digests))
         return set(session.scalars(found))
 
-    def _died_settling(self, session: Session, want: WantRow, family: str, most: int) -> bool:
+    def _died_settling(self, session: Session, request: RequestRow, family: str, most: int) -> bool:
         """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""
         subject = f"settle:{family}"
-        if died(self.db, session, subject):
+        if died(session, subject):
             self._count(session, tries_of(session, subject), most)
         row = session.get(TryRow, subject)
         if row is None or row.attempts < most:
             return row is not None and row.due is not None
-        change_want(self.db, session, want, Fact.FAILED, _said(None, most), Actor.REAPER)
+        change_request(session, request, Fact.FAILED, _said(None, most), Actor.REAPER)
         return True
 
     def _due(self, session: Session, row: Tried, patience: float) -> bool:
-        now = self.db.now(session)
+        now = session.now()
         if row.due is None:
             return self._late(session, row, patience)
         if now < row.due:
@@ -247,7 +252,7 @@ class ReapingStore(Store):
 
     def _late(self, session: Session, row: Sent, patience: float) -> bool:
         """Whether a job that was sent must be sent again, as nobody took it."""
-        now = self.db.now(session)
+        now = session.now()
         if now - row.sent < min(patience * 2**row.sends, _LONGEST_WAIT):
             return False
         row.sends, row.sent = row.sends + (1 if row.sent else 0), now

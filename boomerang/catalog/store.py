@@ -3,15 +3,16 @@
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from sqlalchemy.orm import Session
-
-from boomerang.catalog.database import Database
-from boomerang.catalog.records.families import Family, Provisional
+from boomerang.catalog.database import Database, Session
+from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.tables.base import Base
-from boomerang.catalog.tables.families import FamilyRow, MemberRow, StudentRow
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.tables.students import StudentRow
 from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
 
 Record = TypeVar("Record")

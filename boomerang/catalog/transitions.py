@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from enum import StrEnum
 
-from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.leases import LostLease
 
 log = logging.getLogger("boomerang.catalog")
 
@@ -124,7 +124,7 @@ MEASURING: Moves = {
     ("without", "waiting"): frozenset({Actor.REQUEST, Actor.WORKER}),
 }
 
-WANT: Moves = {
+REQUEST: Moves = {
     ("", "no"): _REQUEST,
     ("no", "running"): _WORKER,
     ("no", "yes"): _WORKER,  # its members are there

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from sqlalchemy import delete
-from sqlalchemy.orm import Session
 
+from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import FactName
-from boomerang.catalog.tables.requests import TryRow
+from boomerang.catalog.tables.leases import TryRow
 
 WORK: Mapping[FactName, str] = {"built": "build", "published": "publish"}
 """What makes a fact about a member so."""

@@ -85,7 +85,9 @@ def test_links_lead_somewhere_whatever_a_folder_is_called(
     here = f"[Errno 28] No space left on device: '{folder}/x/model.safetensors'"
     front.catalog.set_fact(family.id, 0, "built", Fact.FAILED, here)
     front.catalog.set_measuring(family.id, Fact.FAILED, f"no text in {folder}")
-    front.catalog.set_want(front.catalog.wants(family.id)[0].id, Fact.FAILED, f"{here}: the end")
+    front.catalog.set_request(
+        front.catalog.requests(family.id)[0].id, Fact.FAILED, f"{here}: the end"
+    )
     found = answers(front, family.id)
     links = set()
     for name, text in found.items():

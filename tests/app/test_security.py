@@ -150,7 +150,9 @@ def test_no_secret_and_no_folder_in_any_answer(make_front: Callable[..., Front])
     front.catalog.set_fact(family.id, 0, "built", Fact.FAILED, here)
     front.catalog.set_student_state(queued["student"]["key"], StudentState.FAILED, here)
     front.catalog.set_measuring(family.id, Fact.FAILED, f"no text in {front.models}/texts")
-    front.catalog.set_want(front.catalog.wants(family.id)[0].id, Fact.FAILED, f"{here}: the end")
+    front.catalog.set_request(
+        front.catalog.requests(family.id)[0].id, Fact.FAILED, f"{here}: the end"
+    )
     found = everything(front, family.id)
     found["failed"] = front.client.get(f"/families/{queued['id']}").text
     for body in ({"teacher": "no/such/one", "data": "texts"},

@@ -9,10 +9,10 @@ import pytest
 
 from boomerang.catalog import setbacks
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.leases import LostLease
-from boomerang.catalog.parts.publications import Publication
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.publications import Publication
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.catalog.conftest import new_family, new_student, rungs
 
@@ -192,8 +192,8 @@ def test_measuring_and_requests_are_sent_again_too(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setbacks, "_FIRST_SECONDS", 0.1)
-    want = NewWant(kind="build", what="*")
-    family = catalog.create_family(new_family(), new_student(), wants=[want]).family.id
+    request = NewRequest(kind="build", what="*")
+    family = catalog.create_family(new_family(), new_student(), requests=[request]).family.id
     catalog.set_student_state(KEY, StudentState.READY)
     catalog.expect_resend()
     assert catalog.reap(60, 3) == (Due("measure", family),)

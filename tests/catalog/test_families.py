@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.leases import LostLease
-from boomerang.catalog.parts.publications import Publication
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.publications import Publication
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Origin
 from boomerang.errors import BadRequest, FamilyNotFound, NotFound, SizeNotFound
@@ -98,35 +98,35 @@ def test_asking_again_after_a_failure_tries_again(catalog: Catalog, state: Stude
 
 
 def test_wants_are_kept_once_and_opened_again_after_a_failure(catalog: Catalog) -> None:
-    publish = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
-    family = catalog.create_family(new_family(), new_student(), wants=[publish]).family.id
-    catalog.create_family(new_family(), new_student(), wants=[publish])
-    (want,) = catalog.wants(family)
-    assert (want.kind, want.what, want.state) == ("publish", "2.00K", Fact.NO)
-    catalog.set_want(want.id, Fact.FAILED, "no such namespace")
-    catalog.add_wants(family, [publish])
-    assert [(w.id, w.state) for w in catalog.wants(family)] == [(want.id, Fact.NO)]
+    publish = NewRequest(kind="publish", what="2.00K", options={"namespace": "me"})
+    family = catalog.create_family(new_family(), new_student(), requests=[publish]).family.id
+    catalog.create_family(new_family(), new_student(), requests=[publish])
+    (request,) = catalog.requests(family)
+    assert (request.kind, request.what, request.state) == ("publish", "2.00K", Fact.NO)
+    catalog.set_request(request.id, Fact.FAILED, "no such namespace")
+    catalog.add_requests(family, [publish])
+    assert [(w.id, w.state) for w in catalog.requests(family)] == [(request.id, Fact.NO)]
     catalog.set_student_state("k" * 32, StudentState.READY)
     catalog.set_members(family, rungs(), patch_order=(0,), chosen="last")
-    asked = catalog.add_wants(family, [NewWant(kind="build", what="*")])
+    asked = catalog.add_requests(family, [NewRequest(kind="build", what="*")])
     assert asked.next == "settle"
 
 
 def test_a_request_that_was_done_is_opened_again_where_its_members_are_not_there(
     catalog: Catalog,
 ) -> None:
-    want = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
-    family = catalog.create_family(new_family(), new_student(), rungs(), [want]).family.id
+    request = NewRequest(kind="publish", what="2.00K", options={"namespace": "me"})
+    family = catalog.create_family(new_family(), new_student(), rungs(), [request]).family.id
     catalog.set_student_state("k" * 32, StudentState.READY)
     catalog.set_members(family, rungs(), patch_order=(0,), chosen="last")
     for state in (Fact.RUNNING, Fact.YES):
         catalog.set_fact(family, 1, "published", state, repo="me/x", commit="9" * 40)
-    catalog.set_want(catalog.wants(family)[0].id, Fact.YES)
-    assert catalog.add_wants(family, [want]).next is None
+    catalog.set_request(catalog.requests(family)[0].id, Fact.YES)
+    assert catalog.add_requests(family, [request]).next is None
     # As older versions left it: the member is gone, the request is done.
     catalog.set_fact(family, 1, "published", Fact.FAILED, "gone")
-    assert catalog.add_wants(family, [want]).next == "settle"
-    assert catalog.wants(family)[0].state is Fact.NO
+    assert catalog.add_requests(family, [request]).next == "settle"
+    assert catalog.requests(family)[0].state is Fact.NO
 
 
 def test_forced_rebuild_stands_beside_the_old(catalog: Catalog) -> None:
@@ -337,21 +337,21 @@ def test_a_cancelled_family_can_be_cancelled_again(catalog: Catalog) -> None:
 def test_what_was_asked_of_a_cancelled_family_is_done_for_who_asks_for_it_again(
     catalog: Catalog,
 ) -> None:
-    publish = NewWant(kind="publish", what="2.00K", options={"namespace": "me"})
+    publish = NewRequest(kind="publish", what="2.00K", options={"namespace": "me"})
     family = catalog.create_family(new_family(), new_student(), rungs(), [publish]).family.id
     catalog.cancel(family)
-    (want,) = catalog.wants(family)
-    assert (want.state, want.reason) == (Fact.FAILED, "cancelled on request")
+    (request,) = catalog.requests(family)
+    assert (request.state, request.reason) == (Fact.FAILED, "cancelled on request")
     catalog.rebuild(family)
     catalog.create_family(new_family(), new_student(), rungs())
-    assert catalog.wants(family) == (want,)
+    assert catalog.requests(family) == (request,)
     catalog.create_family(new_family(), new_student(), rungs(), [publish])
-    assert catalog.wants(family)[0].state is Fact.NO
+    assert catalog.requests(family)[0].state is Fact.NO
     # What is ready cannot be cancelled; what was to be done with it can.
     catalog.set_student_state("k" * 32, StudentState.READY)
     catalog.set_measuring(family, Fact.NO)
     catalog.cancel(family)
-    assert not catalog.is_open(want.id)
+    assert not catalog.is_open(request.id)
     assert catalog.family(family).cancel is None
 
 

@@ -6,22 +6,24 @@ import pytest
 
 from boomerang.catalog import setbacks
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.leases import Lease, LostLease
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Planned
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.leases import Lease, LostLease
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Keying
 from boomerang.errors import FamilyNotFound
 from tests.catalog.conftest import new_family, new_student, rungs
 
 
-def planned(content: str = "?", *wants: str, source: str | None = "/models/t") -> Planned:
+def planned(content: str = "?", *requests: str, source: str | None = "/models/t") -> Planned:
     """What a request is turned into while its files are known as `content`."""
     return Planned(
-        family=new_family(content, commit=content, source=source, request={"wants": list(wants)}),
+        family=new_family(
+            content, commit=content, source=source, request={"wants": list(requests)}
+        ),
         student=new_student(content),
         members=rungs(),
-        wants=tuple(NewWant(kind="build", what=want) for want in wants),
+        requests=tuple(NewRequest(kind="build", what=request) for request in requests),
     )
 
 
@@ -41,8 +43,8 @@ def test_the_same_is_kept_once_with_all_that_is_asked(catalog: Catalog) -> None:
     assert (again, send) == (first, False)
     more, send = catalog.expect(planned("?", "2M"), 100)
     assert not send
-    assert [want["what"] for want in more.wants] == ["1M", "2M"]
-    assert len(more.requests) == 2
+    assert [request["what"] for request in more.requests] == ["1M", "2M"]
+    assert len(more.asked) == 2
     assert catalog.all_waiting() == (more,)
     assert catalog.families() == catalog.students() == ()
     other, send = catalog.expect(planned("!"), 100)
@@ -59,12 +61,12 @@ def test_two_of_them_become_one_family(catalog: Catalog) -> None:
         waiting = catalog.keying(id_)
         assert waiting is not None
         known = [planned("content", what)]
-        made = catalog.key_family(id_, waiting.requests, known, lease=held(catalog, id_))
+        made = catalog.key_family(id_, waiting.asked, known, lease=held(catalog, id_))
         steps += [created.next for created in made]
     assert steps == ["distill", None]
     (family,) = catalog.families()
     assert [catalog.family_id(id_) for id_ in (*ids, family.id)] == [family.id] * 3
-    assert [want.what for want in catalog.wants(family.id)] == ["1M", "2M"]
+    assert [request.what for request in catalog.requests(family.id)] == ["1M", "2M"]
     assert catalog.all_waiting() == ()
     told = [(event.family, event.payload["state"]) for event in catalog.events_after(0, ids[0])]
     assert told.count((ids[0], "keyed")) == told.count((ids[1], "keyed")) == 1
@@ -89,7 +91,7 @@ def test_nothing_is_keyed_that_was_given_up_or_taken_over(catalog: Catalog) -> N
     catalog.lease_release(old)
     new = held(catalog, waiting.id, "another")
     for write in (
-        lambda: catalog.key_family(waiting.id, waiting.requests, known, lease=old),
+        lambda: catalog.key_family(waiting.id, waiting.asked, known, lease=old),
         lambda: catalog.set_hashed(waiting.id, 1, 1, lease=old),
         lambda: catalog.key_later(waiting.id, None, lease=old, soon=True),
         lambda: catalog.keying_failed(waiting.id, "no", lease=old),
@@ -98,7 +100,7 @@ def test_nothing_is_keyed_that_was_given_up_or_taken_over(catalog: Catalog) -> N
             write()
     assert catalog.key_family(waiting.id, (), known, lease=new) == ()
     assert catalog.give_up(waiting.id)
-    assert catalog.key_family(waiting.id, waiting.requests, known, lease=new) == ()
+    assert catalog.key_family(waiting.id, waiting.asked, known, lease=new) == ()
     catalog.keying_failed(waiting.id, "too late", lease=new)
     found = catalog.waiting(waiting.id)
     assert found is not None
@@ -107,22 +109,22 @@ def test_nothing_is_keyed_that_was_given_up_or_taken_over(catalog: Catalog) -> N
     assert not catalog.hash_again(waiting.id)
     assert catalog.forget_waiting(waiting.id)
     catalog.set_hashed(waiting.id, 1, 1, lease=new)
-    assert catalog.key_family(waiting.id, waiting.requests, known, lease=new) == ()
+    assert catalog.key_family(waiting.id, waiting.asked, known, lease=new) == ()
     assert catalog.families() == ()
 
 
 def test_a_publication_that_was_cancelled_is_none_of_a_rebuild(catalog: Catalog) -> None:
     asked = planned()
     to = {**asked.family.request, "publish": {"namespace": "me"}}
-    wants = (NewWant(kind="publish", what="*"), NewWant(kind="build", what="*"))
+    requests = (NewRequest(kind="publish", what="*"), NewRequest(kind="build", what="*"))
     family = replace(asked.family, request=to)
-    id_ = catalog.expect(replace(asked, family=family, wants=wants), 1)[0].id
+    id_ = catalog.expect(replace(asked, family=family, requests=requests), 1)[0].id
     catalog.give_up(id_)
     assert catalog.hash_again(id_)
     waiting = catalog.waiting(id_)
     assert waiting is not None
-    assert waiting.requests == ({**asked.family.request, "publish": None},)
-    assert [want["kind"] for want in waiting.wants] == ["build"]
+    assert waiting.asked == ({**asked.family.request, "publish": None},)
+    assert [request["kind"] for request in waiting.requests] == ["build"]
 
 
 def test_what_nobody_holds_is_sent_again(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,16 @@
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.leases import LostLease
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.transitions import (
     FACTS,
     KEYING,
     MEASURING,
+    REQUEST,
     STUDENT,
-    WANT,
     Actor,
     IllegalTransition,
     Measuring,
@@ -26,7 +26,7 @@ TABLES: dict[str, tuple[Moves, set[str]]] = {
     "keying": (KEYING, {str(state) for state in Keying}),
     "student": (STUDENT, {str(state) for state in StudentState}),
     "measuring": (MEASURING, {str(state) for state in Measuring}),
-    "request": (WANT, {str(state) for state in Fact}),
+    "request": (REQUEST, {str(state) for state in Fact}),
     **{name: (moves, {str(state) for state in Fact}) for name, moves in FACTS.items()},
 }
 
@@ -86,17 +86,17 @@ def test_a_cancellation_that_came_too_late_ends_nothing_later(catalog: Catalog) 
 
 
 def test_what_a_late_writer_says_is_refused_like_a_lost_lease(catalog: Catalog) -> None:
-    want = NewWant(kind="build", what="*")
-    family = catalog.create_family(new_family(), new_student(), rungs(), [want]).family.id
-    (want_id,) = (want.id for want in catalog.wants(family))
-    catalog.set_want(want_id, Fact.YES)
+    request = NewRequest(kind="build", what="*")
+    family = catalog.create_family(new_family(), new_student(), rungs(), [request]).family.id
+    (request_id,) = (request.id for request in catalog.requests(family))
+    catalog.set_request(request_id, Fact.YES)
     catalog.cancel(family)
     before = catalog.last_event()
-    catalog.set_want(want_id, Fact.YES)
+    catalog.set_request(request_id, Fact.YES)
     for write in (
         lambda: catalog.set_student_state(KEY, StudentState.DISTILLING),
         lambda: catalog.set_student_state(KEY, StudentState.READY),
-        lambda: catalog.set_want(want_id, Fact.FAILED, "too late"),
+        lambda: catalog.set_request(request_id, Fact.FAILED, "too late"),
         lambda: catalog.set_fact(family, 0, "published", Fact.YES, repo="a/b"),
         lambda: catalog.set_measuring(family, Fact.YES),
     ):

@@ -62,9 +62,9 @@ def test_a_member_is_published_and_loads(
     made = front.family(budget="1T", publish={"namespace": "family", "collection": "Ours"})
 
     def done() -> bool:
-        want = front.catalog.wants(made["id"])[0]
-        assert want.state is not Fact.FAILED, want.reason
-        return want.state is Fact.YES
+        request = front.catalog.requests(made["id"])[0]
+        assert request.state is not Fact.FAILED, request.reason
+        return request.state is Fact.YES
 
     wait_for(done, 60)
     large = front.catalog.members(made["id"])[-1]

@@ -169,7 +169,7 @@ def test_a_worker_keeps_the_reason_and_no_figure(
 ) -> None:
     """The measurer as a process, on a family whose tokenizer has no end of text."""
     from boomerang.catalog.records.families import NewFamily
-    from boomerang.catalog.records.requests import NewWant
+    from boomerang.catalog.records.requests import NewRequest
     from boomerang.catalog.records.students import NewStudent, Origin
     from boomerang.checkpoint.table import Checkpoint
     from workers.context import Context
@@ -185,8 +185,8 @@ def test_a_worker_keeps_the_reason_and_no_figure(
         data=job["data"], recipe={"sequence_length": 16},
     )  # fmt: skip
     asked = NewFamily(name="t", revision=None, student=student.key, order="auto", **where)
-    wants = (NewWant(kind="build", what="*"),)
-    made = catalog.create_family(asked, student, (), wants).family
+    requests = (NewRequest(kind="build", what="*"),)
+    made = catalog.create_family(asked, student, (), requests).family
     context = Context(settings, catalog, Outbox())
     assert measure(context, made.id) == "failed"
     now = catalog.family(made.id)

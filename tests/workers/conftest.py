@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Created, NewFamily
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import READY, Daemon
@@ -118,7 +118,7 @@ class Backend:
         *,
         order: str = "last",
         data: str | None = None,
-        wants: tuple[NewWant, ...] = (),
+        requests: tuple[NewRequest, ...] = (),
         key: str = "a" * 32,
         **student: Any,
     ) -> Created:
@@ -143,7 +143,7 @@ class Backend:
             student=key,
             order=order,
         )
-        made = self.catalog.create_family(family, NewStudent(**values | student), (), wants)
+        made = self.catalog.create_family(family, NewStudent(**values | student), (), requests)
         self.producer.start(made)
         return made
 

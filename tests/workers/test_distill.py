@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.service.messages import Distill
@@ -29,8 +29,8 @@ def is_(backend: Backend, state: StudentState) -> bool:
 @on_both
 def test_from_request_to_members_on_disk(backend: Backend) -> None:
     backend.worker()
-    made = backend.ask("quick", wants=(NewWant(kind="build", what="*"),))
-    wait_for(lambda: backend.catalog.wants(made.family.id)[0].state is Fact.YES, 40)
+    made = backend.ask("quick", requests=(NewRequest(kind="build", what="*"),))
+    wait_for(lambda: backend.catalog.requests(made.family.id)[0].state is Fact.YES, 40)
     assert [state for state, _ in backend.states()] == ["queued", "distilling", "ready"]
     student, teacher = backend.catalog.members(made.family.id)
     assert (student.built, teacher.built) == (Fact.YES, Fact.YES)

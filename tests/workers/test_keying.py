@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.requests import Event
+from boomerang.catalog.records.events import Event
 from boomerang.catalog.records.states import Keying, StudentState
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
@@ -230,7 +230,7 @@ def test_what_is_asked_meanwhile_is_done_too(
     assert keying.key(context, id_) == "keyed"
     assert more == [id_]
     (family,) = context.catalog.families()
-    assert [want.what for want in context.catalog.wants(family.id)] == ["1M", "2M"]
+    assert [request.what for request in context.catalog.requests(family.id)] == ["1M", "2M"]
 
 
 def asked_with_signatures(context: Context) -> str:
@@ -238,7 +238,7 @@ def asked_with_signatures(context: Context) -> str:
     waiting = context.catalog.all_waiting()[0]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(context.catalog, "known_hashes", lambda sources: {})
-        return asked(context, **{**waiting.requests[0], "budget": "2M"})
+        return asked(context, **{**waiting.asked[0], "budget": "2M"})
 
 
 def test_a_request_that_became_wrong_fails_with_the_reason(context: Context) -> None:

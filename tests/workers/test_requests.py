@@ -8,7 +8,7 @@ import pytest
 from boomerang.catalog.database import Database
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.requests import NewWant, Want
+from boomerang.catalog.records.requests import NewRequest, Request
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import HubUnreachable
@@ -47,9 +47,9 @@ def jobs(context: Context) -> list[dict[str, Any]]:
     return [{("family_id" if k == "family" else k): v for k, v in job.items()} for job in found]
 
 
-def the_want(context: Context, made: Family) -> Want:
-    (want,) = context.catalog.wants(made.id)
-    return want
+def the_want(context: Context, made: Family) -> Request:
+    (request,) = context.catalog.requests(made.id)
+    return request
 
 
 def test_a_request_that_is_made_again_is_not_ended_by_what_failed_before(
@@ -63,9 +63,9 @@ def test_a_request_that_is_made_again_is_not_ended_by_what_failed_before(
             raise said
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
-    want = NewWant(kind="publish", what="*", options={"namespace": "me"})
-    made = family(context, want)
+    monkeypatch.setattr("workers.publish.push", push)
+    request = NewRequest(kind="publish", what="*", options={"namespace": "me"})
+    made = family(context, request)
     measure(context, made.id)
     first, second = jobs(context)
     assert publish(context, **first) == "failed"
@@ -73,7 +73,7 @@ def test_a_request_that_is_made_again_is_not_ended_by_what_failed_before(
     assert the_want(context, made).state is Fact.RUNNING
     assert publish(context, **second) == "failed"
     assert the_want(context, made).state is Fact.FAILED
-    context.catalog.add_wants(made.id, [want])
+    context.catalog.add_requests(made.id, [request])
     assert settle(context, made.id) == "2 sent"
     first, second = jobs(context)
     assert publish(context, **first) == "published"
@@ -87,7 +87,7 @@ def test_work_that_kills_its_worker_is_tried_again_later_and_not_for_ever(
     context: Context, clock: Clock, kind: str
 ) -> None:
     options = {"namespace": "me"}
-    made = family(context, NewWant(kind=kind, what="1.0G", options=options))  # type: ignore[arg-type]
+    made = family(context, NewRequest(kind=kind, what="1.0G", options=options))  # type: ignore[arg-type]
     measure(context, made.id)
     fact = "built" if kind == "build" else "published"
     (job,) = jobs(context)
@@ -113,10 +113,10 @@ def test_work_that_kills_its_worker_is_tried_again_later_and_not_for_ever(
     assert waits == sorted(set(waits))
     assert due == (Due("settle", made.id),)
     assert settle(context, made.id) == "0 sent"
-    want = the_want(context, made)
-    assert (want.state, "its worker was lost" in str(want.reason)) == (Fact.FAILED, True)
+    request = the_want(context, made)
+    assert (request.state, "its worker was lost" in str(request.reason)) == (Fact.FAILED, True)
     # Asked for again it is tried as often again.
-    context.catalog.add_wants(made.id, [NewWant(kind=kind, what="1.0G", options=options)])  # type: ignore[arg-type]
+    context.catalog.add_requests(made.id, [NewRequest(kind=kind, what="1.0G", options=options)])  # type: ignore[arg-type]
     assert settle(context, made.id) == "1 sent"
     assert getattr(context.catalog.member(made.id, member.k), fact) is Fact.NO
 
@@ -132,9 +132,9 @@ def test_a_hub_that_is_away_ends_no_publication(
             raise said
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
-    want = NewWant(kind="publish", what="1.0G", options={"namespace": "me"})
-    made = family(context, want)
+    monkeypatch.setattr("workers.publish.push", push)
+    request = NewRequest(kind="publish", what="1.0G", options={"namespace": "me"})
+    made = family(context, request)
     measure(context, made.id)
     (job,) = jobs(context)
     assert publish(context, **job) == "again"
@@ -152,7 +152,7 @@ def test_whoever_dies_looking_after_requests_is_not_replaced_for_ever(
 ) -> None:
     made = family(context)
     measure(context, made.id)
-    context.catalog.add_wants(made.id, [NewWant(kind="build", what="*")])
+    context.catalog.add_requests(made.id, [NewRequest(kind="build", what="*")])
     for _ in range(4):
         lease = context.catalog.lease_acquire(f"settle:{made.id}", "one that dies", 30)
         assert lease is not None
@@ -160,9 +160,9 @@ def test_whoever_dies_looking_after_requests_is_not_replaced_for_ever(
         context.catalog.reap(60, 4)
         clock.now += 3600
         context.catalog.reap(60, 4)
-    want = the_want(context, made)
-    assert (want.state, "its worker was lost" in str(want.reason)) == (Fact.FAILED, True)
-    context.catalog.add_wants(made.id, [NewWant(kind="build", what="*")])
+    request = the_want(context, made)
+    assert (request.state, "its worker was lost" in str(request.reason)) == (Fact.FAILED, True)
+    context.catalog.add_requests(made.id, [NewRequest(kind="build", what="*")])
     assert settle(context, made.id) == "2 sent"
 
 
@@ -172,7 +172,7 @@ def test_requests_that_were_looked_after_well_are_not_given_up_for_old_deaths(
 ) -> None:
     made = family(context)
     measure(context, made.id)
-    context.catalog.add_wants(made.id, [NewWant(kind="build", what="1.0G")])
+    context.catalog.add_requests(made.id, [NewRequest(kind="build", what="1.0G")])
     assert settle(context, made.id) == "1 sent"
     member = context.catalog.member(made.id, jobs(context)[0]["k"])
     for _ in range(2):
@@ -186,8 +186,8 @@ def test_requests_that_were_looked_after_well_are_not_given_up_for_old_deaths(
         if between == "it went well":
             assert settle(context, made.id) == "1 sent"
         elif member.built is Fact.NO:
-            want = the_want(context, made)
-            assert assemble(context, made.id, member.k, want.id) == "built"
+            request = the_want(context, made)
+            assert assemble(context, made.id, member.k, request.id) == "built"
             member = context.catalog.member(made.id, member.k)
             context.catalog.member_gone(made.id, member.k, "built", "its folder is gone")
         assert the_want(context, made).state in (Fact.NO, Fact.RUNNING)

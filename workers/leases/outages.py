@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from boomerang.catalog.leases import LostLease
+from boomerang.catalog.records.leases import LostLease
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact, FactName
 from boomerang.catalog.setbacks import Setback

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boomerang.catalog.records.members import NewMember, digest_of
-from boomerang.catalog.records.requests import NewWant
-from boomerang.catalog.records.states import Fact, Keying, Next
+from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.states import Fact, Next
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.family.patch_order import PatchOrder
 
@@ -77,28 +77,7 @@ class Planned:
     family: NewFamily
     student: NewStudent
     members: tuple[NewMember, ...]
-    wants: tuple[NewWant, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provisional:
-    """A family whose files are not hashed yet: `plan` is what it will be, as far as is known.
-
-    `became` is the id of the family that it is by now; `done` and `total` are bytes hashed.
-    """
-
-    id: str
-    became: str | None
-    name: str
-    plan: dict[str, Any]
-    requests: tuple[dict[str, Any], ...]
-    wants: tuple[dict[str, Any], ...]
-    state: Keying
-    reason: str | None
-    done: int
-    total: int
-    created: float
-    updated: float
+    requests: tuple[NewRequest, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

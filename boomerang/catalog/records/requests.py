@@ -1,4 +1,4 @@
-"""Requests upon a family, and events."""
+"""Requests upon a family."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from boomerang.catalog.records.states import Fact
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewWant:
+class NewRequest:
     """Something to do once the family is settled: `what` is a size, a budget or `*`."""
 
     kind: Literal["build", "publish"]
@@ -16,22 +16,10 @@ class NewWant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Want(NewWant):
+class Request(NewRequest):
     """A request that is kept until its members are built or published."""
 
     id: int
     family: str
     state: Fact
     reason: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened. Ids increase in the order in which changes became visible."""
-
-    id: int
-    time: float
-    family: str | None
-    student: str | None
-    kind: str
-    payload: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the catalog takes and gives: plain frozen records, detached from the database."""
+"""The states of students, families, members and requests, and the jobs that they lead to."""
 
 from enum import StrEnum
 from typing import Literal

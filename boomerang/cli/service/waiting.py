@@ -62,10 +62,10 @@ def is_made(family: Family) -> bool:
     # Without text nothing is measured: then the order that was settled is the end of it.
     if family["measuring"] == "running" or not family.get("settled", family["chosen"]):
         return False
-    for want in family.get("wants", ()):
-        if want["state"] == "failed":
-            raise _not_made(f"{want['kind']} of {want['what']} failed", want)
-    return all(want["state"] == "yes" for want in family.get("wants", ()))
+    for request in family.get("wants", ()):
+        if request["state"] == "failed":
+            raise _not_made(f"{request['kind']} of {request['what']} failed", request)
+    return all(request["state"] == "yes" for request in family.get("wants", ()))
 
 
 def wait_rebuilt(service: Service, family: Family) -> dict[str, Any]:

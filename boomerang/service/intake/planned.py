@@ -11,7 +11,7 @@ from typing import Any
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import not_measured
 from boomerang.catalog.records.families import NewFamily, Planned
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
@@ -61,7 +61,7 @@ def plan(asked: Asked, of: Materials) -> Plan:
             family=family,
             student=student,
             members=records_of(ladder, family.commit, student.key),
-            wants=tuple(_wants(asked, ladder, family)),
+            requests=tuple(_requests(asked, ladder, family)),
         ),
         None if asked.budget is None else ladder.buy(asked.budget).json(),
         _cost(ladder, asked.recipe if of.student is None else None),
@@ -175,14 +175,14 @@ def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
     )
 
 
-def _wants(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewWant]:
+def _requests(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewRequest]:
     wanted = dict.fromkeys(ladder.resolve(size).size for size in asked.sizes)
     if asked.budget is not None:
         # The budget itself is kept: measuring may choose an order with other sizes.
         bought = ladder.buy(asked.budget)
         wanted[bought.budget.text if bought.exact else asked.wanted] = None
     if asked.publish is None:
-        yield from (NewWant(kind="build", what=what) for what in wanted)
+        yield from (NewRequest(kind="build", what=what) for what in wanted)
         return
     options = asked.publish.model_dump()
     if (family.gated or family.private) and not options["private"]:
@@ -193,7 +193,7 @@ def _wants(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewWant]
             fix="Publish with private: true.",
         )
     for what in wanted or ["*"]:
-        yield NewWant(kind="publish", what=what, options=options)
+        yield NewRequest(kind="publish", what=what, options=options)
 
 
 def _cost(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:

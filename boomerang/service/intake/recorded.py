@@ -20,7 +20,9 @@ def record(plan: Plan, settings: Settings, catalog: Catalog, producer: Producer)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id
-    created = catalog.create_family(records.family, records.student, records.members, records.wants)
+    created = catalog.create_family(
+        records.family, records.student, records.members, records.requests
+    )
     begin(created, settings, catalog, producer)
     return created.family.id
 

@@ -73,7 +73,7 @@ def test_a_request_is_answered_with_its_whole_ladder(front: Front) -> None:
     assert again["members"] == members
     assert [f["id"] for f in front.client.get("/families").json()["families"]] == [body["id"]]
     assert front.post(teacher="teacher/", data="texts", budget="16K").json()["id"] == body["id"]
-    assert len(front.catalog.wants(body["id"])) == 1
+    assert len(front.catalog.requests(body["id"])) == 1
 
 
 def test_a_hundred_equal_requests_make_one_distillation(
@@ -123,9 +123,9 @@ def test_what_is_wanted(front: Front) -> None:
     assert front.family(budget="1T")["budget"]["size"] == large["size"]
     # Publishing with no size means every one.
     published = front.family(publish={"namespace": "me", "collection": "Ours"})
-    want = published["wants"][-1]
-    assert (want["kind"], want["what"]) == ("publish", "*")
-    assert want["options"] == {
+    request = published["wants"][-1]
+    assert (request["kind"], request["what"]) == ("publish", "*")
+    assert request["options"] == {
         "namespace": "me", "private": True, "collection": "Ours", "force": False,
     }  # fmt: skip
 
@@ -213,7 +213,7 @@ def test_a_webhook_needs_its_secret_and_makes_the_new_commit_a_family(
     (made,) = answer.json()["rebuilt"]
     assert made != first["id"]
     assert front.catalog.family(made).commit == commit
-    assert [want.what for want in front.catalog.wants(made)] == ["16K"]
+    assert [request.what for request in front.catalog.requests(made)] == ["16K"]
     assert len(front.catalog.families()) == 3
     # Told twice, nothing more is made; other repositories and other kinds are nobody's matter.
     assert front.client.post("/webhooks/hub", json=note, headers=right).json()["rebuilt"] == [made]

@@ -87,7 +87,7 @@ def test_it_becomes_the_family_that_its_content_names(front: Front) -> None:
     (family,), (student,) = front.catalog.families(), front.catalog.students()
     assert family.id != id_
     assert [job for job in outbox.sent if isinstance(job, Distill)] == [Distill(key=student.key)]
-    assert [want.what for want in front.catalog.wants(family.id)] == ["100M", size]
+    assert [request.what for request in front.catalog.requests(family.id)] == ["100M", size]
     # Named as if its files had been hashed in the request, as they were before.
     request = FamilyRequest.model_validate(ASKED)
     planned = take(front.settings, front.catalog, request, at_once=1 << 40).records

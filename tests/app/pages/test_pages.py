@@ -42,7 +42,7 @@ def test_states_and_figures(front: Front) -> None:
         family.id, small.k, "measured", Fact.YES, perplexity=7.256, kl=0.5, naive_perplexity=99.0
     )
     front.catalog.set_fact(family.id, large.k, "built", Fact.YES)
-    front.catalog.add_wants(family.id, ())
+    front.catalog.add_requests(family.id, ())
     text = page(front, f"/families/{family.id}")
     for part in (small.size, f"{small.parameters:,}", "7.26", "0.500", "99.00", ">built<",
                  ">possible<", ">tar<"):  # fmt: skip

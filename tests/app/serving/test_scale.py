@@ -16,7 +16,7 @@ from app.serving.catalog_cache import CatalogCache, Snapshot
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import NewFamily
 from boomerang.catalog.records.members import NewMember
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import NewStudent
 from boomerang.service.settings import Settings
@@ -39,8 +39,8 @@ def grow(catalog: Catalog, start: int, stop: int) -> list[str]:
             name=f"T{i}", teacher=f"org/T{i}", revision=None, commit="c", source=None,
             student=key, order="last",
         )  # fmt: skip
-        wants = [NewWant(kind="build", what="*")]
-        created = catalog.create_family(family, student, [member(0), member(1)], wants)
+        requests = [NewRequest(kind="build", what="*")]
+        created = catalog.create_family(family, student, [member(0), member(1)], requests)
         made.append(created.family.id)
     return made
 
@@ -141,7 +141,7 @@ def test_all_who_listen_ask_once(url: str) -> None:
 def test_old_steps_are_forgotten_and_states_are_not(url: str) -> None:
     from sqlalchemy import update
 
-    from boomerang.catalog.tables.requests import EventRow
+    from boomerang.catalog.tables.events import EventRow
 
     catalog = Catalog(url)
     kept, gone = grow(catalog, 0, 2)

@@ -5,7 +5,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily, Message, Publish
@@ -18,13 +18,13 @@ ORDERS = st.sampled_from(["last", "first", "auto"])
 WANTS = st.lists(
     st.sampled_from(
         [
-            NewWant(kind="build", what="*"),
-            NewWant(kind="build", what="1.00K"),
-            NewWant(kind="publish", what="2.00K", options={"namespace": "me"}),
+            NewRequest(kind="build", what="*"),
+            NewRequest(kind="build", what="1.00K"),
+            NewRequest(kind="publish", what="2.00K", options={"namespace": "me"}),
         ]
     ),
     max_size=2,
-    unique_by=lambda want: (want.kind, want.what),
+    unique_by=lambda request: (request.kind, request.what),
 )
 ANY = st.integers(0, 1 << 20)
 HOW = st.sampled_from(["on"] * 8 + ["stop", "away", "died", "error"])
@@ -37,7 +37,7 @@ class Interleavings(Promises):
     def begin(self, order: str | None) -> None:
         """Most begin with a family that has all that was asked: it takes many steps to there."""
         if order is not None:
-            every = [NewWant(kind="build", what="*")]
+            every = [NewRequest(kind="build", what="*")]
             planned = plan("a" * 32, order, every)
             made = self.catalog.create_family(
                 planned.family, planned.student, planned.members, every
@@ -47,9 +47,11 @@ class Interleavings(Promises):
 
     # What people ask for.
 
-    @rule(key=KEYS, order=ORDERS, wants=WANTS, twice=st.booleans(), tasks=st.booleans())
-    def request(self, key: str, order: str, wants: list[NewWant], twice: bool, tasks: bool) -> None:
-        asked = FamilyRequest.model_validate(plan(key, order, wants, tasks).family.request)
+    @rule(key=KEYS, order=ORDERS, requests=WANTS, twice=st.booleans(), tasks=st.booleans())
+    def request(
+        self, key: str, order: str, requests: list[NewRequest], twice: bool, tasks: bool
+    ) -> None:
+        asked = FamilyRequest.model_validate(plan(key, order, requests, tasks).family.request)
         for _ in range(1 + twice):
             intended = taken(self.world, asked)
             planned = intended.records
@@ -59,14 +61,14 @@ class Interleavings(Promises):
                     self.world.outbox.send(KeyFamily(family=waiting.id))
                 continue
             made = self.catalog.create_family(
-                planned.family, planned.student, planned.members, planned.wants
+                planned.family, planned.student, planned.members, planned.requests
             )
             self.world.outbox.start(made)
 
-    @rule(pick=ANY, wants=WANTS)
+    @rule(pick=ANY, requests=WANTS)
     @precondition(lambda self: self.catalog.families())
-    def ask_for_more(self, pick: int, wants: list[NewWant]) -> None:
-        self.world.outbox.start(self.catalog.add_wants(self._family(pick), wants))
+    def ask_for_more(self, pick: int, requests: list[NewRequest]) -> None:
+        self.world.outbox.start(self.catalog.add_requests(self._family(pick), requests))
 
     @rule(pick=ANY, force=st.sampled_from([False, False, True]))
     @precondition(lambda self: 0 < len(self.catalog.families()) < 6)
@@ -161,7 +163,7 @@ class Interleavings(Promises):
     @rule(pick=ANY, before=st.integers(1, 4))
     @precondition(lambda self: self.catalog.families())
     def publish_and_fall_silent(self, pick: int, before: int) -> None:
-        self.ask_for_more(pick, [NewWant(kind="publish", what="*", options={"namespace": "me"})])
+        self.ask_for_more(pick, [NewRequest(kind="publish", what="*", options={"namespace": "me"})])
         if self.world.queue:
             self._take_over(self.world.queue[-1], before, 20)
 
@@ -211,9 +213,9 @@ class Interleavings(Promises):
     def publish_and_take_down(self, pick: int, before: int) -> None:
         """Each card says where the other sizes are, so that the first is published again."""
         family, world = self._family(pick), self.world
-        self.ask_for_more(pick, [NewWant(kind="publish", what="*", options={"namespace": "me"})])
+        self.ask_for_more(pick, [NewRequest(kind="publish", what="*", options={"namespace": "me"})])
         for _ in range(before):
-            if any(isinstance(job, Publish) and job.want is None for job in world.queue):
+            if any(isinstance(job, Publish) and job.request is None for job in world.queue):
                 break
             if world.workers:
                 world.step(world.workers[0])

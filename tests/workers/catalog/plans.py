@@ -4,7 +4,7 @@ from typing import Any
 
 from boomerang.catalog.records.families import NewFamily, Planned
 from boomerang.catalog.records.members import NewMember
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.students import NewStudent
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
@@ -12,18 +12,18 @@ from boomerang.family.layer_map import LayerMap
 KEPT, LAYERS, COMMIT = (0, 2, 3), 4, "c" * 40
 
 
-def plan(key: str, order: str, wants: list[NewWant], tasks: bool = False) -> Planned:
+def plan(key: str, order: str, requests: list[NewRequest], tasks: bool = False) -> Planned:
     """What is asked for: two requests with the same key are the same student."""
     request: dict[str, Any] = {"teacher": "org/T", "data": key, "order": order}
-    request["sizes"] = [want.what for want in wants if want.kind == "build"] or None
-    request["publish"] = {"namespace": "me"} if any(w.kind == "publish" for w in wants) else None
+    request["sizes"] = [request.what for request in requests if request.kind == "build"] or None
+    request["publish"] = {"namespace": "me"} if any(w.kind == "publish" for w in requests) else None
     request["tasks"] = ["t"] if tasks else None
     family = NewFamily(
         name="T", teacher="org/T", revision=None, commit=COMMIT, source=None, student=key,
         order=order, request=request, tasks={"t": None} if tasks else None,
     )  # fmt: skip
     student = NewStudent(key=key, teacher="org/T", teacher_commit=COMMIT, kept=KEPT, layers=LAYERS)
-    return Planned(family=family, student=student, members=ladder(key), wants=tuple(wants))
+    return Planned(family=family, student=student, members=ladder(key), requests=tuple(requests))
 
 
 def ladder(key: str) -> tuple[NewMember, ...]:

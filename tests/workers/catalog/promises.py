@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.members import Member, has_result
 from boomerang.catalog.records.states import Fact, Keying, StudentState
-from boomerang.catalog.transitions import FACTS, STUDENT, WANT, Moves
+from boomerang.catalog.transitions import FACTS, REQUEST, STUDENT, Moves
 from tests.workers.catalog.world import MOST, REFUSED, World
 
 
@@ -66,7 +66,7 @@ class Promises(RuleBasedStateMachine):
             if event.kind == "student" and event.family is None:
                 self._told(STUDENT, said["state"], "student", event.student, said=said)
             elif event.kind == "want":
-                self._told(WANT, said["state"], "want", event.family, said["id"])
+                self._told(REQUEST, said["state"], "want", event.family, said["id"])
             elif event.kind == "member":
                 moves = FACTS[said["fact"]]
                 self._told(moves, said["state"], said["fact"], event.family, said["k"], first="no")
@@ -80,11 +80,11 @@ class Promises(RuleBasedStateMachine):
                 self.told = {k: state for k, state in self.told.items() if k[1] != event.family}
         for student in self.catalog.students():
             assert self.told["student", student.key] == student.state
-        wants = self.catalog.all_wants()
+        requests = self.catalog.all_requests()
         for family in self.catalog.families():
             assert self.told.get(("measuring", family.id), "no") == family.measuring
-            for want in wants.get(family.id, ()):
-                assert self.told["want", family.id, want.id] == want.state
+            for request in requests.get(family.id, ()):
+                assert self.told["want", family.id, request.id] == request.state
 
     def _told(
         self, moves: Moves, state: str, *key: object, first: str = "", said: Any = None
@@ -148,15 +148,15 @@ class Promises(RuleBasedStateMachine):
                 assert member.perplexity == float(made), "measured of other bytes"
             if member.built is Fact.YES:
                 assert self.world.built_of(member.digest) == made, "built of other bytes"
-        for want in self.catalog.wants(id_):
-            if want.state is Fact.FAILED:
-                assert want.reason
-                if not (id_ in self.cancelled and "cancelled" in want.reason):
-                    self._want_given_up(id_, want.kind, want.reason, members)
-            elif want.state is Fact.YES:
-                fact = "built" if want.kind == "build" else "published"
-                asked = [m for m in members if want.what in ("*", m.size)]
-                assert all(getattr(m, fact) is Fact.YES for m in asked), want
+        for request in self.catalog.requests(id_):
+            if request.state is Fact.FAILED:
+                assert request.reason
+                if not (id_ in self.cancelled and "cancelled" in request.reason):
+                    self._want_given_up(id_, request.kind, request.reason, members)
+            elif request.state is Fact.YES:
+                fact = "built" if request.kind == "build" else "published"
+                asked = [m for m in members if request.what in ("*", m.size)]
+                assert all(getattr(m, fact) is Fact.YES for m in asked), request
 
     def _given_up(self, subject: str, name: str, reason: str | None) -> None:
         """Something was not done: because a step said so, or it was tried often enough."""

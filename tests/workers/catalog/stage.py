@@ -14,7 +14,7 @@ import pytest
 
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.sources import FileSource
@@ -189,7 +189,7 @@ def upload(repo: str, files: Files, **_: Any) -> Published:
     world, worker = world_of(files.context), files.context.catalog.worker  # type: ignore[attr-defined]
     world.uploaded[repo, files.what, files.card] += 1
     job, lost = worker.job, any(world._is_lost(held.lease) for held in worker.held)
-    asked = job.want is not None or lost
+    asked = job.request is not None or lost
     if not asked and world.catalog.member(job.family, job.k).published is not Fact.YES:
         world.broken = f"{repo} was published again, though it was gone"
     return Published(repo, "9" * 40, "", True)
@@ -201,10 +201,10 @@ def upload(repo: str, files: Files, **_: Any) -> Published:
 def taken(world: World, request: FamilyRequest) -> Plan:
     """What a request is turned into, as far as the files behind it are hashed."""
     key = str(request.data)
-    wants = [NewWant(kind="build", what=what) for what in request.sizes or ()]
+    requests = [NewRequest(kind="build", what=what) for what in request.sizes or ()]
     if request.publish is not None:
-        wants.append(NewWant(kind="publish", what="2.00K", options={"namespace": "me"}))
-    asked = request.order, wants, bool(request.tasks)
+        requests.append(NewRequest(kind="publish", what="2.00K", options={"namespace": "me"}))
+    asked = request.order, requests, bool(request.tasks)
     if key in world.hashed:
         return Plan(plan(key, *asked), None, {})
     source = FileSource(Path("/") / key, 1 << 30, 1, 1)
@@ -255,7 +255,7 @@ def staged() -> Iterator[None]:
         "workers.publish.made_of": lambda context, family: _made(context, family),
         "workers.settle.made_of": lambda context, family: _made(context, family),
         "workers.settle.card_now": card_now,
-        "boomerang.hub.resolve.publish": upload,
+        "workers.publish.push": upload,
         "workers.keying.take": lambda settings, catalog, request, **_: taken(
             catalog.world, request
         ),

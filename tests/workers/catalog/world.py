@@ -13,10 +13,10 @@ from typing import Any, Literal
 from greenlet import getcurrent, greenlet
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.leases import Lease, LostLease
+from boomerang.catalog.records.leases import Lease, LostLease
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.tables.base import Base
-from boomerang.catalog.tables.requests import LeaseRow
+from boomerang.catalog.tables.leases import LeaseRow
 from boomerang.errors import NotFound
 from boomerang.service.messages import (
     Assemble,
@@ -41,7 +41,7 @@ How = Literal["on", "stop", "away", "died", "error"]
 REFUSED = "it cannot be"
 READS = {
     "student", "students", "family", "families", "families_of_student", "members", "member",
-    "task_results", "wants", "names", "publication", "referenced", "sweeps", "lease_holder",
+    "task_results", "requests", "names", "publication", "referenced", "sweeps", "lease_holder",
     "member_waits", "keying", "all_waiting", "known_hashes",
 }  # fmt: skip
 
@@ -294,7 +294,7 @@ class World:
             if ready and not family.settled:
                 found.append(family)
             if ready and family.settled and family.chosen and not family.cancel:
-                found += [w for w in catalog.wants(family.id) if w.state not in OVER]
+                found += [w for w in catalog.requests(family.id) if w.state not in OVER]
                 there = {m.repo for m in catalog.members(family.id) if m.published is Fact.YES}
                 found += [repo for repo in catalog.stale(family.id) if repo in there]
         return found + list(catalog.sweeps())

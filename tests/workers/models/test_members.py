@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.parts.requests import resolve
 from boomerang.catalog.records.families import Family, NewFamily
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import NewStudent, Origin
+from boomerang.catalog.stores.requests import resolve
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
 from boomerang.hub.publish import Published
@@ -39,7 +39,7 @@ def context(tmp_path: Path, url: str) -> Iterator[Context]:
     opened.catalog.close()
 
 
-def family(context: Context, *wants: NewWant, order: str = "last", **facts: Any) -> Family:
+def family(context: Context, *requests: NewRequest, order: str = "last", **facts: Any) -> Family:
     folder = context.settings.home.parent
     commit = folder_commit(context.catalog, Checkpoint.open(folder / "teacher"))
     student = NewStudent(
@@ -56,11 +56,11 @@ def family(context: Context, *wants: NewWant, order: str = "last", **facts: Any)
         name="teacher", teacher="teacher", revision=None, commit=commit,
         source=str(folder / "teacher"), student="f" * 32, order=order, **facts,
     )  # fmt: skip
-    return context.catalog.create_family(asked, student, (), wants).family
+    return context.catalog.create_family(asked, student, (), requests).family
 
 
 def test_a_given_student_without_texts_is_settled_in_the_order_last(context: Context) -> None:
-    made = family(context, NewWant(kind="build", what="1.0G"), order="auto")
+    made = family(context, NewRequest(kind="build", what="1.0G"), order="auto")
     assert measure(context, made.id) == "not measured"
     assert context.catalog.family(made.id).chosen == "last"
     assert [member.k for member in context.catalog.members(made.id)] == [0, 1]
@@ -68,7 +68,7 @@ def test_a_given_student_without_texts_is_settled_in_the_order_last(context: Con
         {"family": made.id, "k": 1, "want": 1}
     ]
     assert assemble(context, made.id, 1, 1) == "built"
-    assert context.catalog.wants(made.id)[0].state is Fact.YES
+    assert context.catalog.requests(made.id)[0].state is Fact.YES
     digest = context.catalog.member(made.id, 1).digest
     built = Checkpoint.open(context.settings.member_folder(digest))
     assert built.parameters == context.catalog.member(made.id, 1).parameters
@@ -97,12 +97,12 @@ def test_a_job_that_arrives_twice_takes_nothing_back(
         pushed.append(repo)
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
-    wants = (
-        NewWant(kind="build", what="1.0G"),
-        NewWant(kind="publish", what="1.0G", options={"namespace": "me"}),
+    monkeypatch.setattr("workers.publish.push", push)
+    requests = (
+        NewRequest(kind="build", what="1.0G"),
+        NewRequest(kind="publish", what="1.0G", options={"namespace": "me"}),
     )
-    made = family(context, *wants)
+    made = family(context, *requests)
     measure(context, made.id)
     build, send = (job.model_dump() for job in context.producer.sent)  # type: ignore[attr-defined]
     assert [assemble(context, **_named(build)) for _ in range(2)] == ["built", "already built"]
@@ -117,8 +117,8 @@ def test_a_job_that_arrives_twice_takes_nothing_back(
 def asked(context: Context, family: str, k: int, repo: str, **options: Any) -> str:
     """What comes of it to ask for a member in a repo."""
     size = context.catalog.member(family, k).size
-    want = NewWant(kind="publish", what=size, options={"repo": repo, **options})
-    context.catalog.add_wants(family, [want])
+    request = NewRequest(kind="publish", what=size, options={"repo": repo, **options})
+    context.catalog.add_requests(family, [request])
     settle(context, family)
     return publish(context, **_named(context.producer.sent[-1].model_dump()))  # type: ignore[attr-defined]
 
@@ -128,10 +128,10 @@ def _named(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_klpatch_without_texts_fails_and_says_so(context: Context) -> None:
-    made = family(context, NewWant(kind="build", what="*"), order="klpatch")
+    made = family(context, NewRequest(kind="build", what="*"), order="klpatch")
     assert measure(context, made.id) == "failed"
     assert "no texts" in str(context.catalog.family(made.id).measuring_reason)
-    assert context.catalog.wants(made.id)[0].state is Fact.FAILED
+    assert context.catalog.requests(made.id)[0].state is Fact.FAILED
 
 
 def test_a_damaged_source_fails_the_build_and_leaves_nothing(context: Context) -> None:
@@ -154,16 +154,16 @@ def test_published_members_carry_repo_and_commit(
         pushed[repo] = (sorted(files), options)
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
-    want = NewWant(kind="publish", what="*", options={"namespace": "me", "private": False})
-    made = family(context, want, gated=True)
+    monkeypatch.setattr("workers.publish.push", push)
+    request = NewRequest(kind="publish", what="*", options={"namespace": "me", "private": False})
+    made = family(context, request, gated=True)
     measure(context, made.id)
     jobs = [job.model_dump(exclude={"family"}) for job in context.producer.sent]  # type: ignore[attr-defined]
     for job in jobs:
         assert publish(context, made.id, **job) == "published"
     small, _ = context.catalog.members(made.id)
     assert (small.repo, small.commit) == (f"me/teacher-{small.size}", "9" * 40)
-    assert context.catalog.wants(made.id)[0].state is Fact.YES
+    assert context.catalog.requests(made.id)[0].state is Fact.YES
     names, options = pushed[str(small.repo)]
     assert "config.json" in names
     # A gated teacher's family is never made public, whatever was asked.
@@ -181,7 +181,7 @@ def test_a_refused_push_is_a_fact_with_its_reason(
     def push(*_: Any, **__: Any) -> str:
         raise HubFailure("The Hub said 403.", fix="Check the token.")
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
+    monkeypatch.setattr("workers.publish.push", push)
     made = family(context)
     measure(context, made.id)
     assert asked(context, made.id, 0, "me/x") == "failed"
@@ -193,7 +193,7 @@ def test_a_refused_push_is_a_fact_with_its_reason(
 def test_a_licence_without_derivatives_is_not_published(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("boomerang.hub.resolve.publish", lambda *_, **__: None)
+    monkeypatch.setattr("workers.publish.push", lambda *_, **__: None)
     made = family(context, license="cc-by-nc-nd-4.0")
     measure(context, made.id)
     assert asked(context, made.id, 0, "me/x") == "failed"
@@ -206,7 +206,7 @@ def test_a_member_that_did_not_pass_is_published_only_by_force(
     class Pushed:
         commit = "c" * 40
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", lambda *_, **__: Pushed)
+    monkeypatch.setattr("workers.publish.push", lambda *_, **__: Pushed)
     made = family(context)
     measure(context, made.id)
     context.catalog.set_fact(

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.parts.members import outdate, unsettle
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact
+from boomerang.catalog.stores.distillation import outdate
+from boomerang.catalog.stores.measuring import unsettle
 from boomerang.catalog.tables.families import FamilyRow
 from boomerang.catalog.transitions import Actor
 from boomerang.errors import BadName, HubFailure
@@ -47,8 +48,8 @@ def there(context: Context, hub: LocalHub) -> Context:
     return replace(context, settings=settings)
 
 
-def to(namespace: str, what: str = "1.0G", **options: Any) -> NewWant:
-    return NewWant(kind="publish", what=what, options={"namespace": namespace, **options})
+def to(namespace: str, what: str = "1.0G", **options: Any) -> NewRequest:
+    return NewRequest(kind="publish", what=what, options={"namespace": namespace, **options})
 
 
 def done(context: Context) -> list[Publish]:
@@ -62,8 +63,8 @@ def done(context: Context) -> list[Publish]:
     return made
 
 
-def asked(context: Context, made: Family, *wants: NewWant) -> list[Publish]:
-    context.catalog.add_wants(made.id, wants)
+def asked(context: Context, made: Family, *requests: NewRequest) -> list[Publish]:
+    context.catalog.add_requests(made.id, requests)
     settle(context, made.id)
     return done(context)
 
@@ -81,7 +82,7 @@ def test_who_sees_it_follows_the_request(there: Context, hub: LocalHub) -> None:
     asked(there, made, to("me", private=False))
     assert repos(hub) == {first.repo: False}
     assert len(hub.store.repos[first.repo].history("main")) == commits
-    assert {want.state for want in there.catalog.wants(made.id)} == {Fact.YES}
+    assert {request.state for request in there.catalog.requests(made.id)} == {Fact.YES}
     # Asked once more, there is nothing to do.
     assert asked(there, made, to("me", private=False)) == []
     assert not (there.settings.home / "scratch").exists() or not list(
@@ -149,7 +150,7 @@ def test_a_card_that_is_refused_is_left_until_it_says_something_else(
     settle(there, made.id)
     with monkeypatch.context() as refusing:
         refusing.setattr(
-            "boomerang.hub.resolve.publish", fails(1, print, HubFailure("Status 403."))
+            "workers.publish.push", fails(1, print, HubFailure("Status 403."))
         )
         job = there.producer.sent.pop()  # type: ignore[attr-defined]
         assert publish(there, made.id, **job.model_dump(exclude={"family"})) == "failed"
@@ -212,7 +213,7 @@ def test_what_changes_while_a_card_is_published_is_not_forgotten(
         there.catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.5)
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
+    monkeypatch.setattr("workers.publish.push", push)
     assert publish(there, made.id, **job.model_dump(exclude={"family"})) == "published"
     assert there.catalog.reap(0, 3) == (Due("settle", made.id),)
 
@@ -229,8 +230,8 @@ def test_a_student_that_is_made_again_is_published_again_where_it_passes(
     before = _weights(hub, first.repo)
     rewrite(there, seed=3)
     with catalog.db.write() as session:
-        outdate(catalog.db, session, made.id, "its student is new")
-        unsettle(catalog.db, session, session.get_one(FamilyRow, made.id), None, Actor.WORKER,
+        outdate(session, made.id, "its student is new")
+        unsettle(session, session.get_one(FamilyRow, made.id), None, Actor.WORKER,
                  anew=True)  # fmt: skip
     # Nobody knows yet how good it is.
     assert catalog.reap(0, 3) == (Due("measure", made.id),)
@@ -284,7 +285,7 @@ def test_a_name_that_was_never_published_is_free_again(context: Context) -> None
 def test_names_from_before_they_were_kept_stay(context: Context, tmp_path: Path) -> None:
     from sqlalchemy import delete
 
-    from boomerang.catalog.tables.names import NameRow
+    from boomerang.catalog.tables.publications import NameRow
 
     first, second = family(context), family(context, order="first")
     before = context.catalog.names()

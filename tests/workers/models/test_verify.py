@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
-from boomerang.catalog.leases import Lease, revoke
+from boomerang.catalog.leases import revoke
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.leases import Lease
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.tables.files import FilesRow
 from boomerang.cli.service.waiting import NotMade, is_made
@@ -208,11 +209,11 @@ def test_a_hub_that_is_away_does_not_damage_a_student(
 
 
 def test_a_built_member_that_is_damaged_or_gone_is_built_again(context: Context, made: str) -> None:
-    context.catalog.add_wants(made, [NewWant(kind="build", what="*")])
+    context.catalog.add_requests(made, [NewRequest(kind="build", what="*")])
     settle(context, made)
-    (want,) = context.catalog.wants(made)
+    (request,) = context.catalog.requests(made)
     for k in (0, 1):
-        assert assemble(context, made, k, want.id) == "built"
+        assert assemble(context, made, k, request.id) == "built"
     first, second = (
         context.settings.member_folder(context.catalog.member(made, k).digest) for k in (0, 1)
     )
@@ -222,12 +223,12 @@ def test_a_built_member_that_is_damaged_or_gone_is_built_again(context: Context,
     context.catalog.rebuild(made)
     assert distill(context, KEY) == "verified"
     assert [context.catalog.member(made, k).built for k in (0, 1)] == [Fact.NO, Fact.NO]
-    assert context.catalog.wants(made)[0].state is Fact.NO
+    assert context.catalog.requests(made)[0].state is Fact.NO
     measure(context, made)
     for k in (0, 1):
-        assert assemble(context, made, k, want.id) == "built"
+        assert assemble(context, made, k, request.id) == "built"
     assert (first / "model.safetensors").read_bytes() == good
-    assert context.catalog.wants(made)[0].state is Fact.YES
+    assert context.catalog.requests(made)[0].state is Fact.YES
 
 
 @pytest.mark.parametrize("name", ["config.json", "README.md", "model.safetensors"])
@@ -275,11 +276,11 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
         pushed.append(repo)
         return Published(repo, "9" * 40, "", True)
 
-    monkeypatch.setattr("boomerang.hub.resolve.publish", push)
-    wants = [
-        NewWant(kind="publish", what=what, options={"namespace": "me"}) for what in (size, "1G")
+    monkeypatch.setattr("workers.publish.push", push)
+    requests = [
+        NewRequest(kind="publish", what=what, options={"namespace": "me"}) for what in (size, "1G")
     ]
-    catalog.add_wants(made, wants)
+    catalog.add_requests(made, requests)
     settle(context, made)
     for job in sent(context):
         assert publish(context, **job) == "published"
@@ -295,7 +296,7 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
     catalog.lease_release(lease)
     catalog.rebuild(made)
     assert distill(context, KEY) == "verified"
-    lost, kept = catalog.wants(made)
+    lost, kept = catalog.requests(made)
     assert (lost.state, lost.reason) == (Fact.FAILED, f"{size}: Gone.")
     assert kept.state is Fact.YES
     # Whoever waits for the rebuild hears of it.
@@ -308,12 +309,12 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
     assert sent(context) == []
     assert [publish(context, **job) for job in late] == ["not wanted"]
     assert catalog.member(made, 0).published is Fact.FAILED
-    assert catalog.add_wants(made, wants).next == "settle"
+    assert catalog.add_requests(made, requests).next == "settle"
     settle(context, made)
     for job in sent(context):
         assert publish(context, **job) == "published"
     assert len(pushed) == 3
-    assert {want.state for want in catalog.wants(made)} == {Fact.YES}
+    assert {request.state for request in catalog.requests(made)} == {Fact.YES}
 
 
 def _gone(repo: str, size: str) -> None:

@@ -11,18 +11,18 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from boomerang.catalog.database import Database
-from boomerang.catalog.leases import Lease, guard
-from boomerang.catalog.parts.families import FamilyStore
-from boomerang.catalog.parts.requests import CANCELLED
-from boomerang.catalog.parts.students import obtain
-from boomerang.catalog.records.families import Created, Planned, Provisional
+from boomerang.catalog.database import Session
+from boomerang.catalog.records.families import Created, Planned
+from boomerang.catalog.records.leases import Lease
+from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.states import Keying
 from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
 from boomerang.catalog.store import family_row, record
-from boomerang.catalog.tables.families import ProvisionalRow
+from boomerang.catalog.stores.families import FamilyStore
+from boomerang.catalog.stores.requests import CANCELLED
+from boomerang.catalog.stores.students import obtain
+from boomerang.catalog.tables.provisional import ProvisionalRow
 from boomerang.catalog.transitions import KEYING, Actor, check
 
 _OVER = (Keying.FAILED.value, Keying.CANCELLED.value)
@@ -38,15 +38,15 @@ class ProvisionalStore(FamilyStore):
         one is told so. One that failed or was cancelled is begun again.
         """
         with self.db.write() as session:
-            now, id_ = self.db.now(session), planned.family.id
+            now, id_ = session.now(), planned.family.id
             row = session.get(ProvisionalRow, id_)
             send = row is None or row.state != Keying.HASHING
             if row is None:
-                empty: dict[str, list[Any]] = {"requests": [], "wants": []}
+                empty: dict[str, list[Any]] = {"asked": [], "requests": []}
                 row = ProvisionalRow(id=id_, state="", created=now, updated=now, **empty)
             row.name, row.plan = planned.family.name, _plan(planned)
-            row.requests = _joined(row.requests, [planned.family.request])
-            row.wants = _joined(row.wants, [asdict(want) for want in planned.wants])
+            row.asked = _joined(row.asked, [planned.family.request])
+            row.requests = _joined(row.requests, [asdict(request) for request in planned.requests])
             if send:
                 row.done, row.total = 0, total
                 session.add(row)
@@ -88,77 +88,72 @@ class ProvisionalStore(FamilyStore):
         self, family: str, done: int, total: int, reason: str | None = None, *, lease: Lease
     ) -> None:
         """Say how many bytes are hashed, and for what `reason` again. Raises LostLease."""
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is not None:
                 if total < row.total:
                     achieved(row)  # files that are hashed stay so, whatever happens
                 row.done, row.total, row.reason, row.running = done, total, reason, True
                 payload = {"done": done, "total": total, "reason": reason}
-                self.db.note(session, "hashing", payload, family=family)
+                session.note("hashing", payload, family=family)
 
     def key_family(
         self,
         family: str,
-        requests: Sequence[dict[str, Any]],
+        asked: Sequence[dict[str, Any]],
         planned: Sequence[Planned],
         *,
         lease: Lease,
     ) -> tuple[Created, ...]:
         """Make a provisional family the family that its content names, or join it.
 
-        `planned` are its `requests`, with every digest known. Returns what each led to; nothing,
+        `planned` are what was `asked`, with every digest known. Returns what each led to; nothing,
         and nothing is made, where it has others by now or was given up. Raises LostLease.
         """
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
-            if row is None or row.state != Keying.HASHING or row.requests != list(requests):
+            if row is None or row.state != Keying.HASHING or row.asked != list(asked):
                 return ()
             made = []
             for one in planned:
-                student, send = obtain(self.db, session, one.student)
+                student, send = obtain(session, one.student)
                 made.append(
-                    self._create(session, one.family, student, send, one.members, one.wants)
+                    self._create(session, one.family, student, send, one.members, one.requests)
                 )
             row.became, row.done = made[0].family.id, row.total
-            change_keying(self.db, session, row, Keying.KEYED, None, Actor.WORKER)
+            change_keying(session, row, Keying.KEYED, None, Actor.WORKER)
             return tuple(made)
 
     def key_later(self, family: str, reason: str | None, *, lease: Lease, soon: bool) -> None:
         """Put it into the queue again: `soon`, or when the reaper's patience is over."""
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is not None:
                 row.running, row.reason = False, reason
-                row.sent, row.sends = (0.0, 0) if soon else (self.db.now(session), row.sends)
+                row.sent, row.sends = (0.0, 0) if soon else (session.now(), row.sends)
 
     def key_again(
         self, family: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease
     ) -> None:
         """After a setback: hashed later, or failed where it has had enough of them."""
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is None or row.state != Keying.HASHING:
                 return
-            wait = again(row, kind, self.db.now(session), limits)
+            wait = again(row, kind, session.now(), limits)
             row.running = False
             if wait is None:
-                change_keying(self.db, session, row, Keying.FAILED, gave_up(reason, limits),
+                change_keying(session, row, Keying.FAILED, gave_up(reason, limits),
                               Actor.WORKER)  # fmt: skip
             else:
                 row.reason = later(reason, wait)
 
     def keying_failed(self, family: str, reason: str, *, lease: Lease) -> None:
         """End it with a reason. Raises LostLease."""
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is not None and row.state == Keying.HASHING:
-                change_keying(self.db, session, row, Keying.FAILED, reason, Actor.WORKER)
+                change_keying(session, row, Keying.FAILED, reason, Actor.WORKER)
 
     def give_up(self, family: str) -> bool:
         """Cancel a provisional family; False where there is none of that id to be keyed.
@@ -168,9 +163,9 @@ class ProvisionalStore(FamilyStore):
         with self.db.write() as session:
             row = _unkeyed(session, family)
             if row is not None and row.state == Keying.HASHING:
-                row.requests = _joined([], [{**one, "publish": None} for one in row.requests])
-                row.wants = [want for want in row.wants if want["kind"] != "publish"]
-                change_keying(self.db, session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
+                row.asked = _joined([], [{**one, "publish": None} for one in row.asked])
+                row.requests = [request for request in row.requests if request["kind"] != "publish"]
+                change_keying(session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
             return row is not None
 
     def forget_waiting(self, family: str) -> bool:
@@ -179,7 +174,7 @@ class ProvisionalStore(FamilyStore):
             row = _unkeyed(session, family)
             if row is not None:
                 session.delete(row)
-                self.db.note(session, "family", {"state": "deleted"}, family=family)
+                session.note("family", {"state": "deleted"}, family=family)
             return row is not None
 
     def hash_again(self, family: str) -> bool | None:
@@ -197,12 +192,11 @@ class ProvisionalStore(FamilyStore):
             return send
 
     def _begin(self, session: Session, row: ProvisionalRow) -> None:
-        afresh(row, self.db.now(session))
-        change_keying(self.db, session, row, Keying.HASHING, None, Actor.REQUEST)
+        afresh(row, session.now())
+        change_keying(session, row, Keying.HASHING, None, Actor.REQUEST)
 
 
 def change_keying(
-    db: Database,
     session: Session,
     row: ProvisionalRow,
     state: Keying,
@@ -214,12 +208,12 @@ def change_keying(
     Raises IllegalTransition.
     """
     check(KEYING, f"the provisional family {row.id}", row.state, state, by)
-    row.state, row.reason, row.updated, row.running = state.value, reason, db.now(session), False
+    row.state, row.reason, row.updated, row.running = state.value, reason, session.now(), False
     session.flush()
     # Who follows it reads its states as those of the student that it will have.
     kind = "family" if state is Keying.KEYED else "student"
     payload = {"state": state.value, "reason": reason, "became": row.became}
-    db.note(session, kind, payload, family=row.id)
+    session.note(kind, payload, family=row.id)
 
 
 def ids_of(session: Session, family: str) -> list[str]:

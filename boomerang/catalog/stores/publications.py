@@ -5,39 +5,25 @@ its family, and for ever once something was to be published under it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
-from boomerang.catalog.database import Database
-from boomerang.catalog.leases import Lease, guard
+from boomerang.catalog.database import Session
 from boomerang.catalog.names import family_name
+from boomerang.catalog.records.leases import Lease
+from boomerang.catalog.records.publications import Publication, Revision
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.store import Store, record
-from boomerang.catalog.tables.families import FamilyRow, MemberRow
-from boomerang.catalog.tables.names import NameRow, RepoRow, StaleRow
-from boomerang.catalog.tables.requests import WantRow
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.tables.publications import NameRow, RepoRow, RevisionRow, StaleRow
+from boomerang.catalog.tables.requests import RequestRow
 from boomerang.catalog.tries import forget_tries, work_of
 from boomerang.errors import BadName
 
 
-@dataclass(frozen=True, kw_only=True)
-class Publication:
-    """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
-
-    `made_of` stands for the bytes of the student; None where that is not known.
-    """
-
-    repo: str
-    family: str
-    private: bool
-    card: str
-    made_of: str | None = None
-
-
 class PublicationStore(Store):
-    """Names of families, and repositories of members."""
+    """Names of families, repositories of members, and what was handed out under them."""
 
     def names(self) -> dict[str, str]:
         """What each family is called, by id, oldest first."""
@@ -55,8 +41,7 @@ class PublicationStore(Store):
 
         Raises BadName where another has it, LostLease.
         """
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             row = session.get(RepoRow, repo)
             if row is None:
                 session.add(RepoRow(repo=repo, family=family, private=True, card=""))
@@ -74,8 +59,7 @@ class PublicationStore(Store):
 
         With `since` of `stale` it is so no longer, unless more has changed. Raises LostLease.
         """
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             session.merge(RepoRow(**vars(publication)))
             _fresh(session, publication.repo, since)
 
@@ -92,21 +76,36 @@ class PublicationStore(Store):
 
         Of the member of that `digest` all setbacks are forgotten. Raises LostLease.
         """
-        with self.db.write() as session:
-            guard(session, lease)
+        with self.db.write(lease) as session:
             _fresh(session, repo, since)
             if digest is not None:
                 forget_tries(session, work_of("published", digest))
 
+    def remember_revision(self, revision: Revision) -> None:
+        """Keep what a commit stands for, before anybody is told of it."""
+        with self.db.read() as session:
+            if session.get(RevisionRow, revision.commit) is not None:
+                return
+        with self.db.write() as session:
+            if session.get(FamilyRow, revision.family) is None:
+                return  # deleted since it was read
+            session.merge(RevisionRow(**vars(revision)))
 
-def outdate_cards(db: Database, session: Session, family: str, but: str | None = None) -> None:
+    def revision(self, commit: str) -> Revision | None:
+        """What a commit stands for, if one of ours it is."""
+        with self.db.read() as session:
+            row = session.get(RevisionRow, commit)
+            return None if row is None else record(Revision, row)
+
+
+def outdate_cards(session: Session, family: str, but: str | None = None) -> None:
     """Something new is to be said of a family: have its publications looked at, `but` this one."""
     there = select(MemberRow.repo).where(
         MemberRow.family == family,
         MemberRow.published == Fact.YES.value,
         MemberRow.repo.is_not(None),
     )
-    now = db.now(session)
+    now = session.now()
     for repo in session.scalars(there):
         if repo != but:
             session.merge(StaleRow(repo=repo, family=family, since=now, sent=now, sends=0))
@@ -145,7 +144,7 @@ def keep_names(session: Session) -> None:
 def free_name(session: Session, family: str) -> None:
     """Let others have the name of a family that goes, unless it was to be published."""
     keep_names(session)
-    asked = select(WantRow.id).where(WantRow.family == family, WantRow.kind == "publish")
+    asked = select(RequestRow.id).where(RequestRow.family == family, RequestRow.kind == "publish")
     held = select(RepoRow.repo).where(RepoRow.family == family)
     if session.scalars(asked).first() is None and session.scalars(held).first() is None:
         session.execute(delete(NameRow).where(NameRow.family == family))

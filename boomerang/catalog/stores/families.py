@@ -4,23 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.orm import Session
 
+from boomerang.catalog.database import Session
 from boomerang.catalog.leases import holder_of
-from boomerang.catalog.parts.members import change_measuring, unsettle
-from boomerang.catalog.parts.publications import free_name, give_name
-from boomerang.catalog.parts.requests import CANCELLED, give_up, want_row
-from boomerang.catalog.parts.students import cancel, obtain, requeue, verify
 from boomerang.catalog.records.families import Created, Family, NewFamily, Rebuilt
 from boomerang.catalog.records.members import NewMember, has_result
-from boomerang.catalog.records.requests import NewWant
+from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, Next, StudentState
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, family_record, family_row, student_record, student_row
-from boomerang.catalog.tables.families import FamilyRow, MemberRow, StudentRow
-from boomerang.catalog.tables.names import RevisionRow, StaleRow
-from boomerang.catalog.tables.requests import SweepRow, WantRow
+from boomerang.catalog.stores.measuring import change_measuring, unsettle
+from boomerang.catalog.stores.publications import free_name, give_name
+from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
+from boomerang.catalog.stores.students import cancel, obtain, requeue, verify
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.members import MemberRow, SweepRow
+from boomerang.catalog.tables.publications import RevisionRow, StaleRow
+from boomerang.catalog.tables.requests import RequestRow
+from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
@@ -34,7 +36,7 @@ class FamilyStore(Store):
         new: NewFamily,
         student: NewStudent,
         members: Sequence[NewMember] = (),
-        wants: Sequence[NewWant] = (),
+        requests: Sequence[NewRequest] = (),
     ) -> Created:
         """Make a family, or find it: the same request is the same family.
 
@@ -42,8 +44,8 @@ class FamilyStore(Store):
         student that failed or was cancelled is queued again.
         """
         with self.db.write() as session:
-            row, send = obtain(self.db, session, student)
-            return self._create(session, new, row, send, members, wants)
+            row, send = obtain(session, student)
+            return self._create(session, new, row, send, members, requests)
 
     def _create(
         self,
@@ -52,7 +54,7 @@ class FamilyStore(Store):
         student: StudentRow,
         send: bool,
         members: Sequence[NewMember],
-        wants: Sequence[NewWant],
+        requests: Sequence[NewRequest],
     ) -> Created:
         row = session.get(FamilyRow, new.id)
         created, revived = row is None, False
@@ -61,7 +63,7 @@ class FamilyStore(Store):
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
             revived = self._wanted_again(session, row)
-        asked = [want_row(self.db, session, row.id, want) for want in wants]
+        asked = [keep_request(session, row.id, request) for request in requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
         following = self._following(session, row, student, send, fresh, any(asked), lacks)
@@ -79,11 +81,11 @@ class FamilyStore(Store):
         """
         cancelled, row.cancel = bool(row.cancel), None
         if cancelled and row.settled:
-            unsettle(self.db, session, row, "asked for again", Actor.REQUEST)
+            unsettle(session, row, "asked for again", Actor.REQUEST)
         return cancelled
 
     def _insert(self, session: Session, new: NewFamily, members: Sequence[NewMember]) -> FamilyRow:
-        now = self.db.now(session)
+        now = session.now()
         values: dict[str, Any] = {
             name: getattr(new, name) for name in NewFamily.__dataclass_fields__
         }
@@ -94,7 +96,7 @@ class FamilyStore(Store):
         for member in members:
             facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
             session.add(MemberRow(family=row.id, updated=now, **facts))
-        self.db.note(session, "family", {"state": "created"}, family=row.id, student=new.student)
+        session.note("family", {"state": "created"}, family=row.id, student=new.student)
         return row
 
     def _following(
@@ -113,17 +115,17 @@ class FamilyStore(Store):
             return None
         again = lacks_tasks or family.measuring == Fact.FAILED
         if created or again:
-            afresh(family, self.db.now(session))
+            afresh(family, session.now())
             if again:
-                change_measuring(self.db, session, family, Measuring.WAITING, None, Actor.REQUEST)
+                change_measuring(session, family, Measuring.WAITING, None, Actor.REQUEST)
             return "measure"
         return "settle" if asked and family.chosen is not None else None
 
-    def add_wants(self, family: str, wants: Sequence[NewWant]) -> Created:
+    def add_requests(self, family: str, requests: Sequence[NewRequest]) -> Created:
         """Ask a family for more builds or publications. Raises FamilyNotFound."""
         with self.db.write() as session:
             row = family_row(session, family)
-            asked = [want_row(self.db, session, family, want) for want in wants]
+            asked = [keep_request(session, family, request) for request in requests]
             student = student_row(session, row.student)
             following = self._following(session, row, student, False, False, any(asked))
             return Created(
@@ -164,7 +166,7 @@ class FamilyStore(Store):
         """
         with self.db.write() as session:
             row = family_row(session, family)
-            give_up(self.db, session, family, CANCELLED)
+            give_up(session, family, CANCELLED)
             student = student_row(session, row.student)
             ready, over = student.state == StudentState.READY, StudentState(student.state).over
             if over and (row.settled or not ready):
@@ -172,9 +174,9 @@ class FamilyStore(Store):
             row.cancel = True
             session.flush()
             if not over and _wanted(session, student) is None:
-                cancel(self.db, session, student)
-            elif not row.settled and holder_of(self.db, session, f"family:{family}") is None:
-                change_measuring(self.db, session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
+                cancel(session, student)
+            elif not row.settled and holder_of(session, f"family:{family}") is None:
+                change_measuring(session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
             return student_record(student)
 
     def delete_family(self, family: str) -> tuple[str, ...]:
@@ -190,17 +192,17 @@ class FamilyStore(Store):
                 session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
             )
             free_name(session, family)
-            for table in (WantRow, MemberRow, RevisionRow, StaleRow):
+            for table in (RequestRow, MemberRow, RevisionRow, StaleRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
             session.flush()
             kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
             digests -= set(kept)
             for digest in digests:
-                session.merge(SweepRow(digest=digest, sent=self.db.now(session), sends=0))
+                session.merge(SweepRow(digest=digest, sent=session.now(), sends=0))
             if _wanted(session, student) is None:
-                cancel(self.db, session, student)
-            self.db.note(session, "family", {"state": "deleted"}, family=family)
+                cancel(session, student)
+            session.note("family", {"state": "deleted"}, family=family)
             return tuple(sorted(digests))
 
     def rebuild(self, family: str, force: bool = False) -> Rebuilt:
@@ -213,15 +215,15 @@ class FamilyStore(Store):
         with self.db.write() as session:
             row = family_row(session, family)
             student = student_row(session, row.student)
-            event = self.db.last_event(session)
+            event = session.last_event()
             fresh: Created | None = None
-            self.db.note(session, "family", {"state": "rebuild", "force": force}, family=family)
+            session.note("family", {"state": "rebuild", "force": force}, family=family)
             if force:
                 fresh = self._next_generation(session, row, student)
             elif student.state in (StudentState.FAILED, StudentState.CANCELLED):
-                requeue(self.db, session, student, "rebuild")
+                requeue(session, student, "rebuild")
             elif student.state == StudentState.READY:
-                verify(self.db, session, student)
+                verify(session, student)
             if not force:
                 self._wanted_again(session, row)
                 student.cancel = False
@@ -238,16 +240,16 @@ class FamilyStore(Store):
         generation = max(session.scalars(same)) + 1
         kept = {name: getattr(student, name) for name in NewStudent.__dataclass_fields__}
         asked = NewStudent(**kept | {"key": student.root, "kept": tuple(student.kept)})
-        fresh, send = obtain(self.db, session, asked, generation)
+        fresh, send = obtain(session, asked, generation)
         copied = {name: getattr(row, name) for name in NewFamily.__dataclass_fields__}
-        wanted = session.scalars(select(WantRow).where(WantRow.family == row.id)).all()
+        wanted = session.scalars(select(RequestRow).where(RequestRow.family == row.id)).all()
         return self._create(
             session,
             NewFamily(**copied | {"student": fresh.key}),
             fresh,
             send,
             self._ladder_for(session, row, fresh),
-            [NewWant(kind=w.kind, what=w.what, options=w.options) for w in wanted],  # type: ignore[arg-type]
+            [NewRequest(kind=w.kind, what=w.what, options=w.options) for w in wanted],  # type: ignore[arg-type]
         )
 
     @staticmethod

@@ -1,0 +1,184 @@
+"""The distillation of a student: its progress, its checkpoints, its memory, and what came of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from boomerang.catalog.database import Session
+from boomerang.catalog.leases import revoke
+from boomerang.catalog.records.leases import Lease
+from boomerang.catalog.records.states import PROGRESS, Fact, StudentState
+from boomerang.catalog.setbacks import Limits, Setback, achieved, again
+from boomerang.catalog.store import Store, student_row
+from boomerang.catalog.stores.measuring import unsettle
+from boomerang.catalog.stores.members import MEASURES, change_fact
+from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
+from boomerang.catalog.stores.requests import reopen
+from boomerang.catalog.stores.students import begin_anew, change_state
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.transitions import Actor
+from boomerang.catalog.tries import WORK, work_of
+
+_PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")
+
+
+class DistillationStore(Store):
+    """How far distillations are, by the key of the student."""
+
+    def student_progress(
+        self,
+        key: str,
+        values: Mapping[str, Any],
+        *,
+        lease: Lease | None = None,
+        event: bool = True,
+    ) -> None:
+        """Store where a distillation stands; `event` also tells the event stream.
+
+        Values other than step, steps, loss, ce, kl, cosine, tokens, tokens_per_s and eta_s are
+        ignored. Step 0 after a checkpoint is a run that begins anew. Raises LostLease, NotFound.
+        """
+        known = {name: values[name] for name in _PROGRESS if name in values}
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            if known.get("step") == 0 and row.saved is not None:
+                begin_anew(row)
+            for name, value in known.items():
+                setattr(row, name, value)
+            row.updated = session.now()
+            if event:
+                session.note(PROGRESS, known, student=key)
+
+    def student_saved(
+        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Tell of a checkpoint; one that is further than the last makes good all setbacks.
+
+        Raises LostLease, NotFound.
+        """
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            step = int(values["step"])
+            if row.saved is None or step > row.saved:
+                row.saved = step
+                achieved(row)
+            session.note("checkpoint", dict(values), student=key)
+
+    def student_set_aside(
+        self, key: str, payload: dict[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Tell that what was made of a student is set aside; what is made next begins anew."""
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            begin_anew(row)
+            row.step = 0
+            session.note("set-aside", payload, student=key)
+
+    def student_narrow(
+        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
+    ) -> None:
+        """Keep how many sequences at a time there is memory for: `micro_batch` of `values`."""
+        with self.db.write(lease) as session:
+            student_row(session, key).micro_batch = int(values["micro_batch"])
+            session.note("memory", dict(values), student=key)
+
+    def student_out_of_memory(
+        self, key: str, micro_batch: int, *, lease: Lease | None = None
+    ) -> int | None:
+        """Take note that what distils was killed for its memory; return its next micro-batch.
+
+        The second time at the same step it is half of `micro_batch`, and that may be 0. None
+        where it got further than the time before. Raises LostLease, NotFound.
+        """
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            stuck = row.killed_at is not None and row.step <= row.killed_at
+            row.killed_at = row.step
+            if not stuck:
+                return None
+            half = micro_batch // 2
+            if half:
+                row.micro_batch = half
+                achieved(row)
+                told = {"step": row.step, "micro_batch": half, "before": micro_batch}
+                session.note("memory", told, student=key)
+            return half
+
+    def student_whole(
+        self,
+        key: str,
+        files: Mapping[str, str],
+        *,
+        made: bool,
+        lease: Lease | None = None,
+    ) -> None:
+        """A student is whole: ready where it was `made`, else verified, with the event for it.
+
+        `files` are the sha256 of its weights. Its families are measured anew where it was made
+        again, and where measuring failed. Raises LostLease, NotFound.
+        """
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            others = made and row.files != dict(files)
+            row.files, row.verify = dict(files), None
+            achieved(row)
+            if made:
+                begin_anew(row)
+                change_state(session, row, StudentState.READY, None, Actor.WORKER)
+            else:
+                session.note("verified", {}, student=key)
+            reason = "its student is new" if made else "its student was verified"
+            for family in session.scalars(select(FamilyRow).where(FamilyRow.student == key)):
+                if others:
+                    outdate(session, family.id, reason)
+                lacks = family.settled and family.measuring != Fact.YES
+                if not family.cancel and (made or lacks):
+                    unsettle(session, family, reason, Actor.WORKER, anew=made)
+
+    def student_not_seen(
+        self,
+        key: str,
+        reason: str,
+        limits: Limits | None,
+        *,
+        lease: Lease | None = None,
+    ) -> None:
+        """Whether a student is whole could not be found out: it stays what it is.
+
+        It is looked at again later within `limits`, not at all without. Raises LostLease, NotFound.
+        """
+        with self.db.write(lease) as session:
+            row, wait = student_row(session, key), None
+            if limits is not None:
+                wait = again(row, Setback.OUTSIDE, session.now(), limits)
+            if wait is None:
+                row.verify = None
+                achieved(row)
+            told = {"reason": reason, "again_in": wait}
+            session.note("unverified", told, student=key)
+
+
+def outdate(session: Session, family: str, reason: str) -> None:
+    """What was built and measured of a family's student was of other bytes than it has now.
+
+    Who works on that has its lease taken away. The requests that had members built are open again,
+    and what is published is published again; the figures stay in the events.
+    """
+    revoke(session, f"family:{family}")
+    for row in session.scalars(select(MemberRow).where(MemberRow.family == family)).all():
+        for fact in WORK:
+            if getattr(row, fact) == Fact.RUNNING:
+                # Nobody died, so that it is no setback to begin again.
+                revoke(session, work_of(fact, row.digest))
+                change_fact(session, row, fact, Fact.NO, reason, Actor.WORKER)
+        if row.built == Fact.YES:
+            change_fact(session, row, "built", Fact.NO, reason, Actor.WORKER)
+        if row.measured == Fact.YES:
+            gone = dict.fromkeys(MEASURES)
+            change_fact(session, row, "measured", Fact.NO, reason, Actor.WORKER, gone)
+        row.tasks = None
+    reopen(session, family, "build", reason)
+    outdate_weights(session, family)
+    outdate_cards(session, family)

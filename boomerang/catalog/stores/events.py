@@ -1,0 +1,79 @@
+"""Events, as `Session.note` wrote them within the changes that they tell of."""
+
+from sqlalchemy import ColumnElement, delete, func, or_, select
+
+from boomerang.catalog.database import Session
+from boomerang.catalog.records.events import Changes, Event
+from boomerang.catalog.records.states import PROGRESS
+from boomerang.catalog.store import (
+    Store,
+    record,
+)
+from boomerang.catalog.stores.provisional import ids_of
+from boomerang.catalog.tables.events import EventRow
+from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables.provisional import ProvisionalRow
+from boomerang.catalog.tables.students import StudentRow
+
+
+class EventStore(Store):
+    """Events, by id."""
+
+    def events_after(
+        self, after: int, family: str | None = None, limit: int = 500
+    ) -> tuple[Event, ...]:
+        """The events after one, oldest first: of all, or of a family and its student."""
+        with self.db.read() as session:
+            statement = select(EventRow).where(EventRow.id > after)
+            if family is not None:
+                statement = statement.where(_of_family(session, family))
+            rows = session.scalars(statement.order_by(EventRow.id).limit(limit))
+            return tuple(record(Event, row) for row in rows)
+
+    def last_event(self, family: str | None = None) -> int:
+        """The id of the newest event (of a family and its student), 0 where there is none."""
+        with self.db.read() as session:
+            if family is None:
+                return session.last_event()
+            mine = _of_family(session, family)
+            return session.scalar(select(func.max(EventRow.id)).where(mine)) or 0
+
+    def changes_after(self, event: int) -> Changes:
+        """What changed after an event, but for how far distillations are."""
+        with self.db.read() as session:
+            newest = session.last_event()
+            if newest == event:
+                return Changes(newest)
+            statement = select(EventRow.family, EventRow.student).distinct()
+            since = EventRow.id.between(event + 1, newest) & (EventRow.kind != PROGRESS)
+            found = session.execute(statement.where(since)).all()
+            return Changes(
+                newest,
+                frozenset(family for family, _ in found if family is not None),
+                frozenset(student for _, student in found if student is not None),
+            )
+
+    def prune_events(self, days: float) -> int:
+        """Forget events of so many days ago that tell nobody anything; return how many.
+
+        Those are the steps of distillations, and all of families and students that are gone. The
+        newest event stays, and ids are never given again, so that whoever listens misses none.
+        """
+        with self.db.write() as session:
+            old = EventRow.time < session.now() - 86400 * days
+            gone = EventRow.family.is_not(None) & EventRow.family.not_in(select(FamilyRow.id))
+            gone &= EventRow.family.not_in(select(ProvisionalRow.id))
+            orphan = EventRow.family.is_(None) & EventRow.student.not_in(select(StudentRow.key))
+            last = EventRow.id < session.last_event()
+            statement = delete(EventRow).where(
+                old, last, or_(EventRow.kind == PROGRESS, gone, orphan)
+            )
+            return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _of_family(session: Session, family: str) -> ColumnElement[bool]:
+    """The events of a family, under each of its ids, and of its student."""
+    ids = ids_of(session, family)
+    student = select(FamilyRow.student).where(FamilyRow.id.in_(ids))
+    theirs = EventRow.family.is_(None) & EventRow.student.in_(student)
+    return or_(EventRow.family.in_(ids), theirs)
