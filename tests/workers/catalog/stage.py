@@ -189,7 +189,7 @@ def upload(repo: str, files: Files, **_: Any) -> Published:
     world, worker = world_of(files.context), files.context.catalog.worker  # type: ignore[attr-defined]
     world.uploaded[repo, files.what, files.card] += 1
     job, lost = worker.job, any(world._is_lost(held.lease) for held in worker.held)
-    asked = job.request is not None or lost
+    asked = job.want is not None or lost
     if not asked and world.catalog.member(job.family, job.k).published is not Fact.YES:
         world.broken = f"{repo} was published again, though it was gone"
     return Published(repo, "9" * 40, "", True)
