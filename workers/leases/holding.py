@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from boomerang.catalog.leases import Lease, LostLease, this_holder
+from boomerang.catalog.leases import this_holder
+from boomerang.catalog.records.leases import Lease, LostLease
 from boomerang.processes.job import Outcome, Told, run
 from workers.context import Context
 

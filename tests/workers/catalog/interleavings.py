@@ -215,7 +215,7 @@ class Interleavings(Promises):
         family, world = self._family(pick), self.world
         self.ask_for_more(pick, [NewRequest(kind="publish", what="*", options={"namespace": "me"})])
         for _ in range(before):
-            if any(isinstance(job, Publish) and job.request is None for job in world.queue):
+            if any(isinstance(job, Publish) and job.want is None for job in world.queue):
                 break
             if world.workers:
                 world.step(world.workers[0])

@@ -149,9 +149,7 @@ def test_a_card_that_is_refused_is_left_until_it_says_something_else(
     figures(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
     settle(there, made.id)
     with monkeypatch.context() as refusing:
-        refusing.setattr(
-            "workers.publish.push", fails(1, print, HubFailure("Status 403."))
-        )
+        refusing.setattr("workers.publish.push", fails(1, print, HubFailure("Status 403.")))
         job = there.producer.sent.pop()  # type: ignore[attr-defined]
         assert publish(there, made.id, **job.model_dump(exclude={"family"})) == "failed"
     member = there.catalog.member(made.id, first.k)
