@@ -20,8 +20,9 @@ from boomerang.distill.learner import Learner
 from boomerang.distill.memory.allocator import give_back_large_blocks
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.launch import joined, leave, process_rank
-from boomerang.errors import MAKE_ROOM, BoomerangError, Interrupted, TrainingFailed, no_room
-from boomerang.processes.reporting import STOPPED, Reporter, Stopped, locked
+from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
+from boomerang.processes.job_file import run_job
+from boomerang.processes.reporting import Reporter, locked
 
 
 def main(arguments: list[str], learners: type[Learner] = Learner) -> int:
@@ -30,20 +31,13 @@ def main(arguments: list[str], learners: type[Learner] = Learner) -> int:
     logging.disable_progress_bar()
     give_back_large_blocks()
     report = Reporter(speaks=process_rank() == 0)
-    with report.supervised():
-        try:
-            job = DistillJob.load(Path(arguments[0] if arguments else ""))
-            with joined() as devices, devices.together(), _alone_in(job.run, devices):
-                distil(job, report, devices, learners)
-        except Stopped:
-            return STOPPED
-        except BoomerangError as error:
-            report.failed(error)
-            return 1
-        except (MemoryError, RuntimeError, OSError, SafetensorError) as error:
-            report.failed(_failed(error))
-            return 1
-    return 0
+
+    def work() -> None:
+        job = DistillJob.load(arguments[0] if arguments else "")
+        with joined() as devices, devices.together(), _alone_in(job.run, devices):
+            distil(job, report, devices, learners)
+
+    return run_job(work, report, _failed, SafetensorError)
 
 
 def _alone_in(run: Path, devices: Devices) -> AbstractContextManager[None]:

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        job = HubJob.load(Path(arguments[0] if arguments else ""))
+        job = HubJob.load(arguments[0] if arguments else "")
         for found in run(job):
             print(json.dumps(found), flush=True)
     except (BadRecipe, CorruptCheckpoint, OSError) as error:

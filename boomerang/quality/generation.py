@@ -88,10 +88,6 @@ class Writer:
                 own = _continued(self.couple, member, caches, context, said[:, :1], count, tick)
             yield member, self._continuation(own, said)
 
-    def checks(self, members: Sequence[Composition]) -> dict[Composition, Continuation]:
-        """As `each`, of all together."""
-        return dict(self.each(members))
-
     def _continuation(self, own: Tensor, said: Tensor) -> Continuation:
         texts = list(_until(own, self.end))
         return Continuation(

@@ -11,20 +11,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.distill import checkpoints, pace
-from boomerang.distill.checkpoints import RunCheckpoint
-from boomerang.distill.learner import Learner
-from boomerang.distill.objective.losses import Losses
-from boomerang.distill.optimisers import rate_at
-from boomerang.distill.parallel.devices import Devices
-from boomerang.distill.trainer import Trainer
 from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
-from boomerang.processes.reporting import Stopped
 from boomerang.quality import __main__ as measurer
 from tests.distill.jobs import events, job, save_texts, save_tokenizer, told
 
@@ -202,20 +193,6 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_minutes_become_steps_and_the_trial_leaves_no_trace(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("boomerang.distill.pace.TIMED", 0.0)
-    fields = {"steps": None, "minutes": 0.005}
-    status, said = told(job(folder, "a", recipe=fields), capsys)
-    steps = said[0]["steps"]
-    assert status == 0
-    assert said[-3]["step"] == steps >= 1
-    assert told(job(folder, "b", recipe={"steps": steps}), capsys)[0] == 0
-    timed, counted = weights(folder, "a"), weights(folder, "b")
-    assert all(timed[name].equal(counted[name]) for name in timed)
-
-
 def test_a_loss_that_is_not_a_number_ends_the_run_with_its_cause(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,100 +249,3 @@ def test_a_folder_that_is_taken_and_a_run_of_another_are_refused(
     status, said = told(away, capsys)
     assert (status, said[-1]["slug"]) == (1, "training-failed")
     assert "another student" in said[-1]["detail"]
-
-
-def test_the_learning_rate_rises_and_falls_as_half_a_cosine() -> None:
-    rates = [rate_at(step, 100, 0.1) for step in range(100)]
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[0] > 0
-    assert rates[10] == max(rates) == 1
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert 0 < rates[-1] < 0.01
-
-
-def test_minutes_are_timed_by_passes_however_large_a_step_is(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pace, "TIMED", 0.0)
-    counted, computes, passes = [0], Learner.losses, []
-
-    def counts(self: Learner, *wanted: Any) -> Losses:
-        counted[0] += 1
-        return computes(self, *wanted)
-
-    def says(self: Trainer, progress: Any) -> Any:
-        passes.append(counted[0])
-        raise Stopped
-
-    monkeypatch.setattr(Learner, "losses", counts)
-    monkeypatch.setattr(Trainer, "_begin", says)
-    recipe = {"steps": None, "minutes": 0.005, "batch_tokens": 4096}
-    assert told(job(folder, recipe=recipe), capsys)[0] == 143
-    # A step has 128 of them.
-    assert passes == [10]
-
-
-def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saves, clock = RunCheckpoint.save, [0.0]
-
-    def slow(*what: Any) -> None:
-        clock[0] += 10
-        saves(*what)
-
-    def steps(self: Trainer, *what: Any) -> None:
-        clock[0] += 1
-        trains(self, *what)
-
-    trains = Trainer._update
-    monkeypatch.setattr(Trainer, "_update", steps)
-    monkeypatch.setattr(RunCheckpoint, "save", slow)
-    monkeypatch.setattr(Devices, "now", lambda self: clock[0])
-    path = job(folder, recipe={"steps": 360}, checkpoint_seconds=2, report_seconds=1e9)
-    status, said = told(path, capsys)
-    written = [e for e in said if e["event"] == "checkpoint"]
-    assert status == 0
-    assert [e["step"] for e in written] == [2, 336, 360]
-    assert {e["seconds"] for e in written} == {10.0}
-
-
-def test_what_a_checkpoint_will_take_is_said_before_the_first_step(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "RATE", 1e3)
-    status, said = told(job(folder), capsys)
-    written = load_file(folder / "a-run/checkpoint.safetensors")
-    each = sum(t.numel() * t.itemsize for name, t in written.items() if name[:5] != "step/")
-    assert status == 0
-    # And two passes before it is written.
-    assert each / 1e3 < said[0]["saving_seconds"] < each / 1e3 + 10
-
-
-def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path) -> None:
-    code = (
-        "import resource, sys, torch\n"
-        "from pathlib import Path\n"
-        "from boomerang.distill import checkpoints\n"
-        "from boomerang.distill.parallel.devices import Devices\n"
-        "weights = {str(i): torch.nn.Parameter(torch.ones(1 << 22)) for i in range(8)}\n"
-        "optimiser = torch.optim.AdamW(weights.values(), lr=0.0, fused=True)\n"
-        "for weight in weights.values():\n"
-        "    weight.grad = torch.zeros_like(weight)\n"
-        "optimiser.step()\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before = peak()\n"
-        "progress = checkpoints.Progress('a', 1, 2)\n"
-        "run = Path(sys.argv[1])\n"
-        "checkpoints.RunCheckpoint(run, weights, optimiser, Devices()).save(progress)\n"
-        "print(peak() - before)\n"
-    )
-    told_ = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True
-    )
-    # Weights and moments are 384 MiB.
-    assert int(told_.stdout) < 96 * 1024
-    with safe_open(tmp_path / "checkpoint.safetensors", "pt") as saved:
-        assert saved.get_tensor("weight/7").equal(torch.ones(1 << 22))
-        assert float(saved.get_tensor("step/7")) == 1

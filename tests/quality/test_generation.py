@@ -74,7 +74,7 @@ def test_kept_keys_and_values_change_no_token(kind: str, monkeypatch: pytest.Mon
     continued = generation._continued
     monkeypatch.setattr(generation, "_continued", remembered)
     writer = Writer.over(pair, WINDOWS, end=2)
-    writer.checks(members)
+    dict(writer.each(members))
     for member in members:
         wanted = without_a_cache(pair, member, writer.prompts, 8)
         assert torch.equal(told[member.choices], wanted)
@@ -91,7 +91,7 @@ def test_writing_costs_a_pass_for_each_token_and_not_for_each_beginning(both: Co
 
     layers = [layer for side in (both.teacher, both.student) for layer in side.layers]
     handles = [layer.register_forward_hook(count) for layer in layers]
-    Writer.over(both, WINDOWS.repeat(1, 3), end=2).checks(members)
+    dict(Writer.over(both, WINDOWS.repeat(1, 3), end=2).each(members))
     for handle in handles:
         handle.remove()
     # The teacher reads 8 beginnings of 32 tokens and writes 31 that are read again. Its text is
@@ -105,7 +105,7 @@ def test_agreement_is_with_the_teachers_own_text(both: Couple) -> None:
     writer = Writer.over(both, WINDOWS, end=2)
     whole = Composition.patched(both.layermap, both.layermap.long)
     student = Composition.patched(both.layermap, ())
-    said = writer.checks([student, whole])
+    said = dict(writer.each([student, whole]))
     assert said[whole].agreement == 1
     known = torch.cat([writer.prompts, writer.of_teacher], dim=1)[:, :-1]
     likely = both.logits(student, known)[:, writer.prompts.shape[1] - 1 :].argmax(-1)
@@ -119,8 +119,8 @@ def test_a_model_that_says_one_token_repeats_itself(both: Couple, tmp_path: Path
         made.student.lm_head.weight[7] = 1000 * torch.ones(16)
     stuck = couple(both.teacher, Causal(made.student), LayerMap(KEPT, LAYERS))
     student = Composition.patched(stuck.layermap, ())
-    said = Writer.over(stuck, WINDOWS, end=7).checks([student])[student]
-    repeating = Writer.over(stuck, WINDOWS, end=2).checks([student])[student]
+    said = dict(Writer.over(stuck, WINDOWS, end=7).each([student]))[student]
+    repeating = dict(Writer.over(stuck, WINDOWS, end=2).each([student]))[student]
     # With noise in the hidden states the one row wins or loses to zeros: token 7 or token 0.
     assert repeating.repetition > 0.6
     assert said.empty > 0
