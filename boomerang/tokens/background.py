@@ -1,6 +1,6 @@
 """Text that is tokenised by a process of its own, ahead of the steps that are trained on it.
 
-The process is `python -m boomerang.tokens.background RUN WANTED`; it ends with its trainer.
+The process is `python -m boomerang.tokens.background RUN SPEC`; it ends with its trainer.
 """
 
 import os
@@ -15,7 +15,7 @@ from boomerang.processes.child import start
 from boomerang.texts.texts import Texts
 from boomerang.tokens.growing import GrowingStream
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.token_file import TokenFile, Wanted
+from boomerang.tokens.token_file import TokenFile, TokenSpec
 from boomerang.tokens.windows import Numbered
 
 SMALL_TEXT = 1 << 24
@@ -23,7 +23,7 @@ SMALL_TEXT = 1 << 24
 
 
 def stream(
-    tokeniser: Tokeniser, texts: Texts, wanted: Wanted, length: int, run: Path,
+    tokeniser: Tokeniser, texts: Texts, spec: TokenSpec, length: int, run: Path,
     tick: Callable[[], None] = lambda: None, *, write: bool = True,
 ) -> Numbered:  # fmt: skip
     """The sequences of a split, as soon as there are some; tokenised once for each run folder.
@@ -32,8 +32,8 @@ def stream(
     is false where another process has begun to. `tick` is called now and then. Raises BadRecipe,
     and what is wrong with the text.
     """
-    file, writer = TokenFile(run, wanted.model_copy(update={"begins": tokeniser.begins})), None
-    if write and texts.size(wanted.split) <= SMALL_TEXT:
+    file, writer = TokenFile(run, spec.model_copy(update={"begins": tokeniser.begins})), None
+    if write and texts.size(spec.split) <= SMALL_TEXT:
         file.write(tokeniser, texts, tick)
     elif write and not file.state().whole:
         writer = _started(file)
@@ -50,17 +50,17 @@ def stream(
 
 def _started(file: TokenFile) -> "Popen[bytes]":
     file.forget_error()
-    return start([sys.executable, "-m", __name__, str(file.run), file.wanted.model_dump_json()])
+    return start([sys.executable, "-m", __name__, str(file.run), file.spec.model_dump_json()])
 
 
 def main(arguments: list[str]) -> int:
     """Write the file that the arguments name, and return the exit status."""
     # Where the trainer has no device but the processor, it comes first.
     os.nice(5)
-    file = TokenFile(Path(arguments[0]), Wanted.model_validate_json(arguments[1]))
-    wanted = file.wanted
+    file = TokenFile(Path(arguments[0]), TokenSpec.model_validate_json(arguments[1]))
+    spec = file.spec
     try:
-        file.write(Tokeniser(wanted.teacher, wanted.vocabulary), Texts.open(wanted.text))
+        file.write(Tokeniser(spec.teacher, spec.vocabulary), Texts.open(spec.text))
     except BoomerangError as error:
         file.fail(error)
         return 1

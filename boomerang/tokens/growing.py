@@ -42,7 +42,7 @@ class GrowingStream(Numbered):
             return True
         if ended:
             raise Interrupted(
-                f"The process that tokenises the {self._file.wanted.name} split ended with "
+                f"The process that tokenises the {self._file.spec.name} split ended with "
                 f"status {self.writer.returncode if self.writer else None}.",
                 value=state.tokens,
                 fix="See the trainer's log, then run the job again: it goes on from there.",
@@ -55,7 +55,7 @@ class GrowingStream(Numbered):
         while not self.has(first + count - 1):
             if time.monotonic() > until:
                 raise TrainingFailed(
-                    f"Sequence {first + count - 1} of the {self._file.wanted.name} split does not "
+                    f"Sequence {first + count - 1} of the {self._file.spec.name} split does not "
                     "come.",
                     value=str(self._file.path),
                     fix="The run folder must be one that all machines share.",
@@ -74,7 +74,7 @@ class GrowingStream(Numbered):
         return self._there()
 
     def _there(self) -> Stream:
-        return Stream(self._tokens, self.length, self._file.wanted.name, self.end, self.begins)
+        return Stream(self._tokens, self.length, self._file.spec.name, self.end, self.begins)
 
     def close(self) -> None:
         """End the writer: nobody needs what is behind the last step."""

@@ -14,7 +14,7 @@ from boomerang.texts.conversations import DataKind
 from boomerang.texts.texts import Texts
 from boomerang.tokens.background import stream
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.token_file import Wanted
+from boomerang.tokens.token_file import TokenSpec
 from boomerang.tokens.windows import Numbered, Windows, tokens_for
 
 _STEPS = 1000
@@ -87,12 +87,12 @@ def training_stream(
     sequences = (recipe.steps or _STEPS) * max(1, recipe.batch_tokens // length)
 
     def of(kind: DataKind | None, share: float) -> Numbered:
-        wanted = Wanted(
+        spec = TokenSpec(
             teacher=tokeniser.folder, vocabulary=tokeniser.vocabulary, text=texts.location,
             digest=texts.digest, kind=kind, loss_on=recipe.loss_on,
             most=tokens_for(math.ceil(share * sequences) + 1, length),
         )  # fmt: skip
-        return stream(tokeniser, texts, wanted, length, run, tick, write=write)
+        return stream(tokeniser, texts, spec, length, run, tick, write=write)
 
     if not recipe.phases:
         return of(None, 1)

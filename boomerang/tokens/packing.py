@@ -77,7 +77,7 @@ class Tokeniser:
 
         Of one `kind` alone where that is given, and no more than `most` tokens; the text behind
         them is not read. With `loss_on`, tokens of conversations are marked
-        (`marks.py`), as training wants them; without, every token is only itself. Raises
+        (`loss_mask.py`), as training wants them; without, every token is only itself. Raises
         BadRecipe for conversations that the teacher's chat template cannot render.
         """
         chunks: list[NDArray[np.int32]] = [np.empty(0, np.int32)]

@@ -29,7 +29,7 @@ _SAID_EVERY = 0.5
 """Seconds after which a writer says again how far it is."""
 
 
-class Wanted(BaseModel):
+class TokenSpec(BaseModel):
     """What a file of tokens is of. `most` is where it ends, if not at the end of the text.
 
     `begins` is what the tokenizer puts before a text, `trainer` the version that wrote the tokens:
@@ -79,20 +79,20 @@ class TokenFile:
     """The tokens that are wanted, in the folder of a run, as int32 one after the other."""
 
     run: Path
-    wanted: Wanted
+    spec: TokenSpec
 
     @property
     def path(self) -> Path:
         """The tokens."""
-        return self.run / f"{self.wanted.name}.tokens"
+        return self.run / f"{self.spec.name}.tokens"
 
     @property
     def _said(self) -> Path:
-        return self.run / f"{self.wanted.name}.json"
+        return self.run / f"{self.spec.name}.json"
 
     def state(self) -> State:
         """How far it is; nowhere where it is of something else."""
-        of = self.wanted.model_dump(mode="json")
+        of = self.spec.model_dump(mode="json")
         try:
             found = State(**json.loads(self._said.read_bytes()))
         except (OSError, ValueError, TypeError):
@@ -126,16 +126,16 @@ class TokenFile:
         self, out: IO[bytes], state: State, tokeniser: Tokeniser, texts: Texts,
         tick: Callable[[], None],
     ) -> None:  # fmt: skip
-        wanted, said = self.wanted, time.monotonic()
+        spec, said = self.spec, time.monotonic()
         self._say(out, state)
-        documents = islice(texts.documents(wanted.split, wanted.kind), state.documents, None)
-        for count, tokens in tokeniser.batches(documents, wanted.loss_on):
+        documents = islice(texts.documents(spec.split, spec.kind), state.documents, None)
+        for count, tokens in tokeniser.batches(documents, spec.loss_on):
             tick()
-            room = None if wanted.most is None else wanted.most - state.tokens
+            room = None if spec.most is None else spec.most - state.tokens
             out.write(tokens[:room].tobytes())
             tokens_now = state.tokens + len(tokens[:room])
             state = replace(state, documents=state.documents + count, tokens=tokens_now)
-            if tokens_now == wanted.most:
+            if tokens_now == spec.most:
                 break
             if time.monotonic() - said >= _SAID_EVERY:
                 self._say(out, state)
@@ -158,7 +158,7 @@ class TokenFile:
         self._replace(state)
 
     def _replace(self, state: State) -> None:
-        partial = self.run / f".{self.wanted.name}.partial.json"
+        partial = self.run / f".{self.spec.name}.partial.json"
         partial.write_text(json.dumps(asdict(state)))
         os.replace(partial, self._said)
 

@@ -20,7 +20,7 @@ from boomerang.tokens import background, windows
 from boomerang.tokens.background import stream
 from boomerang.tokens.growing import GrowingStream
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.token_file import TokenFile, Wanted
+from boomerang.tokens.token_file import TokenFile, TokenSpec
 from boomerang.tokens.windows import Numbered, Stream
 from tests.distill.jobs import WORDS, job, save_texts, save_tokenizer, told
 from tests.distill.test_survival import EACH, curve, weights
@@ -47,9 +47,9 @@ def long(tmp_path: Path) -> Path:
     return folder
 
 
-def wanted(folder: Path, **more: int) -> Wanted:
+def wanted(folder: Path, **more: int) -> TokenSpec:
     texts = Texts.open(folder)
-    return Wanted(
+    return TokenSpec(
         teacher=folder.parent, vocabulary=VOCABULARY, text=texts.location, digest=texts.digest,
         **more,
     )  # fmt: skip
