@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from boomerang.cli.local import find
+import boomerang
+from boomerang.cli.models import find, layers
 from boomerang.cli.options import Json, Teacher
-from boomerang.cli.progress import Bar, duration
-from boomerang.cli.show import emit, transfer_view
+from boomerang.cli.progress import Bar
+from boomerang.cli.show import distilled_view, emit, transfer_view
 from boomerang.errors import BadRecipe
-from boomerang.face import distil as library
-from boomerang.family.layer_map import parse_layers
+from boomerang.face.distil import transfer
 from boomerang.texts.datasets import SCHEME
 
 
@@ -58,47 +58,24 @@ def distill(
     if (base is None) != (base_student is None):
         raise typer.BadParameter("--base and --base-student belong together.")
     if base is not None and base_student is not None:
-        made = transferred(teacher, base, base_student, out, reference)
-        emit(made, as_json, transfer_view)
+        emit(_transferred(teacher, base, base_student, out, reference), as_json, transfer_view)
         return
-
-    def show(record: dict[str, Any]) -> str:
-        final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
-        took = duration(record["seconds"])
-        return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
-
-    where = text_of(text or [], dataset or [])
-    emit(trained(teacher, out, where, recipe, steps, minutes, map_, kept), as_json, show)
-
-
-def trained(
-    teacher: str,
-    out: Path,
-    text: str,
-    recipe: str,
-    steps: int | None,
-    minutes: float | None,
-    map_: str = "published",
-    kept: str | None = None,
-) -> dict[str, Any]:
-    """Distil a student into the folder `out` and return its record. Raises as `face.distil`."""
-    layers = None if kept is None else parse_layers(kept)
-    model = find(teacher)
+    where, model = text_of(text or [], dataset or []), find(teacher)
     with Bar("distilling") as bar:
-        return library.distil(
-            model, out, text, recipe=recipe, steps=steps, minutes=minutes,
-            layer_map=map_, kept=layers, told=lambda event: _show(bar, "distilling", event),
+        record = boomerang.distil(
+            model, out, where, recipe=recipe, steps=steps, minutes=minutes,
+            layer_map=map_, kept=layers(kept), told=lambda event: _show(bar, "distilling", event),
         )  # fmt: skip
+    emit(record, as_json, distilled_view)
 
 
-def transferred(
+def _transferred(
     teacher: str, base: str, base_student: str, out: Path, reference: str | None
 ) -> dict[str, Any]:
-    """Make a fine-tune's student from the student of its base. Raises as `face.distil.transfer`."""
     models = find(teacher), find(base), find(base_student)
     own = find(reference) if reference else None
     with Bar("transferring") as bar:
-        return library.transfer(
+        return transfer(
             *models, out, reference=own, told=lambda event: _show(bar, "transferring", event)
         )
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from boomerang.cli.local import find
+import boomerang
+from boomerang.cli.models import find, layers
 from boomerang.cli.options import (
     Json,
     Kept,
@@ -20,9 +21,7 @@ from boomerang.cli.options import (
 from boomerang.cli.progress import Bar
 from boomerang.cli.show import emit, measures_view
 from boomerang.errors import BadTask
-from boomerang.face import measure as library
 from boomerang.face.measure import Tasks
-from boomerang.family.layer_map import parse_layers
 from boomerang.texts.task_names import check
 
 
@@ -49,8 +48,13 @@ def measure(
     if tasks is None and (limit or member or tasks_folder):
         raise typer.BadParameter("--limit, --member and --tasks-folder belong to --tasks.")
     wanted = tasks_of(tasks, limit, member, tasks_folder)
-    found = measured(teacher, student, text, order, kept, wanted, tokens)
-    emit(found, as_json, measures_view)
+    models = find(teacher), find(student)
+    with Bar("measuring") as bar:
+        found = boomerang.measure(
+            *models, text, order=order, kept=layers(kept), tasks=wanted, tokens=tokens,
+            told=lambda event: _show(bar, event),
+        )  # fmt: skip
+    emit({**found, "teacher": teacher, "student": student}, as_json, measures_view)
 
 
 def tasks_of(
@@ -64,26 +68,6 @@ def tasks_of(
         raise BadTask("No task is named.", value=names, fix="Write them as arc_easy,piqa.")
     check(parts, folder)
     return Tasks(parts, limit, tuple(members or ()), folder)
-
-
-def measured(
-    teacher: str,
-    student: str,
-    text: Path,
-    order: str,
-    kept: str | None = None,
-    tasks: Tasks | None = None,
-    tokens: int = 65536,
-) -> dict[str, Any]:
-    """Measure every member of two given models. Raises as `face.measure`."""
-    layers = None if kept is None else parse_layers(kept)
-    models = find(teacher), find(student)
-    with Bar("measuring") as bar:
-        result = library.measure(
-            *models, text, order=order, kept=layers, tasks=tasks, tokens=tokens,
-            told=lambda event: _show(bar, event),
-        )  # fmt: skip
-    return {**result, "teacher": teacher, "student": student}
 
 
 def _show(bar: Bar, event: Mapping[str, Any]) -> None:

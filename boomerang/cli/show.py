@@ -9,10 +9,18 @@ from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 
+from boomerang.cli.progress import duration
 from boomerang.family.picture import bar, legend, order_in_words
 
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""
+
+
+def distilled_view(record: Mapping[str, Any]) -> str:
+    """A student that was trained."""
+    final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
+    took = duration(record["seconds"])
+    return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
 
 
 def transfer_view(record: Mapping[str, Any]) -> str:

@@ -1,13 +1,18 @@
 """Commands on the sizes of two given models, from headers alone: plan, assemble, publish."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from boomerang.cli import local
+import boomerang
+from boomerang.cli.models import find, layers
 from boomerang.cli.options import BUDGET, Json, Kept, Order, Student, Teacher
+from boomerang.cli.progress import growing
 from boomerang.cli.show import emit, plan_view
+from boomerang.face.plan import Plan
+from boomerang.face.publish import publish as push
 
 
 def plan(
@@ -20,7 +25,23 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show the ladder of sizes, from headers alone."""
-    emit(local.plan(teacher, student, budget, order, recipe, kept), as_json, plan_view)
+    model, given = find(teacher), find(student) if student else None
+    made = boomerang.plan(model, given, budget or None, order, recipe=recipe, kept=layers(kept))
+    commit = model.resolved.commit if model.resolved else None
+    named = {"teacher": teacher, "commit": commit, "student": student, "order": order}
+    emit(named | plan_json(made), as_json, plan_view)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan as JSON."""
+    members = [asdict(member) | {"code": member.composition.code} for member in plan.members]
+    return {
+        "kept": list(plan.pair.layermap.kept),
+        "layers": plan.pair.layermap.layers,
+        "patch_order": list(plan.patch_order),
+        "members": [{k: v for k, v in one.items() if k != "composition"} for one in members],
+        "budget": plan.bought.json() if plan.bought else None,
+    }
 
 
 def assemble(
@@ -36,11 +57,12 @@ def assemble(
     """Write one size to a folder."""
     if (size is None) == (patch is None):
         raise typer.BadParameter("Give either --size or --patch.")
-    emit(
-        local.assemble(teacher, student, order, size, patch, out, kept),
-        as_json,
-        lambda made: f"{made['out']}: {made['parameters']:,} parameters, {made['layers']} layers",
-    )
+    made = boomerang.assemble(
+        boomerang.open_pair(find(teacher), find(student), kept=layers(kept)), size, out,
+        order=order, patch=patch, watch=lambda folder, total: growing("writing", folder, total),
+    )  # fmt: skip
+    said = f"{made.out}: {made.parameters:,} parameters, {made.layers} layers"
+    emit(asdict(made), as_json, lambda _: said)
 
 
 def publish(
@@ -54,5 +76,6 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Push one size to the Hub, private unless told otherwise."""
-    done = local.publish(teacher, student, order, size, to, public, kept)
-    emit(done, as_json, lambda made: f"{made['url']} at {made['commit']}")
+    models = find(teacher), find(student)
+    done = push(*models, size, to, order=order, public=public, kept=layers(kept))
+    emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from httpx2 import TransportError
 
+import boomerang
 from boomerang.assembly import prefetch as read_ahead
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
 from boomerang.assembly.stitch import member_files
 from boomerang.assembly.stream import Reader
 from boomerang.assembly.tarball import tar
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.cli import local as cli_local
 from boomerang.errors import BoomerangError, GatedTeacher, HubFailure, SourceChanged
 from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Ladder
@@ -449,10 +449,11 @@ def test_near_the_end_nothing_before_is_fetched(hub: LocalHub, remote: Duo) -> N
 def test_a_plan_reads_headers_only(hub: LocalHub, remote: Duo) -> None:
     folder = remote.teacher_folder.with_name("sharded")
     shards = list(folder.glob("*.safetensors"))
-    told = cli_local.plan("org/teacher", None, None, "last", None)
-    assert told["members"] == cli_local.plan(str(folder), None, None, "last", None)["members"]
+    plan = boomerang.plan("org/teacher")
+    assert plan.members == boomerang.plan(folder).members
+    commit = plan.pair.teacher.checkpoint.commit
     for shard in shards:
-        assert len(hub.lines(f"resolve/{told['commit']}/{shard.name}")) == 1
+        assert len(hub.lines(f"resolve/{commit}/{shard.name}")) == 1
     assert len(storage(hub)) == len(shards)
     assert sum(stop - start for start, stop in spans(hub)) <= 4_000 * len(shards)
     small = sum((folder / n).stat().st_size for n in ("config.json", f"{NAME}.index.json"))
@@ -501,9 +502,9 @@ def test_headers_of_many_shards_are_read_at_once(
 def test_assemble_from_the_hub(hub: LocalHub, remote: Duo, tmp_path: Path) -> None:
     teacher = str(remote.teacher_folder.with_name("sharded"))
     student = str(remote.student_folder)
-    cli_local.assemble(teacher, student, "last", None, 1, tmp_path / "near")
+    boomerang.assemble((teacher, student), None, tmp_path / "near", patch=1)
     for name, of in (("far", student), ("both", "org/student")):
-        cli_local.assemble("org/teacher", of, "last", None, 1, tmp_path / name)
+        boomerang.assemble(("org/teacher", of), None, tmp_path / name, patch=1)
         for path in (tmp_path / "near").iterdir():
             if path.name == "boomerang.json":
                 record = json.loads((tmp_path / name / path.name).read_text())
@@ -514,7 +515,7 @@ def test_assemble_from_the_hub(hub: LocalHub, remote: Duo, tmp_path: Path) -> No
     assert sum(b - a for a, b in spans(hub) if b - a > 4_000) < 2 * weights
     del hub.store.repos["org/teacher"]
     with pytest.raises(BoomerangError):
-        cli_local.assemble("org/teacher", student, "last", None, 1, tmp_path / "gone")
+        boomerang.assemble(("org/teacher", student), None, tmp_path / "gone", patch=1)
     assert not (tmp_path / "gone").exists()
 
 

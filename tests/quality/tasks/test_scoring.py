@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from boomerang.cli.local import assemble
 from boomerang.errors import BadTask, CorruptCheckpoint
+from boomerang.face.assemble import assemble
 from boomerang.family.composition import Composition, last_to_first
 from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator
@@ -40,7 +40,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     built = []
     for k in range(len(members)):
         out = folder / str(k)
-        assemble(str(pair.teacher_folder), str(pair.student_folder), "last", None, k, out)
+        assemble((pair.teacher_folder, pair.student_folder), None, out, patch=k)
         built.append(AutoModelForCausalLM.from_pretrained(out).eval())
     return both, members, built
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from boomerang.cli.local import assemble
 from boomerang.cli.show import emit, measures_view
 from boomerang.errors import BadRecipe, BadTask
+from boomerang.face.assemble import assemble
 from boomerang.family.composition import last_to_first
 from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import couple
@@ -69,7 +69,7 @@ class Made:
     def theirs(self, k: int) -> HFLM:
         out = self.folder / f"member{k}"
         if not out.exists():
-            assemble(*map(str, self.folders), "last", None, k, out)
+            assemble(self.folders, None, out, patch=k)
         return HFLM(pretrained=str(out), device="cpu", dtype="float32", batch_size=4)
 
 
