@@ -18,7 +18,6 @@ from boomerang.family.pair import Pair
 from boomerang.service.messages import Rehash
 from boomerang.service.models.digests import AT_ONCE, Unhashed
 from boomerang.service.models.pairs import open_pair
-from boomerang.service.models.unchanged import check_unchanged
 from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 
@@ -51,8 +50,14 @@ class Pairs:
         if student.state is StudentState.READY and found is not None and _fresh(found[1]):
             return found[0]
         try:
-            pair = open_pair(self._settings, self._catalog, student, verify=False, at_once=AT_ONCE)
-            check_unchanged(self._catalog, student, pair, AT_ONCE)
+            pair = open_pair(
+                self._settings,
+                self._catalog,
+                student,
+                verify=False,
+                unchanged=True,
+                at_once=AT_ONCE,
+            )
         except Unhashed:
             self._rehash(student.key)
             raise

@@ -1,7 +1,7 @@
 """What is sent to the workers: each message is the name of a task with its payload.
 
-A message only rings a bell: what is to be done
-stands in the catalog, and a lost message is sent again by the workers' reapers.
+A message only rings a bell: what is to be done stands in the catalog, and a lost message is sent
+again by the workers' reapers.
 """
 
 from typing import ClassVar
@@ -12,7 +12,7 @@ QUEUES = ("distill", "measure", "assemble", "publish")
 
 
 class Message(BaseModel):
-    """A job: its fields are the task's keyword arguments."""
+    """What a task is told: its fields are the task's keyword arguments."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

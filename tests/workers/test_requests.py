@@ -205,7 +205,7 @@ def test_a_member_of_a_student_that_was_made_again_is_built_again(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As with a student of ours, whose name says nothing of its bytes.
-    monkeypatch.setattr("boomerang.service.models.unchanged.check_unchanged", lambda *_: None)
+    monkeypatch.setattr("boomerang.service.models.pairs.check_unchanged", lambda *_: None)
     made = family(context)
     measure(context, made.id)
     member = context.catalog.member(made.id, 0)

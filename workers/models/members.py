@@ -25,8 +25,7 @@ def member_files(
     Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
-    pair = pairs.open_pair(context.settings, context.catalog, student)
-    unchanged.check_unchanged(context.catalog, student, pair)
+    pair = pairs.open_pair(context.settings, context.catalog, student, unchanged=True)
     _verify(pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
     card = card_text(pair, family, student, context.catalog.members(family.id), member, name)

@@ -16,7 +16,7 @@ from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.composition import last_to_first
-from boomerang.family.ladder import Ladder
+from boomerang.family.ladder import Bought, Ladder
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import named_order
 from boomerang.recipes.keys import delta_key, student_key
@@ -55,15 +55,16 @@ def plan(asked: Asked, of: Materials) -> Plan:
     ladder = Ladder.of(
         pair, named_order(pair.layermap, asked.order) or last_to_first(pair.layermap)
     )
+    bought = None if asked.budget is None else ladder.buy(asked.budget)
     family = _family(asked, of, student)
     return Plan(
         Planned(
             family=family,
             student=student,
             members=records_of(ladder, family.commit, student.key),
-            requests=tuple(_requests(asked, ladder, family)),
+            requests=tuple(_requests(asked, ladder, bought, family)),
         ),
-        None if asked.budget is None else ladder.buy(asked.budget).json(),
+        None if bought is None else bought.json(),
         _cost(ladder, asked.recipe if of.student is None else None),
         of.unhashed,
         of.uncompared,
@@ -175,11 +176,12 @@ def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
     )
 
 
-def _requests(asked: Asked, ladder: Ladder, family: NewFamily) -> Iterator[NewRequest]:
+def _requests(
+    asked: Asked, ladder: Ladder, bought: Bought | None, family: NewFamily
+) -> Iterator[NewRequest]:
     wanted = dict.fromkeys(ladder.resolve(size).size for size in asked.sizes)
-    if asked.budget is not None:
+    if bought is not None:
         # The budget itself is kept: measuring may choose an order with other sizes.
-        bought = ladder.buy(asked.budget)
         wanted[bought.budget.text if bought.exact else asked.wanted] = None
     if asked.publish is None:
         yield from (NewRequest(kind="build", what=what) for what in wanted)

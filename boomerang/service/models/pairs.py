@@ -21,22 +21,27 @@ def open_pair(
     student: Student,
     *,
     verify: bool = True,
+    unchanged: bool = False,
     at_once: int | None = None,
 ) -> Pair:
     """Teacher and student of a family, checked against each other.
 
     Without `verify` a student of ours is believed about its frozen embeddings; one that was given
     is compared byte for byte, once. One of the Hub is believed, as when its family was planned,
-    as long as comparing would mean downloading. Raises Unhashed where more than `at_once` bytes
-    would have to be hashed or compared here, SourceChanged where what is to be compared changed.
+    as long as comparing would mean downloading. With `unchanged` both must be what the family was
+    planned from. Raises Unhashed where more than `at_once` bytes would have to be hashed or
+    compared here, SourceChanged where what is to be compared or unchanged is something else.
     """
-    teacher, checkpoint = (
-        teacher_checkpoint(settings, student),
-        student_checkpoint(settings, student),
-    )
-    if student.origin is Origin.DISTILLED:
-        return Pair.of(teacher, checkpoint, verify=verify)
-    return given_pair(catalog, student, teacher, checkpoint, at_once)
+    teacher = teacher_checkpoint(settings, student)
+    checkpoint = student_checkpoint(settings, student)
+    if student.origin is not Origin.DISTILLED:
+        return given_pair(
+            catalog, student, teacher, checkpoint, unchanged=unchanged, at_once=at_once
+        )
+    pair = Pair.of(teacher, checkpoint, verify=verify)
+    if unchanged:
+        check_unchanged(catalog, student, pair, at_once)
+    return pair
 
 
 def given_pair(
@@ -44,19 +49,21 @@ def given_pair(
     student: Student,
     teacher: Checkpoint,
     checkpoint: Checkpoint,
+    *,
+    unchanged: bool = False,
     at_once: int | None = None,
 ) -> Pair:
     """The pair of a student that was given. Raises as `open_pair`."""
     pair = Pair.of(teacher, checkpoint, kept=student.kept, verify=False)
     commits = student.teacher_commit, str(student.revision_commit)
+    known = catalog.same_embeddings(*commits) is not None
     far = is_remote(teacher) or is_remote(checkpoint)
-    if far and student.origin is Origin.HUB and catalog.same_embeddings(*commits) is None:
-        return pair
+    believed = far and student.origin is Origin.HUB and not known
     try:
-        if catalog.same_embeddings(*commits) is None:
+        if unchanged or not (known or believed):
             # What is found out is kept for these commits, so it must be their bytes.
             check_unchanged(catalog, student, pair, at_once)
-        return compared(catalog, pair, commits, at_once)
+        return pair if believed else compared(catalog, pair, commits, at_once)
     except Unhashed as error:
         error.student = student.key
         raise

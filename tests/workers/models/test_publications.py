@@ -221,7 +221,7 @@ def test_a_student_that_is_made_again_is_published_again_where_it_passes(
     there: Context, hub: LocalHub, monkeypatch: pytest.MonkeyPatch, force: bool
 ) -> None:
     # As with a student of ours, whose name says nothing of its bytes.
-    monkeypatch.setattr("boomerang.service.models.unchanged.check_unchanged", lambda *_: None)
+    monkeypatch.setattr("boomerang.service.models.pairs.check_unchanged", lambda *_: None)
     catalog, made = there.catalog, family(there, to("me", "2.5K", force=force))
     measure(there, made.id)
     (first,) = done(there)
