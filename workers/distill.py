@@ -1,7 +1,6 @@
 """Making a student ready: fetch what it needs, distil it in a subprocess, check what came out."""
 
 import logging
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,15 @@ from boomerang.recipes.recipe import Recipe
 from boomerang.service.messages import Measure
 from boomerang.service.models import checkpoints, unchanged
 from workers.context import Context
-from workers.launch import trainer_command
 from workers.leases.holding import End, Holding, holding
 from workers.leases.outages import SETBACKS, passes, patiently, said
 from workers.models.fetching import check_pair, fetch_student, fetch_teacher
 from workers.models.teachers import check_teacher
 from workers.models.verify import damage_of, hashes, set_aside, verify_members
+from workers.training.command import trainer_command
+from workers.training.progress import Progress
 
 log = logging.getLogger("boomerang.workers")
-
-_PROGRESS_SECONDS = 0.9
-"""How long a step may go unwritten: a fast trainer does not make a transaction of each."""
 
 
 def distill(context: Context, key: str) -> str:
@@ -139,7 +136,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
     }
     if student.micro_batch is not None:
         job["micro_batch"] = student.micro_batch
-    told = _Teller(context, student, held)
+    told = Progress(context, student, held)
     outcome = held.run(trainer_command(settings), job, run_folder, told)
     if outcome.starved:
         return replace(outcome, reason=f"{outcome.reason}{told.figures}")
@@ -198,53 +195,6 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
         own = catalog.student(asked["reference"])
         told["reference"] = str(fetch_student(context, own, held))
     return {"delta": told}
-
-
-class _Teller:
-    """Takes the trainer's events to the catalog.
-
-    Progress is thinned out for the event stream: one a second at first, fewer on a long run. A step
-    is left out while the catalog is away: what comes next says it all. Anything else waits.
-    """
-
-    def __init__(self, context: Context, student: Student, held: Holding) -> None:
-        self._catalog, self._student, self._held = context.catalog, student, held
-        self._started, self._last, self._written = time.monotonic(), 0.0, 0.0
-        self.figures = ""
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
-        key, lease, catalog = self._student.key, self._held.lease, self._catalog
-        if kind == "start":
-            self._written = time.monotonic()
-            patiently(self._held)(catalog.student_progress, key, values, lease=lease)
-        elif kind == "step":
-            tell = values.get("step") == values.get("steps") or self._due()
-            if not tell and time.monotonic() - self._written < _PROGRESS_SECONDS:
-                return
-            self._written = time.monotonic()
-            try:
-                catalog.student_progress(key, values, lease=lease, event=tell)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                log.warning("progress of student %s was not written: %s", key, error)
-        elif kind == "checkpoint":
-            patiently(self._held)(catalog.student_saved, key, values, lease=lease)
-        elif kind == "memory":
-            patiently(self._held)(catalog.student_narrow, key, values, lease=lease)
-        elif kind in ("estimate", "unsound", "delta"):
-            if kind == "estimate" and values.get("memory_bytes"):
-                need, free = (values.get(n) or 0 for n in ("memory_bytes", "available_bytes"))
-                self.figures = f", with {free / 2**30:.2f} GiB for about {need / 2**30:.2f}"
-            patiently(self._held)(catalog.student_note, key, kind, values, lease=lease)
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        if now - self._last < max(0.9, (now - self._started) / 600):
-            return False
-        self._last = now
-        return True
 
 
 def _again(context: Context, student: Student, held: Holding, kind: Setback, reason: str) -> str:
