@@ -1,0 +1,54 @@
+"""What people read: bars and words where JSON has codes."""
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from boomerang.cli import show
+from boomerang.cli.demo import table
+from tests.support.cli_stub import family
+
+
+def printed(view: Any) -> str:
+    console = Console(width=160, markup=False, highlight=False)
+    with console.capture() as said:
+        console.print(view)
+    return said.get()
+
+
+MEASURED = {"layers": 3, "perplexity": 9.0, "kl": 0.5, "naive_perplexity": 12.0, "naive_kl": 1.0,
+            "flags": []}  # fmt: skip
+
+
+def test_a_measuring_says_what_its_order_does_and_shows_each_size() -> None:
+    members = [MEASURED | {"k": 0, "size": "1K", "code": "ssf+sss"},
+               MEASURED | {"k": 1, "size": None, "code": "bbb+ttt"}]  # fmt: skip
+    found = {"order": "best", "patch_order": ["ssf", "bbb"], "note": None, "members": members}
+    said = printed(show.measures_view(found))
+    assert "1K     □□◧" in said
+    assert "–      ■■■" in said
+    assert "each size has its own best choice of blocks" in said
+    assert "◧ the first layer of the teacher's block" in said
+    assert not any(code in said for code in ("ssf", "bbb", "best ("))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"), [("last", "from the last block"), ("klpatch", "next")]
+)
+def test_a_family_says_what_its_order_does(chosen: str, words: str) -> None:
+    said = printed(show.family_view(family("ready", chosen=chosen)))
+    assert "1K     □□" in said
+    assert f"The order in which blocks are put back: {words}" in said
+
+
+def test_where_there_is_little_room_bars_go_over_several_lines() -> None:
+    console = Console(width=20)
+    with console.capture() as said:
+        console.print(show.table(("size", show.BLOCKS), [("1K", "□" * 40)]))
+    assert said.get().count("□") == 40
+
+
+def test_the_demo_explains_its_table() -> None:
+    said = table.explanation(family("ready"))
+    assert said[0].startswith("One square for each layer of the student: ■")
