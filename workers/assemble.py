@@ -13,6 +13,7 @@ from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases.holding import Holding, holding
 from workers.leases.outages import failed
@@ -135,8 +136,7 @@ def _remember(context: Context, folder: Path) -> None:
     """Hash what was not hashed while it was written (the Hub's interface tells it)."""
     for path in folder.rglob("*"):
         if path.is_file() and context.catalog.known_hash(path) is None:
-            source = FileSource.of(path)
-            context.catalog.remember_hash(path, sha256_of(source), source)
+            take_hash(context.catalog, FileSource.of(path))
 
 
 def sweep(context: Context) -> str:

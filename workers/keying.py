@@ -15,7 +15,7 @@ from boomerang.catalog.records.leases import LostLease
 from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.states import Keying
 from boomerang.catalog.setbacks import Setback
-from boomerang.checkpoint.content import files_of, sha256_of
+from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
 from boomerang.service.intake.pipeline import take
@@ -24,6 +24,7 @@ from boomerang.service.intake.recorded import begin
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily
 from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases.holding import End, Holding, Over, holding
 from workers.leases.outages import passes, patiently, said
@@ -180,7 +181,7 @@ def _take_hash(context: Context, source: FileSource, told: Callable[[int], objec
     if source in context.catalog.known_hashes([source]):
         told(source.size)
         return
-    context.catalog.remember_hash(source.path, sha256_of(source, told), source)
+    take_hash(context.catalog, source, told)
 
 
 def _is_hashed_now(context: Context, source: FileSource) -> bool:

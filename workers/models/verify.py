@@ -14,7 +14,6 @@ from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.content import content_commit, files_of, sha256_of
-from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     BoomerangError,
@@ -26,6 +25,7 @@ from boomerang.errors import (
 from boomerang.family.pair import Pair
 from boomerang.hub import resolve
 from boomerang.service.models import checkpoints, unchanged
+from boomerang.service.models.digests import take_hash
 from workers import assemble
 from workers.context import Context
 from workers.leases.holding import Holding, holding
@@ -93,14 +93,10 @@ def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
     found = {}
     for source in files_of(Checkpoint.open(folder)):
         held.check()
-        found[source.name] = context.catalog.known_hash(source.path) or _hashed(context, source)
+        found[source.name] = context.catalog.known_hash(source.path) or take_hash(
+            context.catalog, source
+        )
     return found
-
-
-def _hashed(context: Context, source: FileSource) -> str:
-    digest = sha256_of(source)
-    context.catalog.remember_hash(source.path, digest, source)
-    return digest
 
 
 def _read(checkpoint: Checkpoint, held: Holding) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,6 @@ def take(
     Files that would take longer are hashed by a worker, which then takes the request once more.
     Raises whatever is wrong with the request.
     """
-    meant = asked.read(body, settings)
-    materials = found.look_up(meant, settings, catalog, at_once, compare=compare)
-    return planned.plan(meant, materials)
+    request = asked.read(body, settings)
+    materials = found.look_up(request, settings, catalog, at_once, compare=compare)
+    return planned.plan(request, materials)

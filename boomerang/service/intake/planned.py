@@ -47,16 +47,16 @@ class Plan:
         return sum(source.size for source in self.unhashed) + self.uncompared
 
 
-def plan(asked: Asked, of: Materials) -> Plan:
+def plan(asked: Asked, materials: Materials) -> Plan:
     """Plan the family of a request. Raises whatever keeps the models from being one."""
-    pair, student = _student(asked, of)
+    pair, student = _student(asked, materials)
     if asked.tasks and pair.teacher.architecture.masked:
-        raise not_measured(of.teacher.name)
+        raise not_measured(materials.teacher.name)
     ladder = Ladder.of(
         pair, named_order(pair.layermap, asked.order) or last_to_first(pair.layermap)
     )
     bought = None if asked.budget is None else ladder.buy(asked.budget)
-    family = _family(asked, of, student)
+    family = _family(asked, materials, student)
     return Plan(
         Planned(
             family=family,
@@ -65,21 +65,21 @@ def plan(asked: Asked, of: Materials) -> Plan:
             requests=tuple(_requests(asked, ladder, bought, family)),
         ),
         None if bought is None else bought.json(),
-        _cost(ladder, asked.recipe if of.student is None else None),
-        of.unhashed,
-        of.uncompared,
+        _cost(ladder, asked.recipe if materials.student is None else None),
+        materials.unhashed,
+        materials.uncompared,
     )
 
 
-def _family(asked: Asked, of: Materials, student: NewStudent) -> NewFamily:
-    teacher = of.teacher
-    models = [teacher, *([of.student.model] if isinstance(of.student, Given) else [])]
+def _family(asked: Asked, materials: Materials, student: NewStudent) -> NewFamily:
+    teacher = materials.teacher
+    models = [teacher, *([materials.student.model] if isinstance(materials.student, Given) else [])]
     return NewFamily(
         name=teacher.name.rsplit("/", 1)[-1],
         teacher=teacher.name,
         revision=asked.revision,
-        commit=of.commit,
-        source=of.source,
+        commit=materials.commit,
+        source=materials.source,
         student=student.key,
         order=asked.order,
         request=asked.request,
@@ -91,28 +91,30 @@ def _family(asked: Asked, of: Materials, student: NewStudent) -> NewFamily:
     )
 
 
-def _student(asked: Asked, of: Materials) -> tuple[Pair, NewStudent]:
-    if isinstance(of.student, Given):
-        return of.student.pair, _given(asked, of, of.student)
-    if isinstance(of.student, Base):
-        return _transferred(of, of.student)
-    return _distilled(asked.recipe, of)
+def _student(asked: Asked, materials: Materials) -> tuple[Pair, NewStudent]:
+    if isinstance(materials.student, Given):
+        return materials.student.pair, _given(asked, materials, materials.student)
+    if isinstance(materials.student, Base):
+        return _transferred(materials, materials.student)
+    return _distilled(asked.recipe, materials)
 
 
-def _teacher(of: Materials) -> dict[str, Any]:
+def _teacher(materials: Materials) -> dict[str, Any]:
     return {
-        "teacher": of.teacher.name, "teacher_commit": of.commit, "teacher_source": of.source,
-    }  # fmt: skip
+        "teacher": materials.teacher.name,
+        "teacher_commit": materials.commit,
+        "teacher_source": materials.source,
+    }
 
 
-def _given(asked: Asked, of: Materials, given: Given) -> NewStudent:
-    model, layermap, text = given.model, given.pair.layermap, of.text
-    made_of = f"given\n{of.commit}\n{given.commit}\n{text.digest if text else ''}"
+def _given(asked: Asked, materials: Materials, given: Given) -> NewStudent:
+    model, layermap, text = given.model, given.pair.layermap, materials.text
+    made_of = f"given\n{materials.commit}\n{given.commit}\n{text.digest if text else ''}"
     if asked.kept is not None:
         made_of += f"\n{layermap.kept}"
     return NewStudent(
         key=hashlib.sha256(made_of.encode()).hexdigest()[:32],
-        **_teacher(of),
+        **_teacher(materials),
         kept=layermap.kept,
         layers=layermap.layers,
         data=text.location if text else None,
@@ -123,10 +125,10 @@ def _given(asked: Asked, of: Materials, given: Given) -> NewStudent:
     )
 
 
-def _transferred(of: Materials, base: Base) -> tuple[Pair, NewStudent]:
+def _transferred(materials: Materials, base: Base) -> tuple[Pair, NewStudent]:
     """The student that the weight delta of the base's student makes."""
     student, frozen = base.student, base.pair.shared_embeddings
-    pair = Pair.planned(of.teacher.checkpoint, base.pair.layermap, frozen=frozen)
+    pair = Pair.planned(materials.teacher.checkpoint, base.pair.layermap, frozen=frozen)
     delta = {
         "base": base.name,
         "base_commit": student.teacher_commit,
@@ -134,8 +136,8 @@ def _transferred(of: Materials, base: Base) -> tuple[Pair, NewStudent]:
         "reference": base.own.key if base.own else None,
     }
     return pair, NewStudent(
-        key=delta_key(student.key, student.teacher_commit, of.commit),
-        **_teacher(of),
+        key=delta_key(student.key, student.teacher_commit, materials.commit),
+        **_teacher(materials),
         kept=student.kept,
         layers=student.layers,
         recipe={"delta": delta},
@@ -146,8 +148,8 @@ def _transferred(of: Materials, base: Base) -> tuple[Pair, NewStudent]:
     )
 
 
-def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
-    teacher = of.teacher
+def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
+    teacher = materials.teacher
     anatomy = dissect(teacher.checkpoint)
     layermap = recipe.layermap(anatomy.kinds)
     if not layermap.long:
@@ -157,15 +159,15 @@ def _distilled(recipe: Recipe, of: Materials) -> tuple[Pair, NewStudent]:
             fix="Use a recipe that keeps fewer layers.",
         )
     pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
-    text = of.text
+    text = materials.text
     if text is None:
         raise BadRecipe(
             "There is no text to distil on.",
             fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
         )
     return pair, NewStudent(
-        key=student_key(of.commit, layermap, recipe, text.digest),
-        **_teacher(of),
+        key=student_key(materials.commit, layermap, recipe, text.digest),
+        **_teacher(materials),
         kept=layermap.kept,
         layers=layermap.layers,
         recipe=recipe.model_dump(mode="json"),

@@ -4,7 +4,7 @@ What has not been hashed is stood for by what is known at once, its path, size, 
 modification time, until a worker has hashed it (decisions/provisional.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from boomerang.catalog.catalog import Catalog
@@ -50,8 +50,7 @@ class Digests:
         if sum(source.size for source in unhashed) > at_once:
             return cls({source: signature(source) for source in wanted}, unhashed)
         for source in unhashed:
-            found[source] = sha256_of(source)
-            catalog.remember_hash(source.path, found[source], source)
+            found[source] = take_hash(catalog, source)
         return cls(found)
 
     @classmethod
@@ -62,6 +61,15 @@ class Digests:
     def __call__(self, source: FileSource) -> str:
         """What stands for the content of one of the files."""
         return self.of[source]
+
+
+def take_hash(
+    catalog: Catalog, source: FileSource, told: Callable[[int], object] | None = None
+) -> str:
+    """The sha256 of a file, read now and remembered. Raises as `sha256_of`, which calls `told`."""
+    digest = sha256_of(source, told)
+    catalog.remember_hash(source.path, digest, source)
+    return digest
 
 
 def signature(source: FileSource) -> str:
