@@ -12,6 +12,7 @@ from app import errors
 from app.api import events, families, health, models, webhooks
 from app.context import Context
 from app.hub import absent, files, repositories
+from app.openapi import ANY, DescribedAPI
 from app.pages import pages
 from app.redaction import Redactor
 from app.security import Guard
@@ -35,7 +36,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A front end with these settings, or those of the environment."""
-    app = FastAPI(
+    app = DescribedAPI(
         title="Boomerang",
         version=__version__,
         summary="Any model size between a student and its teacher.",
@@ -54,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A page goes before what programs get at its address: app/negotiation.py.
     rooms = (pages, health, families, events, models, webhooks, repositories, files, absent)
     for routes in rooms:
-        app.include_router(routes.router)
+        app.include_router(routes.router, responses=ANY)
     return app
 
 

@@ -62,7 +62,7 @@ class Guard:
             fix = "Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL."
             return problem(421, "host", "Not this host", f"This service is not {host!r}.",
                            value=host, fix=fix)  # fmt: skip
-        changes = request.method not in ("GET", "HEAD", "OPTIONS") and not _reads(request)
+        changes = _changes(request.method, request.url.path)
         origin = request.headers.get("origin")
         if changes and origin is not None and urlsplit(origin).netloc != host:
             return problem(403, "origin", "Another site's page", f"{origin!r} may not do this.",
@@ -75,7 +75,7 @@ class Guard:
                            value=kind, fix="Send Content-Type: application/json.")  # fmt: skip
         if request.url.path == WEBHOOK:
             return self._not_the_hub(request) or _longer(request, length)
-        refusal = self._unauthorised(request, changes) if self._keys else None
+        refusal = self._unauthorised(request) if self._keys else None
         return refusal or _longer(request, length)
 
     def _not_the_hub(self, request: Request) -> Response | None:
@@ -85,8 +85,9 @@ class Guard:
         return problem(401, "webhook", "Not from the Hub", "The webhook's secret is not ours.",
                        fix="Set BOOMERANG_WEBHOOK_SECRET to what the Hub sends.")  # fmt: skip
 
-    def _unauthorised(self, request: Request, changes: bool) -> Response | None:
-        if request.url.path in OPEN_PATHS or request.url.path.startswith("/static/"):
+    def _unauthorised(self, request: Request) -> Response | None:
+        needed = scope_of(request.method, request.url.path)
+        if needed is None:
             return None
         given = _sent(request)
         digest = hashlib.sha256(given.encode()).hexdigest()
@@ -101,7 +102,6 @@ class Guard:
             return problem(401, "key", "A key is needed", "No known API key was sent.",
                            fix="Send Authorization: Bearer KEY.", headers=headers)  # fmt: skip
         request.state.held = max(len(SCOPES) if s == "" else SCOPES.index(s) for s in scopes)
-        needed = _needed(request) if changes else "read"
         return None if may(request, needed) else lacking(needed)
 
 
@@ -131,9 +131,17 @@ def check_may_have(request: Request, family: Family) -> None:
         )
 
 
-def _needed(request: Request) -> KeyScope:
-    takes_away = request.method == "DELETE" or TAKING_AWAY.fullmatch(request.url.path)
-    return "publish" if takes_away else "build"
+def scope_of(method: str, path: str) -> KeyScope | None:
+    """The scope that a key needs for this; None where none is asked for."""
+    if path in OPEN_PATHS or path.startswith("/static/"):
+        return None
+    if not _changes(method, path):
+        return "read"
+    return "publish" if method == "DELETE" or TAKING_AWAY.fullmatch(path) else "build"
+
+
+def _changes(method: str, path: str) -> bool:
+    return method not in ("GET", "HEAD", "OPTIONS") and not _reads(method, path)
 
 
 def _sent(request: Request) -> str:
@@ -148,12 +156,12 @@ def _sent(request: Request) -> str:
         return ""
 
 
-def _reads(request: Request) -> bool:
-    return request.method == "POST" and READING_POSTS.fullmatch(request.url.path) is not None
+def _reads(method: str, path: str) -> bool:
+    return method == "POST" and READING_POSTS.fullmatch(path) is not None
 
 
 def _longest(request: Request) -> int:
-    return LIST_BYTES if _reads(request) else BODY_BYTES
+    return LIST_BYTES if _reads(request.method, request.url.path) else BODY_BYTES
 
 
 def _longer(request: Request, length: str) -> Response | None:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.context import Context
-from app.schemas.families import family_json, member_json, provisional_json
+from app.schemas.families import family_json, provisional_json
+from app.schemas.members import member_json
 from app.serving.catalog_cache import Snapshot
 from boomerang.catalog.records.members import Member
 

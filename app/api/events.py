@@ -9,13 +9,24 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.context import Context, ContextDep
+from app.openapi import problems, text
+from app.schemas.service import EventData
 
 router = APIRouter(tags=["events"])
+
+_STREAM = text(
+    "text/event-stream",
+    "Events with their ids, without an end; the data of each is JSON",
+    contentMediaType="application/json",
+    contentSchema={"$ref": f"#/components/schemas/{EventData.__name__}"},
+)
 
 After = Annotated[int | None, Query(ge=0, le=1 << 62)]
 
 
-@router.get("/families/{id_}/events")
+@router.get(
+    "/families/{id_}/events", response_class=EventSourceResponse, responses=_STREAM | problems(404)
+)
 async def of_family(
     id_: str, request: Request, context: ContextDep, after: After = None
 ) -> EventSourceResponse:
@@ -24,7 +35,7 @@ async def of_family(
     return EventSourceResponse(_events(context, id_, _start(request, after, 0)))
 
 
-@router.get("/events")
+@router.get("/events", response_class=EventSourceResponse, responses=_STREAM)
 async def of_all(request: Request, context: ContextDep, after: After = None) -> EventSourceResponse:
     """The events of every family, from now on."""
     newest = await run_in_threadpool(context.catalog.last_event)

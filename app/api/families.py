@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 
-from app.context import ContextDep
+from app.context import Context, ContextDep
 from app.negotiation import VARY
-from app.schemas.families import RebuildRequest
+from app.openapi import LOCATION, Responses, problems, text
+from app.schemas.families import FamiliesAnswer, FamilyAnswer, RebuildRequest
 from app.security import lacking, may
 from app.views import family_view, family_views
 from boomerang.service.intake.pipeline import ask
@@ -15,37 +17,44 @@ from boomerang.service.messages import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 
+_PAGE = text("text/html", "The family; its page where that is asked for")
+_STARTED: Responses = {202: {"headers": LOCATION}}
 
-@router.post("", status_code=202, response_model=None)
-async def create(
-    body: FamilyRequest, request: Request, response: Response, context: ContextDep
-) -> dict[str, Any] | Response:
-    """Plan a family and distil its student, once: the same request is the same family."""
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=FamilyAnswer,
+    responses=_STARTED | problems(404, 409, 422, 502, 503),
+)
+async def create(body: FamilyRequest, request: Request, context: ContextDep) -> Response:
+    """Plan a family and distil its student, once: the same request is the same family.
+
+    To publish it, a key needs the scope `publish`.
+    """
     if body.publish is not None and not may(request, "publish"):
         return lacking("publish")
 
-    def made() -> dict[str, Any]:
+    def made() -> Response:
         id_, plan = ask(context.settings, context.catalog, context.producer, body)
-        response.headers["Location"] = f"/families/{id_}"
-        return family_view(context, id_, budget=plan.budget, cost=plan.cost)
+        return _started(context, id_, budget=plan.budget, cost=plan.cost)
 
     return await context.lanes.answered(made)
 
 
-@router.get("/{id_}")
-def read(id_: str, response: Response, context: ContextDep) -> dict[str, Any]:
+@router.get("/{id_}", response_model=FamilyAnswer, responses=_PAGE | problems(404))
+def read(id_: str, context: ContextDep) -> Response:
     """A family with its student and its whole ladder."""
-    response.headers.update(VARY)
-    return family_view(context, id_)
+    return JSONResponse(family_view(context, id_), headers=VARY)
 
 
-@router.get("")
-def index(context: ContextDep) -> dict[str, Any]:
+@router.get("", response_model=FamiliesAnswer)
+def index(context: ContextDep) -> Response:
     """Every family, newest first; before them those whose files are being hashed."""
-    return {"families": family_views(context, context.cache.now())}
+    return JSONResponse({"families": family_views(context, context.cache.now())})
 
 
-@router.delete("/{id_}", status_code=204)
+@router.delete("/{id_}", status_code=204, responses=problems(404, 409))
 def delete(id_: str, context: ContextDep) -> None:
     """Forget a family and what was built of it; its student stays cached."""
     catalog = context.catalog
@@ -53,23 +62,26 @@ def delete(id_: str, context: ContextDep) -> None:
         context.producer.sweep(catalog.delete_family(catalog.family_id(id_)))
 
 
-@router.post("/{id_}/cancel", status_code=202)
-def cancel(id_: str, context: ContextDep) -> dict[str, Any]:
+@router.post(
+    "/{id_}/cancel", status_code=202, response_model=FamilyAnswer, responses=problems(404, 409)
+)
+def cancel(id_: str, context: ContextDep) -> Response:
     """Stop the distillation, or the hashing before it."""
     catalog = context.catalog
     if not catalog.give_up(id_):
         catalog.cancel(catalog.family_id(id_))
-    return family_view(context, id_)
+    return JSONResponse(family_view(context, id_), 202)
 
 
-@router.post("/{id_}/rebuild", status_code=202, response_model=None)
+@router.post(
+    "/{id_}/rebuild",
+    status_code=202,
+    response_model=FamilyAnswer,
+    responses=_STARTED | problems(404, 409, 422),
+)
 def rebuild(
-    id_: str,
-    request: Request,
-    response: Response,
-    context: ContextDep,
-    body: RebuildRequest | None = None,
-) -> dict[str, Any] | Response:
+    id_: str, request: Request, context: ContextDep, body: RebuildRequest | None = None
+) -> Response:
     """Verify a family, and make what is missing; with `force`, a new generation beside it."""
     catalog = context.catalog
     event = catalog.last_event()
@@ -78,8 +90,7 @@ def rebuild(
         # There is nothing to verify yet, and nothing to make another beside.
         if again:
             context.producer.send(KeyFamily(family=id_))
-        response.headers["Location"] = f"/families/{id_}"
-        return family_view(context, id_, event=event)
+        return _started(context, id_, event=event)
     id_ = catalog.family_id(id_)
     force = body is not None and body.force
     # A new generation is published wherever the one before it was to be.
@@ -89,5 +100,9 @@ def rebuild(
     rebuilt = catalog.rebuild(id_, force=force)
     context.pairs.forget(rebuilt.student.key)
     context.producer.start(rebuilt)
-    response.headers["Location"] = f"/families/{rebuilt.family.id}"
-    return family_view(context, rebuilt.family.id, event=rebuilt.event)
+    return _started(context, rebuilt.family.id, event=rebuilt.event)
+
+
+def _started(context: Context, id_: str, **more: Any) -> Response:
+    headers = {"Location": f"/families/{id_}"}
+    return JSONResponse(family_view(context, id_, **more), 202, headers)

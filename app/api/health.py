@@ -6,8 +6,12 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from app.context import ContextDep
 from app.errors import problem
+from app.openapi import problems, text
+from app.schemas.service import ReadyAnswer
 
 router = APIRouter(tags=["health"])
+
+MEDIA_TYPE = "text/plain; version=0.0.4"
 
 
 @router.get("/healthz", response_class=PlainTextResponse)
@@ -16,7 +20,7 @@ async def healthz() -> str:
     return "ok\n"
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=ReadyAnswer, responses=problems(503))
 def readyz(context: ContextDep) -> Response:
     """Catalog and queue answer."""
     for name, check in (("catalog", context.catalog.ping), ("queue", context.producer.ping)):
@@ -28,11 +32,13 @@ def readyz(context: ContextDep) -> Response:
     return JSONResponse({"catalog": "ok", "queue": "ok"})
 
 
-@router.get("/metrics")
+@router.get(
+    "/metrics", response_class=Response, responses=text(MEDIA_TYPE, "In the format of Prometheus")
+)
 def metrics(context: ContextDep) -> Response:
     """Counts for Prometheus."""
     registry = CollectorRegistry()
     gauge = Gauge("boomerang_things", "What the catalog holds", ["kind"], registry=registry)
     for kind, count in context.catalog.counts().items():
         gauge.labels(kind).set(count)
-    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+    return Response(generate_latest(registry), media_type=MEDIA_TYPE)

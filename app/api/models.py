@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse, Response
 from app.choice import chosen
 from app.context import ContextDep
 from app.negotiation import VARY, Representation, preferred
+from app.openapi import LOCATION, Responses, download_of, problems
+from app.schemas.members import ChoicesAnswer, MemberAnswer, MembersAnswer
 from app.security import check_may_have
 from app.serving.finding import by_family
 from app.serving.responses import serve
@@ -17,8 +19,16 @@ from app.views import member_views
 
 router = APIRouter(prefix="/models", tags=["models"])
 
+_TAR = download_of("application/x-tar", "text/html", Content_Disposition="its name", Vary="Accept")
+_FILE = download_of("application/octet-stream")
+_ELSEWHERE: Responses = {
+    300: {"model": ChoicesAnswer, "description": "Several families have it, and JSON is read"},
+    307: {"description": "The size that a budget buys", "headers": LOCATION},
+    **problems(403, 404, 409, 410, 422, 502, 503),
+}
 
-@router.get("")
+
+@router.get("", response_model=MembersAnswer, responses=problems(404, 409))
 def index(context: ContextDep, family: str | None = None) -> Response:
     """Every size, built or not, with its measures."""
     snapshot = context.cache.now()
@@ -31,7 +41,7 @@ def index(context: ContextDep, family: str | None = None) -> Response:
 
 
 @router.head("/{size}", response_model=None, include_in_schema=False)
-@router.get("/{size}", response_model=None)
+@router.get("/{size}", response_model=MemberAnswer, responses=_TAR | _ELSEWHERE)
 async def download(
     size: str, request: Request, context: ContextDep, family: str | None = None
 ) -> Response:
@@ -64,7 +74,7 @@ async def download(
 
 
 @router.head("/{size}/{file:path}", response_model=None, include_in_schema=False)
-@router.get("/{size}/{file:path}", response_model=None)
+@router.get("/{size}/{file:path}", response_class=Response, responses=_FILE | _ELSEWHERE)
 async def one_file(
     size: str, file: str, request: Request, context: ContextDep, family: str | None = None
 ) -> Response:

@@ -4,14 +4,19 @@ import logging
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.context import Context, ContextDep
+from app.openapi import problems
+from app.schemas.service import RebuiltAnswer
 from boomerang.errors import BoomerangError
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.request import FamilyRequest
 
 log = logging.getLogger("boomerang.app")
+
+_PROBLEMS = problems(401, 422, 502, 503)
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
@@ -34,13 +39,14 @@ class Payload(BaseModel):
     updatedRefs: list[dict[str, Any]] = []  # noqa: N815
 
 
-@router.post("/hub", status_code=202)
-async def hub_changed(payload: Payload, context: ContextDep) -> dict[str, Any]:
+@router.post("/hub", status_code=202, response_model=RebuiltAnswer, responses=_PROBLEMS)
+async def hub_changed(payload: Payload, context: ContextDep) -> Response:
     """Make the families of a teacher anew at its new commit; those there are stay as they are."""
     moved = [ref for ref in payload.updatedRefs if ref.get("newSha")]
-    if payload.repo.type != "model" or not moved:
-        return {"rebuilt": []}
-    return {"rebuilt": await context.lanes.answered(lambda: _rebuild(context, payload.repo.name))}
+    rebuilt: list[str] = []
+    if payload.repo.type == "model" and moved:
+        rebuilt = await context.lanes.answered(lambda: _rebuild(context, payload.repo.name))
+    return JSONResponse({"rebuilt": rebuilt}, 202)
 
 
 def _rebuild(context: Context, teacher: str) -> list[str]:

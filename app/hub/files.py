@@ -4,16 +4,29 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.context import ContextDep
-from app.hub.opening import opened, refused
+from app.hub.opening import REFUSED, opened, refused
 from app.hub.paths import parts_after, reads, split_revision
+from app.openapi import download_of
 from app.security import check_may_have
 from app.serving.responses import FOR_EVER, FRESH, serve
 from boomerang.errors import GatedTeacher
 
 router = APIRouter(tags=["hub"])
 
+_FILE = download_of(
+    "application/octet-stream",
+    X_Repo_Commit="the revision that it is of",
+    X_Linked_Size="its bytes",
+    X_Linked_ETag="its ETag",
+)
 
-@reads(router, "/{ns}/{name}/resolve/{revision}/{file:path}")
+
+@reads(
+    router,
+    "/{ns}/{name}/resolve/{revision}/{file:path}",
+    response_class=Response,
+    responses=_FILE | REFUSED,
+)
 async def resolve(
     ns: str, name: str, revision: str, file: str, request: Request, context: ContextDep
 ) -> Response:

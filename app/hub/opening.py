@@ -7,9 +7,21 @@ from fastapi.responses import JSONResponse, Response
 from app.context import Context
 from app.hub.answers import Answers
 from app.hub.paths import BRANCH, MAIN
+from app.openapi import Responses, headers, problems
+from app.schemas.hub import HubError
 from app.serving.finding import by_repo
 from app.serving.volume import Volume
 from boomerang.errors import BoomerangError, GatedTeacher, HubFailure
+
+REFUSED: Responses = problems(502, 503) | {
+    status: {
+        "model": HubError,
+        "description": description,
+        "headers": headers(X_Error_Code="which kind", X_Error_Message="for people"),
+    }
+    for status, description in ((403, "Not with this key"), (404, "Not here"))
+}
+"""What the Hub's client is told where it gets nothing."""
 
 
 def refused(status: int, code: str, what: str, commit: str | None = None) -> JSONResponse:

@@ -30,12 +30,17 @@ def split_revision(parts: list[str]) -> tuple[str, str]:
     return "/".join(parts[:length]), "/".join(parts[length:])
 
 
-def reads(router: APIRouter, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A route for GET, and for HEAD as mirrors ask."""
+Handler = Callable[..., Any]
 
-    def install(handler: Callable[..., Any]) -> Callable[..., Any]:
+
+def reads(
+    router: APIRouter, path: str, model: Any = None, **described: Any
+) -> Callable[[Handler], Handler]:
+    """A route for GET, and for HEAD as mirrors ask; `described` is what its contract says."""
+
+    def install(handler: Handler) -> Handler:
         router.head(path, response_model=None, include_in_schema=False)(handler)
-        router.get(path, response_model=None)(handler)
+        router.get(path, response_model=model, **described)(handler)
         return handler
 
     return install

@@ -10,8 +10,10 @@ from fastapi.responses import JSONResponse, Response
 from app.context import Context, ContextDep
 from app.hub.answers import Answers
 from app.hub.listing import PAGE, Wanted, listed
-from app.hub.opening import answered, refused
+from app.hub.opening import REFUSED, answered, refused
 from app.hub.paths import MAIN, parts_after, reads, split_revision
+from app.openapi import Responses, headers, problems
+from app.schemas.hub import HubCommit, HubEntry, HubModel, HubNothing, HubPaths, HubRefs
 from boomerang.errors import BadRequest
 
 router = APIRouter(tags=["hub"])
@@ -20,10 +22,21 @@ MODEL = "/api/models/{ns}/{name}"
 TREE_PAGE, EXPANDED_PAGE = 1000, 50
 """Entries of a tree on one page, as on the Hub."""
 
+_PAGED: Responses = {200: {"headers": headers(Link="where the next page is, rel=next")}}
+_PATHS = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"$ref": f"#/components/schemas/{HubPaths.__name__}"}}
+            for kind in ("application/json", "application/x-www-form-urlencoded")
+        },
+    }
+}
+
 _Expand = Annotated[list[str] | None, Query()]
 
 
-@reads(router, "/api/models")
+@reads(router, "/api/models", list[HubModel], responses=_PAGED | problems(422, 503))
 async def models(
     request: Request,
     context: ContextDep,
@@ -48,7 +61,7 @@ async def models(
     return JSONResponse(page, headers=_next(context, request, following))
 
 
-@reads(router, MODEL)
+@reads(router, MODEL, HubModel, responses=REFUSED)
 async def info(
     ns: str, name: str, context: ContextDep, blobs: bool = False, expand: _Expand = None
 ) -> Response:
@@ -56,7 +69,7 @@ async def info(
     return await _info(context, f"{ns}/{name}", MAIN, blobs, expand)
 
 
-@reads(router, MODEL + "/revision/{revision:path}")
+@reads(router, MODEL + "/revision/{revision:path}", HubModel, responses=REFUSED)
 async def info_at(
     ns: str, name: str, revision: str, context: ContextDep, blobs: bool = False,
     expand: _Expand = None,
@@ -74,7 +87,7 @@ async def _info(
     return await answered(context, repo, revision, make)
 
 
-@reads(router, MODEL + "/tree/{rest:path}")
+@reads(router, MODEL + "/tree/{rest:path}", list[HubEntry], responses=_PAGED | REFUSED)
 async def tree(
     ns: str, name: str, rest: str, request: Request, context: ContextDep,
     recursive: bool = False, expand: bool = False, limit: int | None = None, cursor: int = 0,
@@ -108,7 +121,12 @@ def _next(context: Context, request: Request, cursor: int | None) -> dict[str, s
     return {"Link": f'<{target}>; rel="next"'}
 
 
-@router.post(MODEL + "/paths-info/{revision:path}", response_model=None)
+@router.post(
+    MODEL + "/paths-info/{revision:path}",
+    response_model=list[HubEntry],
+    responses=REFUSED | problems(422),
+    openapi_extra=_PATHS,
+)
 async def paths_info(
     ns: str, name: str, revision: str, request: Request, context: ContextDep
 ) -> Response:
@@ -136,20 +154,20 @@ async def _asked(request: Request) -> tuple[list[str], bool]:
     return paths, expand
 
 
-@reads(router, MODEL + "/refs")
+@reads(router, MODEL + "/refs", HubRefs, responses=REFUSED)
 async def refs(ns: str, name: str, context: ContextDep) -> Response:
     """Branches and tags."""
     return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse(a.refs()))
 
 
-@reads(router, MODEL + "/commits/{revision:path}")
+@reads(router, MODEL + "/commits/{revision:path}", list[HubCommit], responses=REFUSED)
 async def commits(ns: str, name: str, revision: str, context: ContextDep) -> Response:
     """The history of a revision."""
     return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
                          lambda a: JSONResponse(a.commits()))  # fmt: skip
 
 
-@reads(router, MODEL + "/auth-check")
+@reads(router, MODEL + "/auth-check", HubNothing, responses=REFUSED)
 async def auth_check(ns: str, name: str, context: ContextDep) -> Response:
     """Whether the asker may read: whoever comes this far may."""
     return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse({}))

@@ -16,14 +16,20 @@ from boomerang.family.picture import bar, legend, order_in_words
 router = APIRouter(include_in_schema=False)
 negotiated = APIRouter(route_class=PageRoute)
 
+
+def _figure(value: float | str | None, digits: int = 2) -> str:
+    """A measured number; one that JSON has no number for comes as its name."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.{digits}f}"
+
+
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.filters["count"] = lambda value: f"{value:,}"
 _templates.env.filters["mb"] = lambda value: (
     f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
 )
-_templates.env.filters["figure"] = lambda value, digits=2: (
-    "–" if value is None else f"{value:.{digits}f}"
-)
+_templates.env.filters["figure"] = _figure
 _templates.env.filters["bar"] = bar
 _templates.env.filters["legend"] = legend
 _templates.env.filters["order_in_words"] = order_in_words

@@ -1,17 +1,32 @@
-"""The JSON that answers are made of."""
+"""Families, with their students, their members, and what was asked of them."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from boomerang.catalog.names import repo_id
+from app.schemas import members as schemas_of_members
+from app.schemas import students as schemas_of_students
+from app.schemas.answer import Answer, Redact, fields_of
+from app.schemas.members import MemberAnswer, member_json, planned_member_json
+from app.schemas.students import StudentAnswer
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.requests import Request
+from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
+
+EXAMPLE: dict[str, Any] = {
+    "id": "0f3c9a7be214", "name": "Qwen3-4B-Base", "teacher": "Qwen/Qwen3-4B-Base",
+    "revision": None, "commit": "906bfd4b4dc7", "order": "auto", "license": "apache-2.0",
+    "gated": False, "private": False, "published_repo": None, "patch_order": None,
+    "chosen": None, "measuring": "no", "settled": False, "measuring_reason": None, "tasks": None,
+    "created": 1767225600.0, "updated": 1767225600.0, "student": schemas_of_students.EXAMPLE,
+    "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1, "state": "no",
+               "reason": None}],
+    "members": [schemas_of_members.EXAMPLE],
+}  # fmt: skip
 
 
 class RebuildRequest(BaseModel):
@@ -22,29 +37,91 @@ class RebuildRequest(BaseModel):
     force: bool = False
 
 
-_OF_FAMILY = {"source", "request", "student", "cancel"}
-_OF_STUDENT = {
-    "location", "teacher_source", "data", "cancel", "attempts", "micro_batch", "files",
-}  # fmt: skip
-"""What clients do not see: folders of this machine, and what only workers need."""
+class RequestAnswer(Answer):
+    """What was asked of a family and is done once it can be."""
+
+    kind: Literal["build", "publish"]
+    what: str = Field(description="a size, a budget, or * for every size")
+    options: dict[str, Any]
+    id: int | None
+    state: Fact
+    reason: str | None
 
 
-def student_json(student: Student) -> dict[str, Any]:
-    """A student as clients see it: no folder of this machine."""
-    return {key: value for key, value in asdict(student).items() if key not in _OF_STUDENT}
+class BoughtAnswer(Answer):
+    """What a budget buys."""
+
+    asked: str
+    size: str
+    parameters: int
+    below_by: int = Field(description="parameters that are left of it")
 
 
-Redact = Callable[[Any], Any]
-"""Takes this machine's folders out of what records say; addresses of ours come after it."""
+class DistillationAnswer(Answer):
+    """What distilling the student takes."""
+
+    steps: int | None
+    minutes: float | None
+    tokens: int | None
+    flops: int | None
 
 
-def member_json(member: Member, name: str, redact: Redact) -> dict[str, Any]:
-    """A member with the addresses under which it is had. `name` is its family's."""
-    return {
-        **redact(asdict(member)),
-        "url": f"/models/{member.size}?family={member.family}",
-        "hub_id": repo_id(name, member),
-    }
+class CostAnswer(Answer):
+    """What a family costs."""
+
+    distillation: DistillationAnswer | None = Field(description="null for a student there is")
+    stored_bytes: int
+    sizes: int
+
+
+class HashingAnswer(Answer):
+    """Bytes that are hashed, of all."""
+
+    done: int
+    total: int
+
+
+class FamilyAnswer(Answer):
+    """A family with its whole ladder. What its content will name is null until it is hashed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    id: str
+    name: str
+    teacher: str
+    revision: str | None
+    commit: str | None
+    order: str
+    license: str | None
+    gated: bool
+    private: bool
+    published_repo: str | None
+    patch_order: list[int] | list[str] | None
+    chosen: str | None
+    measuring: Fact
+    settled: bool | None
+    measuring_reason: str | None
+    tasks: dict[str, int | None] | None
+    created: float
+    updated: float
+    student: StudentAnswer
+    wants: list[RequestAnswer]
+    members: list[MemberAnswer]
+    provisional: Literal[True] = Field(default=True, description="only while files are hashed")
+    hashing: HashingAnswer | None = Field(default=None, description="only while files are hashed")
+    budget: BoughtAnswer | None = Field(default=None, description="only of POST /families")
+    cost: CostAnswer | None = Field(default=None, description="only of POST /families")
+    event: int = Field(default=0, description="only of a rebuild: the last event before it")
+
+
+class FamiliesAnswer(Answer):
+    """Every family, newest first; before them those whose files are being hashed."""
+
+    families: list[FamilyAnswer]
+
+
+_OWN = tuple(FamilyAnswer.model_fields)[: list(FamilyAnswer.model_fields).index("student")]
+_REQUEST = tuple(RequestAnswer.model_fields)
 
 
 def family_json(
@@ -57,10 +134,13 @@ def family_json(
     **more: Any,
 ) -> dict[str, Any]:
     """A family with its student, its whole ladder, what was asked of it and `more`."""
-    own = {key: value for key, value in asdict(family).items() if key not in _OF_FAMILY}
-    asked = [{k: v for k, v in asdict(request).items() if k != "family"} for request in requests]
+    shown = {
+        **fields_of(family, _OWN),
+        "student": fields_of(student, schemas_of_students.SHOWN),
+        "wants": [fields_of(request, _REQUEST) for request in requests],
+    }
     return {
-        **redact(own | {"student": student_json(student), "wants": asked} | more),
+        **redact(shown | more),
         "members": [member_json(member, name, redact) for member in members],
     }
 
@@ -70,22 +150,19 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
 
     What its content will name has no name yet: commit, key and digests are None.
     """
-    known = waiting.plan
-    facts = {"state": str(waiting.state), "reason": waiting.reason, "created": waiting.created,
-             "updated": waiting.updated}  # fmt: skip
-    student = _blank(Student) | known["student"] | facts
-    student |= {"step": 0, "steps": 0, "tokens": 0, "generation": 1}
-    own = _blank(Family) | known["family"] | {"id": waiting.id, "measuring": "no"} | facts
-    no = dict.fromkeys(("built", "measured", "published"), "no")
-    members = [
-        _unnamed(_blank(Member) | member | no | {"family": waiting.id, "updated": waiting.updated})
-        | {"url": f"/models/{member['size']}?family={waiting.id}", "hub_id": None}
-        for member in known["members"]
-    ]
+    plan, times = waiting.plan, {"created": waiting.created, "updated": waiting.updated}
+    own = dict.fromkeys(_OWN) | plan["family"] | {"id": waiting.id, "measuring": "no"} | times
+    own["commit"] = own["commit"] or None
+    student = dict.fromkeys(schemas_of_students.SHOWN) | plan["student"] | times
+    student |= {"state": str(waiting.state), "reason": waiting.reason, "generation": 1}
+    student |= dict.fromkeys(("step", "steps", "tokens"), 0)
+    student |= {"key": None, "teacher_commit": student["teacher_commit"] or None}
     return {
-        **_unnamed({key: own[key] for key in _blank(Family) if key not in _OF_FAMILY}),
-        "student": redact(_unnamed({k: v for k, v in student.items() if k not in _OF_STUDENT})),
-        "members": members,
+        **{name: own[name] for name in _OWN},
+        "student": redact({name: student[name] for name in schemas_of_students.SHOWN}),
+        "members": [
+            planned_member_json(member, waiting.id, waiting.updated) for member in plan["members"]
+        ],
         "wants": [
             {"id": None, **request, "state": "no", "reason": None} for request in waiting.requests
         ],
@@ -93,12 +170,3 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
         "hashing": {"done": waiting.done, "total": waiting.total},
         **redact(more),
     }
-
-
-def _blank(kind: type) -> dict[str, Any]:
-    return dict.fromkeys(field.name for field in fields(kind))
-
-
-def _unnamed(values: dict[str, Any]) -> dict[str, Any]:
-    names = ("commit", "teacher_commit", "key", "digest")
-    return values | {name: values[name] or None for name in names if name in values}

@@ -1,0 +1,91 @@
+"""Members: the sizes of a family."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from app.schemas.answer import Answer, Figure, Redact, fields_of
+from boomerang.catalog.names import repo_id
+from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.states import Fact
+
+EXAMPLE: dict[str, Any] = {
+    "k": 9, "size": "2.9B", "code": "s0-8+t18-35", "digest": "9f" * 32, "parameters": 2_912_438_272,
+    "bytes": 5_824_876_544, "layers": 27, "family": "0f3c9a7be214", "built": "yes",
+    "built_reason": None, "measured": "yes", "measured_reason": None, "published": "no",
+    "published_reason": None, "perplexity": 9.71, "kl": 0.184, "naive_perplexity": 61.2,
+    "naive_kl": 2.05, "generation": {"agreement": 0.61, "repetition": 0.08}, "flags": [],
+    "tasks": None, "repo": None, "commit": None, "made_of": None, "updated": 1767225600.0,
+    "url": "/models/2.9B?family=0f3c9a7be214", "hub_id": "boomerang/Qwen3-4B-Base-2.9B",
+}  # fmt: skip
+
+
+class MemberAnswer(Answer):
+    """One size, with three independent facts about it and what was measured on held-out texts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    k: int = Field(description="layers of the student that are patched")
+    size: str
+    code: str = Field(description="which blocks are the teacher's and which the student's")
+    digest: str | None = Field(description="null while files are being hashed")
+    parameters: int
+    bytes: int = Field(description="of its weights")
+    layers: int
+    family: str
+    built: Fact
+    built_reason: str | None
+    measured: Fact
+    measured_reason: str | None
+    published: Fact
+    published_reason: str | None
+    perplexity: Figure | None
+    kl: Figure | None = Field(description="to the teacher, in nats a token")
+    naive_perplexity: Figure | None = Field(description="of naive pruning to this depth")
+    naive_kl: Figure | None
+    generation: dict[str, Figure] | None
+    flags: list[str] | None = Field(description="in which ways it is not good")
+    tasks: dict[str, Any] | None = Field(description="results of lm-eval, by task")
+    repo: str | None = Field(description="where it was published on the Hub")
+    commit: str | None
+    made_of: str | None
+    updated: float = Field(description="Unix seconds, as all times")
+    url: str = Field(description="its tar, its JSON and its page")
+    hub_id: str | None = Field(description="its repository under HF_ENDPOINT=this service")
+
+
+class MembersAnswer(Answer):
+    """Every size, or those of one family."""
+
+    models: list[MemberAnswer]
+
+
+class ChoicesAnswer(Answer):
+    """Several families have that size: add `?family=`."""
+
+    choices: list[MemberAnswer]
+
+
+_ADDRESSES = ("url", "hub_id")
+_RECORD = tuple(name for name in MemberAnswer.model_fields if name not in _ADDRESSES)
+
+
+def member_json(member: Member, name: str, redact: Redact) -> dict[str, Any]:
+    """A member with the addresses under which it is had. `name` is its family's."""
+    return {
+        **redact(fields_of(member, _RECORD)),
+        "url": _url(member.size, member.family),
+        "hub_id": repo_id(name, member),
+    }
+
+
+def planned_member_json(planned: Mapping[str, Any], family: str, updated: float) -> dict[str, Any]:
+    """A member of a family whose files are being hashed: its digest has no name yet."""
+    no = dict.fromkeys(("built", "measured", "published"), "no")
+    known = {**dict.fromkeys(_RECORD), **planned, **no, "family": family, "updated": updated}
+    return {**known, "digest": None, "url": _url(known["size"], family), "hub_id": None}
+
+
+def _url(size: str, family: str) -> str:
+    return f"/models/{size}?family={family}"
