@@ -63,7 +63,7 @@ class Cast:
         first, end = start // narrow, -(-stop // narrow)
         data = self.source.read(self.start + first * wide, self.start + end * wide)
         # A plan casts nothing, and starts without the array library.
-        from boomerang.checkpoint.casting import caster
+        from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
 
         cast = caster(self.from_dtype, self.to_dtype)(data)
         return cast[start - first * narrow : stop - first * narrow]

@@ -139,7 +139,7 @@ def _widths(piece: Range | Cast) -> tuple[int, int, Callable[[Data], bytes] | No
     """Bytes of an element in the source and in the piece, and what makes one of the other."""
     if isinstance(piece, Range):
         return 1, 1, None
-    from boomerang.checkpoint.casting import caster
+    from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
 
     wide, narrow = ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
     return wide, narrow, caster(piece.from_dtype, piece.to_dtype)

@@ -239,7 +239,7 @@ def _conversion(piece: Range | Cast) -> tuple[Callable[[memoryview], bytes] | No
     if isinstance(piece, Range):
         return None, 1, 1
     # Most members cast nothing, and are written without the array library.
-    from boomerang.checkpoint.casting import caster
+    from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
 
     cast = caster(piece.from_dtype, piece.to_dtype)
     return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]

@@ -7,6 +7,8 @@ Metadata: https://huggingface.co/docs/hub/model-cards#model-card-metadata
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import yaml
+
 from boomerang.card.facts import PAPER, Facts, Size, on_the_hub
 from boomerang.card.metadata import metadata
 from boomerang.card.snippets import snippets
@@ -18,8 +20,6 @@ from boomerang.family.picture import bar, legend, order_in_words
 
 def card(facts: Facts) -> str:
     """The whole README.md: front matter in YAML, then the text."""
-    import yaml
-
     front = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True, width=1000)
     sections = [
         _opening(facts),

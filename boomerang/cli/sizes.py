@@ -1,4 +1,4 @@
-"""Commands on the sizes of two given models, from headers alone: plan, assemble, publish."""
+"""Commands on the sizes of two given models, from headers alone: plan, assemble."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +12,6 @@ from boomerang.cli.options import BUDGET, Json, Kept, Order, Student, Teacher
 from boomerang.cli.progress import growing
 from boomerang.cli.show import emit, plan_view
 from boomerang.face.plan import Plan
-from boomerang.face.publish import publish as push
 
 
 def plan(
@@ -63,19 +62,3 @@ def assemble(
     )  # fmt: skip
     said = f"{made.out}: {made.parameters:,} parameters, {made.layers} layers"
     emit(asdict(made), as_json, lambda _: said)
-
-
-def publish(
-    teacher: Teacher,
-    student: Student,
-    size: Annotated[str, typer.Option(help=f"A size's name, {BUDGET}.", show_default=False)],
-    order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
-    to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
-    public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
-    kept: Kept = None,
-    as_json: Json = False,
-) -> None:
-    """Push one size to the Hub, private unless told otherwise."""
-    models = find(teacher), find(student)
-    done = push(*models, size, to, order=order, public=public, kept=layers(kept))
-    emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from boomerang.hub import library
 from boomerang.hub.hurry import silence
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ def body(response: "Response") -> Iterator[bytes]:
         with _as_the_client_says():
             chunk = stream.read(min(left, AT_ONCE), timeout=silence())
         if not chunk:
-            from httpx2 import RemoteProtocolError
-
-            raise RemoteProtocolError(f"The connection was closed {left} bytes before the end.")
+            closed = f"The connection was closed {left} bytes before the end."
+            raise library.httpx2.RemoteProtocolError(closed)
         left -= len(chunk)
         yield chunk
 
@@ -59,12 +59,9 @@ def _length(response: "Response") -> int:
 @contextmanager
 def _as_the_client_says() -> Iterator[None]:
     """Errors of the connection as those that the client makes of them."""
-    import httpcore2
-    import httpx2
-
     try:
         yield
-    except httpcore2.TimeoutException as error:
-        raise httpx2.ReadTimeout(str(error)) from error
-    except (httpcore2.NetworkError, OSError) as error:
-        raise httpx2.ReadError(str(error)) from error
+    except library.httpcore2.TimeoutException as error:
+        raise library.httpx2.ReadTimeout(str(error)) from error
+    except (library.httpcore2.NetworkError, OSError) as error:
+        raise library.httpx2.ReadError(str(error)) from error

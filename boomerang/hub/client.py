@@ -1,7 +1,6 @@
 """How Boomerang speaks to the Hub: whom to ask, with which token, how often, what an error means.
 
-The token comes from the environment (HF_TOKEN) alone and stands in no message. huggingface_hub is
-imported when the first question is asked, not before.
+The token comes from the environment (HF_TOKEN) alone and stands in no message.
 """
 
 import errno
@@ -22,6 +21,7 @@ from boomerang.errors import (
     TeacherNotFound,
     no_room,
 )
+from boomerang.hub import library
 from boomerang.hub.hurry import in_haste
 
 if TYPE_CHECKING:
@@ -51,28 +51,25 @@ def hub_token() -> str | bool:
 
 def api(endpoint: str | None = None) -> "HfApi":
     """The real client, for this endpoint and token."""
-    from huggingface_hub import HfApi
-
-    return HfApi(endpoint=hub_endpoint(endpoint), token=hub_token(), library_name="boomerang")
+    return library.huggingface_hub.HfApi(
+        endpoint=hub_endpoint(endpoint), token=hub_token(), library_name="boomerang"
+    )
 
 
 def session() -> "Client":
     """The HTTP client of the real client, with its proxies, certificates and connections."""
-    from huggingface_hub import get_session
-
     logger = logging.getLogger("httpx2")
     if _without_query not in logger.filters:
         logger.addFilter(_without_query)
-    return get_session()
+    return library.huggingface_hub.get_session()
 
 
 def _without_query(record: logging.LogRecord) -> bool:
     """Storage addresses are signed in their query, and the HTTP library logs every address."""
-    from httpx2 import URL
-
     if isinstance(record.args, tuple):
         record.args = tuple(
-            arg.copy_with(query=None) if isinstance(arg, URL) else arg for arg in record.args
+            arg.copy_with(query=None) if isinstance(arg, library.httpx2.URL) else arg
+            for arg in record.args
         )
     return True
 
@@ -121,24 +118,18 @@ class Patience:
 
 def _may_pass(error: BaseException | None) -> bool:
     """Whether another attempt may succeed without a pause: not after silence, nor too many."""
-    from httpx2 import TimeoutException
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(error, HfHubHTTPError):
+    if isinstance(error, library.errors.HfHubHTTPError):
         return error.response.status_code != TOO_MANY
     if isinstance(error, StorageRefused):
         return error.status != TOO_MANY
-    return not isinstance(error, TimeoutException)
+    return not isinstance(error, library.httpx2.TimeoutException)
 
 
 def _worth_another(error: BaseException) -> str | None:
     """What Retry-After said (perhaps nothing); None where another attempt changes nothing."""
-    from httpx2 import TransportError
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(error, TransportError):
+    if isinstance(error, library.httpx2.TransportError):
         return ""
-    if isinstance(error, HfHubHTTPError) and error.response.status_code in RETRIED:
+    if isinstance(error, library.errors.HfHubHTTPError) and error.response.status_code in RETRIED:
         return str(error.response.headers.get("Retry-After", ""))
     if isinstance(error, StorageRefused) and error.status in RETRIED:
         return error.retry_after
@@ -160,9 +151,7 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
     Raises BadName, TeacherNotFound, GatedTeacher, FileNotInModel or HubFailure, which is
     HubUnreachable where another attempt may succeed; OSError where a disk of ours is full.
     """
-    from httpx2 import HTTPError
-    from huggingface_hub import errors
-
+    errors = library.errors
     try:
         yield
     except errors.HFValidationError as error:
@@ -204,7 +193,7 @@ def hub_errors(repo_id: str, what: str | None = None) -> Iterator[None]:
             value=repo_id,
             fix="Check that HF_ENDPOINT is a Hub, then try again.",
         ) from error
-    except (HTTPError, OSError) as error:
+    except (library.httpx2.HTTPError, OSError) as error:
         if no_room(error):
             raise
         raise HubUnreachable(

@@ -2,19 +2,17 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from boomerang.assembly.writing import on_disk
 from boomerang.errors import (
     HubUnreachable,
 )
-from boomerang.hub.client import hub_errors, patiently
-
-if TYPE_CHECKING:
-    pass
+from boomerang.hub import library
+from boomerang.hub.client import hub_errors, hub_token, patiently
 from boomerang.hub.remote import Progress
 from boomerang.hub.resolve import resolve
 from boomerang.hub.resolved import Resolved
@@ -36,8 +34,6 @@ def fetch(
     it stopped; `arrived` is called for each file that is whole now and was not before. Raises as
     `resolve`, and HubFailure where a file is not what the Hub listed.
     """
-    import shutil
-
     if folder.is_dir():
         return folder
     resolved = resolve(repo_id, commit, endpoint=endpoint)
@@ -76,10 +72,6 @@ def _told(progress: Progress | None, before: int, total: int, now: int) -> None:
 
 
 def _download(resolved: Resolved, name: str, folder: Path, told: Callable[[int], None]) -> None:
-    from huggingface_hub import hf_hub_download
-
-    from boomerang.hub.client import hub_token
-
     class Bar:
         """The part of tqdm that the client uses."""
 
@@ -98,7 +90,7 @@ def _download(resolved: Resolved, name: str, folder: Path, told: Callable[[int],
 
     with hub_errors(resolved.repo_id, name):
         patiently(
-            lambda: hf_hub_download(
+            lambda: library.huggingface_hub.hf_hub_download(
                 resolved.repo_id,
                 name,
                 revision=resolved.commit,

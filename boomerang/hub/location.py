@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from boomerang.errors import HubFailure, SourceChanged
+from boomerang.hub import library
 from boomerang.hub.client import StorageRefused, hub_endpoint, hub_token, session
 from boomerang.hub.hurry import silence
 
@@ -139,10 +140,7 @@ def _range(file: HubFile, first: int, stop: int) -> dict[str, str]:
 
 def _ask_hub(file: HubFile, first: int, stop: int) -> "Response":
     """The Hub's own answer: a redirect off the Hub, or the bytes themselves."""
-    from huggingface_hub.utils._headers import build_hf_headers
-    from huggingface_hub.utils._http import hf_raise_for_status
-
-    headers = build_hf_headers(token=hub_token(), library_name="boomerang")
+    headers = library.headers.build_hf_headers(token=hub_token(), library_name="boomerang")
     url = file.url
     for _ in range(HOPS):
         response = _send(url, headers | _range(file, first, stop), follow_redirects=False)
@@ -151,7 +149,7 @@ def _ask_hub(file: HubFile, first: int, stop: int) -> "Response":
                 raise file.changed(f"the Hub answers {response.status_code}")
             if response.is_error:
                 response.read()
-                hf_raise_for_status(response)
+                library.http.hf_raise_for_status(response)
             target = _target(url, response)
             if target is not None and _origin(target) == _origin(file.url):
                 url = target

@@ -5,6 +5,7 @@ written, sent and removed one at a time, so that no more than one shard lies on 
 """
 
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, travels
 from boomerang.errors import BadName
+from boomerang.hub import library
 from boomerang.hub.client import api, hub_endpoint, hub_errors, patiently
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 FILES_A_COMMIT = 90
@@ -118,14 +120,10 @@ def _commit(
     folder: Path | None,
 ) -> str:
     """Send what differs and return the commit that then holds everything."""
-    import tempfile
-
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
     there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     with tempfile.TemporaryDirectory(prefix="boomerang-", dir=folder) as scratch:
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
-            CommitOperationDelete(name)
+            library.huggingface_hub.CommitOperationDelete(name)
             for name in sorted(filter(travels, there.keys() - files.keys()))
         ]
         for name in sorted(files, key=lambda name: (name in LAST, name)):
@@ -158,15 +156,13 @@ def _same(content: Content, there: "RepoSibling") -> bool:
 def _add(
     client: "HfApi", repo_id: str, name: str, content: Content, scratch: Path
 ) -> "CommitOperationAdd":
-    from huggingface_hub import CommitOperationAdd
-
     if isinstance(content, (bytes, Path)):
-        return CommitOperationAdd(name, content)
+        return library.huggingface_hub.CommitOperationAdd(name, content)
     if not name.endswith(".safetensors"):
-        return CommitOperationAdd(name, content.read())
+        return library.huggingface_hub.CommitOperationAdd(name, content.read())
     path = scratch / name.replace("/", "-")
     content.write(path)
-    operation = CommitOperationAdd(name, path)
+    operation = library.huggingface_hub.CommitOperationAdd(name, path)
     client.preupload_lfs_files(repo_id, [operation], free_memory=False)
     if operation._upload_mode == "lfs":
         path.write_bytes(b"")
