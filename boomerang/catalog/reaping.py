@@ -128,8 +128,7 @@ class ReapingStore(Store):
     def _unsettled(self, session: Session, patience: float, most: int) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
         statement = statement.where(
-            StudentRow.state == StudentState.READY,
-            FamilyRow.settled.is_(False),
+            StudentRow.state == StudentState.READY, FamilyRow.settled.is_(False)
         )
         for row in session.scalars(statement):
             if holder_of(session, f"family:{row.id}") is not None:

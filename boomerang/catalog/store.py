@@ -4,8 +4,6 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from boomerang.catalog.database import Database, Session
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
 from boomerang.catalog.records.provisional import Provisional
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.records.students import Origin, Student
@@ -79,18 +77,3 @@ def member_row(session: Session, family: str, k: int) -> MemberRow:
             fix=f"GET /families/{family} lists its ladder.",
         )
     return row
-
-
-def family_record(row: FamilyRow) -> Family:
-    """The record of a family's row."""
-    return record(Family, row)
-
-
-def student_record(row: StudentRow) -> Student:
-    """The record of a student's row."""
-    return record(Student, row)
-
-
-def member_record(row: MemberRow) -> Member:
-    """The record of a member's row."""
-    return record(Member, row)

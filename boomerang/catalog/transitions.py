@@ -41,104 +41,91 @@ class Measuring(StrEnum):
     """It is settled, and nothing is there to measure with."""
 
 
-Moves = Mapping[tuple[str, str], frozenset[Actor]]
+Moves = Mapping[str, Mapping[str, frozenset[Actor]]]
+"""Who may make a state (first) another (second)."""
 
 _REQUEST = frozenset({Actor.REQUEST})
 _WORKER = frozenset({Actor.WORKER})
 _LOST = frozenset({Actor.WORKER, Actor.REAPER})
+_ASKED = frozenset({Actor.WORKER, Actor.REQUEST})
 _ANY = frozenset(Actor)
 
 STUDENT: Moves = {
-    ("", "queued"): _REQUEST,
-    ("", "ready"): _REQUEST,  # a folder that was given is the student
-    ("queued", "queued"): _LOST,  # stopped, or lost, before it began
-    ("queued", "distilling"): _WORKER,
-    ("queued", "ready"): _WORKER,  # what a lost worker had finished is there
-    ("queued", "failed"): _LOST,
-    ("queued", "cancelled"): _ANY,
-    ("distilling", "distilling"): _WORKER,  # another worker took over
-    ("distilling", "queued"): _LOST,
-    ("distilling", "ready"): _WORKER,
-    ("distilling", "failed"): _LOST,
-    ("distilling", "cancelled"): _ANY,
-    ("ready", "distilling"): _WORKER,  # it is damaged, so it is made again
-    ("ready", "failed"): _WORKER,  # it is damaged, and was given
-    ("failed", "queued"): _REQUEST,
-    ("cancelled", "queued"): _REQUEST,
-}
+    # A folder that was given is ready at once.
+    "": {"queued": _REQUEST, "ready": _REQUEST},
+    # Stopped or lost before it began; ready where a lost worker had finished it.
+    "queued": {
+        "queued": _LOST, "distilling": _WORKER, "ready": _WORKER, "failed": _LOST,
+        "cancelled": _ANY,
+    },
+    # Another worker may take over.
+    "distilling": {
+        "queued": _LOST, "distilling": _WORKER, "ready": _WORKER, "failed": _LOST,
+        "cancelled": _ANY,
+    },
+    # It is damaged: made again, or not where it was given.
+    "ready": {"distilling": _WORKER, "failed": _WORKER},
+    "failed": {"queued": _REQUEST},
+    "cancelled": {"queued": _REQUEST},
+}  # fmt: skip
 
 KEYING: Moves = {
-    ("", "hashing"): _REQUEST,
-    ("hashing", "keyed"): _WORKER,
-    ("hashing", "failed"): _LOST,
-    ("hashing", "cancelled"): _REQUEST,
-    ("keyed", "hashing"): _REQUEST,  # asked for just before its digests were known
-    ("failed", "hashing"): _REQUEST,
-    ("cancelled", "hashing"): _REQUEST,
+    "": {"hashing": _REQUEST},
+    "hashing": {"keyed": _WORKER, "failed": _LOST, "cancelled": _REQUEST},
+    # Asked for just before its digests were known.
+    "keyed": {"hashing": _REQUEST},
+    "failed": {"hashing": _REQUEST},
+    "cancelled": {"hashing": _REQUEST},
 }
 
 BUILT: Moves = {
-    ("no", "running"): _WORKER,
-    ("no", "yes"): _WORKER,  # its folder is there
-    ("no", "failed"): _WORKER,
-    ("running", "running"): _WORKER,  # another worker took over
-    ("running", "yes"): _WORKER,
-    ("running", "failed"): _LOST,
-    ("running", "no"): _LOST,
-    ("yes", "yes"): _LOST,  # its card says something new, or cannot be made to
-    ("yes", "running"): _WORKER,
-    ("yes", "failed"): _WORKER,
-    ("yes", "no"): _WORKER,  # its student was made again
-    ("failed", "no"): _WORKER,  # tried again
-    ("failed", "running"): _WORKER,
-    ("failed", "yes"): _WORKER,
-    ("failed", "failed"): _WORKER,
+    # Its folder may be there already.
+    "no": {"running": _WORKER, "yes": _WORKER, "failed": _WORKER},
+    # Another worker may take over.
+    "running": {"no": _LOST, "running": _WORKER, "yes": _WORKER, "failed": _LOST},
+    # Its card says something new, or cannot be made to; its student was made again.
+    "yes": {"no": _WORKER, "running": _WORKER, "yes": _LOST, "failed": _WORKER},
+    "failed": {"no": _WORKER, "running": _WORKER, "yes": _WORKER, "failed": _WORKER},
 }
 
 PUBLISHED: Moves = {
-    move: by for move, by in BUILT.items() if move not in (("no", "yes"), ("yes", "no"))
+    **BUILT,
+    "no": {"running": _WORKER, "failed": _WORKER},
+    "yes": {"running": _WORKER, "yes": _LOST, "failed": _WORKER},
 }
 
-MEASURED: Moves = {
-    ("no", "no"): _WORKER,  # figures of a part of the text
-    ("no", "yes"): _WORKER,
-    ("yes", "yes"): _WORKER,  # measured again
-    ("yes", "no"): _WORKER,  # its student was made again
-}
+# The figures may be of a part of the text, measured again, or of a student that was made again.
+MEASURED: Moves = {before: {"no": _WORKER, "yes": _WORKER} for before in ("no", "yes")}
 
 FACTS: Mapping[str, Moves] = {"built": BUILT, "published": PUBLISHED, "measured": MEASURED}
 
 MEASURING: Moves = {
-    ("", "waiting"): _REQUEST,
-    ("waiting", "waiting"): _ANY,
-    ("waiting", "running"): _WORKER,
-    ("waiting", "failed"): _ANY,
-    ("waiting", "without"): _WORKER,
-    ("running", "running"): _WORKER,  # another worker took over
-    ("running", "yes"): _WORKER,
-    ("running", "failed"): _ANY,
-    ("running", "without"): _WORKER,
-    ("running", "waiting"): _LOST,
-    ("yes", "waiting"): frozenset({Actor.REQUEST, Actor.WORKER}),  # more tasks, a new student
-    ("failed", "waiting"): frozenset({Actor.REQUEST, Actor.WORKER}),
-    ("without", "waiting"): frozenset({Actor.REQUEST, Actor.WORKER}),
-}
+    "": {"waiting": _REQUEST},
+    "waiting": {"waiting": _ANY, "running": _WORKER, "failed": _ANY, "without": _WORKER},
+    # Another worker may take over.
+    "running": {
+        "waiting": _LOST, "running": _WORKER, "yes": _WORKER, "failed": _ANY, "without": _WORKER,
+    },
+    # More tasks are asked for, or its student is new.
+    "yes": {"waiting": _ASKED},
+    "failed": {"waiting": _ASKED},
+    "without": {"waiting": _ASKED},
+}  # fmt: skip
 
 REQUEST: Moves = {
-    ("", "no"): _REQUEST,
-    ("no", "running"): _WORKER,
-    ("no", "yes"): _WORKER,  # its members are there
-    ("no", "failed"): _ANY,
-    ("running", "yes"): _WORKER,
-    ("running", "failed"): _ANY,
-    ("failed", "no"): _REQUEST,
-    ("yes", "no"): frozenset({Actor.WORKER, Actor.REQUEST}),  # its members are no longer there
+    "": {"no": _REQUEST},
+    # Its members may be there already.
+    "no": {"running": _WORKER, "yes": _WORKER, "failed": _ANY},
+    "running": {"yes": _WORKER, "failed": _ANY},
+    "failed": {"no": _REQUEST},
+    # Its members are no longer there.
+    "yes": {"no": _ASKED},
 }
 
 
 def check(moves: Moves, what: str, before: str, after: str, by: Actor) -> None:
     """Refuse a change that is none of these. Raises IllegalTransition."""
-    if by in moves.get((before, after), ()):
+    if by in moves.get(before, {}).get(after, ()):
         return
     log.warning("%s was refused to make %s %s: it is %s", by, what, after, before or "not there")
     raise IllegalTransition(

@@ -28,12 +28,7 @@ class DistillationStore(Store):
     """How far distillations are, by the key of the student."""
 
     def student_progress(
-        self,
-        key: str,
-        values: Mapping[str, Any],
-        *,
-        lease: Lease | None = None,
-        event: bool = True,
+        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None, event: bool = True
     ) -> None:
         """Store where a distillation stands; `event` also tells the event stream.
 
@@ -107,12 +102,7 @@ class DistillationStore(Store):
             return half
 
     def student_whole(
-        self,
-        key: str,
-        files: Mapping[str, str],
-        *,
-        made: bool,
-        lease: Lease | None = None,
+        self, key: str, files: Mapping[str, str], *, made: bool, lease: Lease | None = None
     ) -> None:
         """A student is whole: ready where it was `made`, else verified, with the event for it.
 
@@ -138,12 +128,7 @@ class DistillationStore(Store):
                     unsettle(session, family, reason, Actor.WORKER, anew=made)
 
     def student_not_seen(
-        self,
-        key: str,
-        reason: str,
-        limits: Limits | None,
-        *,
-        lease: Lease | None = None,
+        self, key: str, reason: str, limits: Limits | None, *, lease: Lease | None = None
     ) -> None:
         """Whether a student is whole could not be found out: it stays what it is.
 

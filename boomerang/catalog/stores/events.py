@@ -5,10 +5,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.events import Changes, Event
 from boomerang.catalog.records.states import PROGRESS
-from boomerang.catalog.store import (
-    Store,
-    record,
-)
+from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
 from boomerang.catalog.tables.events import EventRow
 from boomerang.catalog.tables.families import FamilyRow

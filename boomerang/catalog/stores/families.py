@@ -13,7 +13,7 @@ from boomerang.catalog.records.requests import NewRequest
 from boomerang.catalog.records.states import Fact, Next, StudentState
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
-from boomerang.catalog.store import Store, family_record, family_row, student_record, student_row
+from boomerang.catalog.store import Store, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
 from boomerang.catalog.stores.publications import free_name, give_name
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
@@ -68,8 +68,8 @@ class FamilyStore(Store):
         fresh = created or revived
         following = self._following(session, row, student, send, fresh, any(asked), lacks)
         return Created(
-            family=family_record(row),
-            student=student_record(student),
+            family=record(Family, row),
+            student=record(Student, student),
             created=created,
             next=following,
         )
@@ -129,8 +129,8 @@ class FamilyStore(Store):
             student = student_row(session, row.student)
             following = self._following(session, row, student, False, False, any(asked))
             return Created(
-                family=family_record(row),
-                student=student_record(student),
+                family=record(Family, row),
+                student=record(Student, student),
                 created=False,
                 next=following,
             )
@@ -138,7 +138,7 @@ class FamilyStore(Store):
     def family(self, family: str) -> Family:
         """One family. Raises FamilyNotFound."""
         with self.db.read() as session:
-            return family_record(family_row(session, family))
+            return record(Family, family_row(session, family))
 
     def families(self) -> tuple[Family, ...]:
         """Every family, newest first."""
@@ -156,7 +156,7 @@ class FamilyStore(Store):
         with self.db.read() as session:
             statement = select(FamilyRow).where(*where)
             rows = session.scalars(statement.order_by(FamilyRow.created.desc(), FamilyRow.id))
-            return tuple(family_record(row) for row in rows)
+            return tuple(record(Family, row) for row in rows)
 
     def cancel(self, family: str) -> Student:
         """End what is done for a family: at once, or by its worker in a second.
@@ -170,14 +170,14 @@ class FamilyStore(Store):
             student = student_row(session, row.student)
             ready, over = student.state == StudentState.READY, StudentState(student.state).over
             if over and (row.settled or not ready):
-                return student_record(student)
+                return record(Student, student)
             row.cancel = True
             session.flush()
             if not over and _wanted(session, student) is None:
                 cancel(session, student)
             elif not row.settled and holder_of(session, f"family:{family}") is None:
                 change_measuring(session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
-            return student_record(student)
+            return record(Student, student)
 
     def delete_family(self, family: str) -> tuple[str, ...]:
         """Forget a family; return the digests of members that no other family has, to be swept.
@@ -228,8 +228,8 @@ class FamilyStore(Store):
                 self._wanted_again(session, row)
                 student.cancel = False
             return Rebuilt(
-                family=fresh.family if fresh else family_record(row),
-                student=fresh.student if fresh else student_record(student),
+                family=fresh.family if fresh else record(Family, row),
+                student=fresh.student if fresh else record(Student, student),
                 created=fresh.created if fresh else False,
                 next=fresh.next if fresh else "distill",
                 event=event,

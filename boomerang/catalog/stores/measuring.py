@@ -10,7 +10,7 @@ from boomerang.catalog.records.leases import Lease
 from boomerang.catalog.records.members import has_result
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
-from boomerang.catalog.store import Store, family_record, family_row, member_row
+from boomerang.catalog.store import Store, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
 from boomerang.catalog.tables.families import FamilyRow
 from boomerang.catalog.tables.members import MemberRow
@@ -21,12 +21,7 @@ class MeasuringStore(Store):
     """How far the measuring of families is."""
 
     def set_measuring(
-        self,
-        family: str,
-        state: Fact,
-        reason: str | None = None,
-        *,
-        lease: Lease | None = None,
+        self, family: str, state: Fact, reason: str | None = None, *, lease: Lease | None = None
     ) -> Family:
         """Say how far the measuring of a family is; with any state but `running` it is over.
 
@@ -36,7 +31,7 @@ class MeasuringStore(Store):
             row = family_row(session, family)
             after = Measuring.WITHOUT if state is Fact.NO else Measuring(state.value)
             change_measuring(session, row, after, reason, Actor.WORKER)
-            return family_record(row)
+            return record(Family, row)
 
     def set_task(
         self, family: str, k: int, result: dict[str, Any], *, lease: Lease | None = None
@@ -98,13 +93,7 @@ class MeasuringStore(Store):
             unsettle(session, family_row(session, family), reason, Actor.WORKER)
 
     def measure_again(
-        self,
-        family: str,
-        kind: Setback,
-        reason: str,
-        limits: Limits,
-        *,
-        lease: Lease | None = None,
+        self, family: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease | None = None
     ) -> bool:
         """After a setback: have a family measured later; False where it has had enough of them.
 
@@ -122,11 +111,7 @@ class MeasuringStore(Store):
 
 
 def change_measuring(
-    session: Session,
-    row: FamilyRow,
-    state: Measuring,
-    reason: str | None,
-    by: Actor,
+    session: Session, row: FamilyRow, state: Measuring, reason: str | None, by: Actor
 ) -> None:
     """Change how far a family's measuring is within a transaction, and write the event.
 
@@ -142,12 +127,7 @@ def change_measuring(
 
 
 def unsettle(
-    session: Session,
-    row: FamilyRow,
-    reason: str | None,
-    by: Actor,
-    *,
-    anew: bool = False,
+    session: Session, row: FamilyRow, reason: str | None, by: Actor, *, anew: bool = False
 ) -> None:
     """Let a family be measured (again): the next reaper sends it, if nobody does before.
 

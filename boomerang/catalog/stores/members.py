@@ -10,22 +10,11 @@ from boomerang.catalog.records.leases import Lease
 from boomerang.catalog.records.members import Member, NewMember
 from boomerang.catalog.records.states import Fact, FactName
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
-from boomerang.catalog.store import (
-    Store,
-    family_row,
-    member_record,
-    member_row,
-)
-from boomerang.catalog.stores.publications import (
-    outdate_cards,
-)
+from boomerang.catalog.store import Store, family_row, member_row, record
+from boomerang.catalog.stores.publications import outdate_cards
 from boomerang.catalog.tables.leases import TryRow
 from boomerang.catalog.tables.members import MemberRow, SweepRow
-from boomerang.catalog.transitions import (
-    FACTS,
-    Actor,
-    check,
-)
+from boomerang.catalog.transitions import FACTS, Actor, check
 from boomerang.catalog.tries import WORK, forget_tries, tries_of, work_of
 
 MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
@@ -44,7 +33,7 @@ class MemberStore(Store):
             family_row(session, family)
             statement = select(MemberRow).where(MemberRow.family == family)
             rows = session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k))
-            return tuple(member_record(row) for row in rows)
+            return tuple(record(Member, row) for row in rows)
 
     def ladders(self, families: Sequence[str]) -> dict[str, tuple[Member, ...]]:
         """The ladders of families, smallest first, by the ids of those that are there."""
@@ -52,13 +41,13 @@ class MemberStore(Store):
             statement = select(MemberRow).where(MemberRow.family.in_(families))
             found: dict[str, list[Member]] = {}
             for row in session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k)):
-                found.setdefault(row.family, []).append(member_record(row))
+                found.setdefault(row.family, []).append(record(Member, row))
             return {family: tuple(members) for family, members in found.items()}
 
     def member(self, family: str, k: int) -> Member:
         """One member. Raises FamilyNotFound, SizeNotFound."""
         with self.db.read() as session:
-            return member_record(member_row(session, family, k))
+            return record(Member, member_row(session, family, k))
 
     def find_members(self, size: str, family: str | None = None) -> tuple[Member, ...]:
         """The members with exactly this name, in one family or in all."""
@@ -68,7 +57,7 @@ class MemberStore(Store):
                 family_row(session, family)
                 statement = statement.where(MemberRow.family == family)
             rows = session.scalars(statement.order_by(MemberRow.family, MemberRow.k))
-            return tuple(member_record(row) for row in rows)
+            return tuple(record(Member, row) for row in rows)
 
     def set_members(
         self,
@@ -133,7 +122,7 @@ class MemberStore(Store):
             change_fact(session, row, fact, state, reason, Actor.WORKER, kept)
             if fact in WORK and state is Fact.YES:
                 forget_tries(session, work_of(fact, row.digest))
-            return member_record(row)
+            return record(Member, row)
 
     def member_again(
         self,

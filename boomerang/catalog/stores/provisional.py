@@ -51,13 +51,13 @@ class ProvisionalStore(FamilyStore):
                 row.done, row.total = 0, total
                 session.add(row)
                 self._begin(session, row)
-            return _record(row), send
+            return record(Provisional, row), send
 
     def waiting(self, family: str) -> Provisional | None:
         """The family of a provisional id, as long as it has become none."""
         with self.db.read() as session:
             row = session.get(ProvisionalRow, family)
-            return None if row is None or row.became is not None else _record(row)
+            return None if row is None or row.became is not None else record(Provisional, row)
 
     def all_waiting(self) -> tuple[Provisional, ...]:
         """Every family that is not keyed, newest first."""
@@ -65,7 +65,7 @@ class ProvisionalStore(FamilyStore):
             statement = select(ProvisionalRow).where(ProvisionalRow.became.is_(None))
             newest = ProvisionalRow.created.desc()
             rows = session.scalars(statement.order_by(newest, ProvisionalRow.id))
-            return tuple(_record(row) for row in rows)
+            return tuple(record(Provisional, row) for row in rows)
 
     def family_id(self, family: str) -> str:
         """The id of a family; of a provisional id, that of the family it became, if it did."""
@@ -82,7 +82,11 @@ class ProvisionalStore(FamilyStore):
         """A provisional family that is to be keyed now."""
         with self.db.read() as session:
             row = session.get(ProvisionalRow, family)
-            return _record(row) if row is not None and row.state == Keying.HASHING else None
+            return (
+                record(Provisional, row)
+                if row is not None and row.state == Keying.HASHING
+                else None
+            )
 
     def set_hashed(
         self, family: str, done: int, total: int, reason: str | None = None, *, lease: Lease
@@ -197,11 +201,7 @@ class ProvisionalStore(FamilyStore):
 
 
 def change_keying(
-    session: Session,
-    row: ProvisionalRow,
-    state: Keying,
-    reason: str | None,
-    by: Actor,
+    session: Session, row: ProvisionalRow, state: Keying, reason: str | None, by: Actor
 ) -> None:
     """Change the state of a provisional family within a transaction, and write the event.
 
@@ -249,7 +249,3 @@ def _joined(known: Sequence[Any], more: Sequence[Any]) -> list[Any]:
         if one not in found:
             found.append(one)
     return found
-
-
-def _record(row: ProvisionalRow) -> Provisional:
-    return record(Provisional, row)

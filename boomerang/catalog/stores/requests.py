@@ -10,22 +10,11 @@ from boomerang.catalog.records.members import Member, digest_of
 from boomerang.catalog.records.requests import NewRequest, Request
 from boomerang.catalog.records.states import Fact, FactName
 from boomerang.catalog.setbacks import afresh
-from boomerang.catalog.store import (
-    Store,
-    member_record,
-    member_row,
-    record,
-)
-from boomerang.catalog.stores.members import (
-    change_fact,
-)
+from boomerang.catalog.store import Store, member_row, record
+from boomerang.catalog.stores.members import change_fact
 from boomerang.catalog.tables.members import MemberRow
 from boomerang.catalog.tables.requests import RequestRow
-from boomerang.catalog.transitions import (
-    REQUEST,
-    Actor,
-    check,
-)
+from boomerang.catalog.transitions import REQUEST, Actor, check
 from boomerang.catalog.tries import forget_tries, work_of
 from boomerang.errors import BoomerangError
 from boomerang.family.budget import meant
@@ -218,6 +207,6 @@ def _meant(session: Session, row: RequestRow) -> tuple[Member, ...]:
     ladder = select(MemberRow).where(MemberRow.family == row.family)
     rows = session.scalars(ladder.order_by(MemberRow.parameters, MemberRow.k))
     try:
-        return resolve(tuple(member_record(one) for one in rows), row.what)
+        return resolve(tuple(record(Member, one) for one in rows), row.what)
     except BoomerangError:
         return ()  # the ladder is another one now

@@ -11,7 +11,7 @@ from boomerang.catalog.records.members import salted_key
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up, later
-from boomerang.catalog.store import Store, student_record, student_row
+from boomerang.catalog.store import Store, record, student_row
 from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import STUDENT, Actor, check
 
@@ -22,13 +22,13 @@ class StudentStore(Store):
     def student(self, key: str) -> Student:
         """One student. Raises NotFound."""
         with self.db.read() as session:
-            return student_record(student_row(session, key))
+            return record(Student, student_row(session, key))
 
     def students(self) -> tuple[Student, ...]:
         """Every student, newest first."""
         with self.db.read() as session:
             rows = session.scalars(select(StudentRow).order_by(StudentRow.created.desc()))
-            return tuple(student_record(row) for row in rows)
+            return tuple(record(Student, row) for row in rows)
 
     def set_student_state(
         self,
@@ -49,7 +49,7 @@ class StudentStore(Store):
                 state, reason = StudentState.QUEUED, "asked for again"
                 row.sent, row.sends = 0.0, 0
             change_state(session, row, state, reason, Actor.WORKER)
-            return student_record(row)
+            return record(Student, row)
 
     def student_resend(self, key: str, reason: str, *, lease: Lease | None = None) -> None:
         """Put a student back into the queue; the next reaper sends it again at once.
@@ -64,13 +64,7 @@ class StudentStore(Store):
             change_state(session, row, StudentState.QUEUED, reason, Actor.WORKER)
 
     def student_again(
-        self,
-        key: str,
-        kind: Setback,
-        reason: str,
-        limits: Limits,
-        *,
-        lease: Lease | None = None,
+        self, key: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease | None = None
     ) -> Student:
         """After a setback: queued again for later, or failed where it has had enough of them.
 
@@ -84,7 +78,7 @@ class StudentStore(Store):
             else:
                 state, said = StudentState.QUEUED, later(reason, wait)
             change_state(session, row, state, said, Actor.WORKER)
-            return student_record(row)
+            return record(Student, row)
 
     def student_note(
         self, key: str, kind: str, payload: dict[str, Any], *, lease: Lease | None = None
@@ -152,11 +146,7 @@ def cancel(session: Session, row: StudentRow) -> None:
 
 
 def change_state(
-    session: Session,
-    row: StudentRow,
-    state: StudentState,
-    reason: str | None,
-    by: Actor,
+    session: Session, row: StudentRow, state: StudentState, reason: str | None, by: Actor
 ) -> None:
     """Change a student's state within a transaction, and write the event.
 

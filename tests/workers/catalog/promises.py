@@ -93,7 +93,9 @@ class Promises(RuleBasedStateMachine):
         if said is not None and said["reason"] == "cancelling":
             return
         if before is not None or key[0] not in FACTS:
-            assert (before or first, state) in moves, f"{key} was {before}, and became {state}"
+            assert state in moves.get(before or first, {}), (
+                f"{key} was {before}, and became {state}"
+            )
         self.told[key] = state
 
     def _nobody_waits_for_what_was_cancelled(self) -> None:
