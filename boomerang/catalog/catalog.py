@@ -1,4 +1,4 @@
-"""The catalog: families, students, members, requests, leases, events and content hashes.
+"""The catalog: every store as one, over one database.
 
 What it gives are frozen records; what it takes is written in one transaction each, with its
 event. It is synchronous and safe to call from many threads and processes at once.

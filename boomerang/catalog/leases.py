@@ -17,7 +17,7 @@ from boomerang.catalog.tables.leases import LeaseRow
 
 
 class LeaseStore(Store):
-    """The part of the catalog that knows who works on what."""
+    """Leases, by what they are of."""
 
     def lease_acquire(self, subject: str, holder: str, seconds: float) -> Lease | None:
         """Take a lease that is free or expired; None while somebody else holds it."""

@@ -43,7 +43,7 @@ class Due:
 
 
 class ReapingStore(Store):
-    """The part of the catalog that finds what was lost."""
+    """What was lost, found."""
 
     def reap(self, patience: float, max_attempts: int) -> tuple[Due, ...]:
         """Find the jobs that nobody holds, and mark them as sent by the caller.

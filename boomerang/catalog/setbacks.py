@@ -1,4 +1,4 @@
-"""Setbacks: how long a job waits after one before it is tried again, and when it has had enough.
+"""Setbacks: how long a job waits before its retry (the backoff), and when it has had enough.
 
 Two kinds are told apart. Something outside is away (the Hub, the database, a network): the job
 waits until it is back, for at most so long. Or what did the work died without a reason of its own

@@ -1,4 +1,4 @@
-"""What every part of the catalog stands on: the database, and rows turned into records."""
+"""What every store of the catalog stands on: the database, and rows turned into records."""
 
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ _STATES: dict[type, type] = {Student: StudentState, Provisional: Keying}
 
 
 class Store:
-    """A part of the catalog."""
+    """What can be asked of one noun of the catalog, and how it changes."""
 
     def __init__(self, db: Database) -> None:
         self.db = db

@@ -54,11 +54,6 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def salted_key(key: str, generation: int) -> str:
-    """The key of a student's later generation: 32 hex digits; generation 1 is the key itself."""
-    return key if generation == 1 else digest_of(key, generation)[:32]
-
-
 def has_result(
     tasks: Mapping[str, Any] | None, name: str, limit: int | None, harness: str | None = None
 ) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from boomerang.catalog.records.members import digest_of
 from boomerang.catalog.records.states import StudentState
 
 
@@ -64,3 +65,8 @@ class Student(NewStudent):
     started: float | None
     finished: float | None
     updated: float
+
+
+def salted_key(key: str, generation: int) -> str:
+    """The key of a student's later generation: 32 hex digits; generation 1 is the key itself."""
+    return key if generation == 1 else digest_of(key, generation)[:32]

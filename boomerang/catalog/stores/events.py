@@ -1,4 +1,4 @@
-"""Events, as `Session.note` wrote them within the changes that they tell of."""
+"""Events: read, and forgotten in time. `Session.note` writes each within the change it tells of."""
 
 from sqlalchemy import ColumnElement, delete, func, or_, select
 

@@ -1,4 +1,4 @@
-"""The part of the catalog about families: asked for, listed, rebuilt, cancelled, deleted."""
+"""Families: asked for, listed, rebuilt, cancelled, deleted."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The part of the catalog about families whose files are not hashed yet: `hashing → keyed`.
+"""Families whose files are not hashed yet: `hashing → keyed`.
 
 Neither such a family nor its student has a name by content, so neither stands among the others:
 nothing of it can be served, built or distilled. What was asked of it is kept as it was asked, and

@@ -1,4 +1,4 @@
-"""The part of the catalog about names and repositories, which are given to a family once.
+"""Names and repositories, which are given to a family once, and commits that were handed out.
 
 Whoever loads a model by its name must not find another family's there: so a name is kept as long as
 its family, and for ever once something was to be published under it.

@@ -1,4 +1,4 @@
-"""The catalog's tables. Times are Unix seconds (UTC), the same on every database."""
+"""What every table of the catalog is made of: text, numbers, and how often a job was tried."""
 
 from typing import Any
 
