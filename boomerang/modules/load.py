@@ -9,12 +9,11 @@ from transformers.initialization import no_init_weights
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.wrappers import LANGUAGE_MODEL
+from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.modules.causal import Causal
 
-DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-}  # fmt: skip
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, said) for name, said in FLOAT_NAMES.items()}
 """Floating dtypes by their names in safetensors."""
 
 

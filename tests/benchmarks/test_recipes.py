@@ -82,6 +82,7 @@ def test_the_trainer_makes_them_where_it_is_told_to_and_refuses_them_by_itself(
             **Ablation.parse(changed).model_dump(mode="json")
         }
     assert losses[1] > 1.2 * losses[0]
+    path.write_text(path.read_text().replace("b-out", "c-out").replace("b-run", "c-run"))
     status, said = told(path, capsys)
     assert status == 1
     assert "is no field of a recipe any more" in said[-1]["detail"]
