@@ -13,9 +13,10 @@ from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
 
+from boomerang.assembly.followers import Digest
 from boomerang.assembly.pieces import Cast, Literal, Piece, Range, merged
 from boomerang.assembly.prefetch import read_ahead
-from boomerang.assembly.writing import Digest, Writer
+from boomerang.assembly.writing import Writer
 from boomerang.checkpoint.sources import Source
 from boomerang.errors import SourceChanged
 

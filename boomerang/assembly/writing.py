@@ -11,13 +11,10 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
-from typing import Protocol
 
+from boomerang.assembly.followers import WINDOW, Digest, Follower, fill, take_in, write_back
 from boomerang.assembly.pieces import Cast, Literal, Piece, Range
 from boomerang.assembly.prefetch import Promised
 from boomerang.checkpoint.header import ITEM_BYTES
@@ -41,13 +38,6 @@ PIPED = 3 << 18
 pieces of the page cache. From 640 to 960 KiB all were as fast; 512 KiB took twice as long, and
 1 MiB does not fit where the first page is not whole."""
 
-WINDOW = 1 << 23
-"""Bytes after which the system is told to start writing to the disk, and the kernel's longest copy:
-of the sizes from 4 to 128 MiB, those up to 8 had the shortest time until all was on disk."""
-
-DIGESTED = 1 << 18
-"""Bytes that a digest takes in at a time."""
-
 HELD = 16
 """Descriptors of sources that are held open at most."""
 
@@ -69,13 +59,6 @@ def on_disk(*paths: Path) -> None:
             os.close(number)
 
 
-class Digest(Protocol):
-    """What `hashlib` makes."""
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Take in more bytes."""
-
-
 class Writer:
     """Appends pieces to an open, empty file. To be closed, which checks the sources once more.
 
@@ -86,9 +69,9 @@ class Writer:
 
     def __init__(self, target: int, *, digest: Digest | None = None, early: bool = False) -> None:
         self._target = target
-        acts = [_take_in(target, digest)] if digest is not None else []
-        acts += [_write_back(target)] if early else []
-        self._followers = [_Follower(act) for act in acts]
+        acts = [take_in(target, digest)] if digest is not None else []
+        acts += [write_back(target)] if early else []
+        self._followers = [Follower(act) for act in acts]
         self._position = 0
         self._open: dict[FileSource, int] = {}
         self._not_in_kernel: set[FileSource] = set()
@@ -196,7 +179,7 @@ class Writer:
         while at < piece.stop:
             elements = max(1, (round_place - self._position % round_place) // narrow)
             block = self._buffer[: min(elements * wide, piece.stop - at)]
-            there = _fill(block, descriptor, at)
+            there = fill(block, descriptor, at)
             if there < len(block):
                 raise SourceChanged(
                     f"{source.name} ends at byte {at + there}.",
@@ -245,14 +228,6 @@ def _conversion(piece: Range | Cast) -> tuple[Callable[[memoryview], bytes] | No
     return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
 
 
-def _fill(block: memoryview, descriptor: int, at: int) -> int:
-    """Read the bytes from `at` on; return how many there were."""
-    filled = 0
-    while filled < len(block) and (got := os.preadv(descriptor, [block[filled:]], at + filled)):
-        filled += got
-    return filled
-
-
 def _pipe() -> tuple[tuple[int, int], int]:
     """A pipe, and how many bytes are to pass through it at a time."""
     ends = os.pipe2(os.O_CLOEXEC)
@@ -262,75 +237,3 @@ def _pipe() -> tuple[tuple[int, int], int]:
         # This user has as much memory in pipes as the system allows.
         size = fcntl.fcntl(ends[1], fcntl.F_GETPIPE_SZ)
     return ends, min(PIPED, size - PAGE)
-
-
-class _Follower:
-    """A thread that does something with what was appended so far, window by window."""
-
-    def __init__(self, act: Callable[[int, int], None]) -> None:
-        self._act = act
-        self._told = self._size = 0
-        self._windows: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._left = False
-        self._error: OSError | None = None
-
-    def wrote(self, length: int) -> None:
-        """Take note that so many bytes were appended."""
-        self._size += length
-        if self._size - self._told < WINDOW:
-            return
-        if self._thread is None:
-            self._thread = Thread(target=self._work, name="follower", daemon=True)
-            self._thread.start()
-        self._windows.put((self._told, self._size - self._told))
-        self._told = self._size
-
-    def stop(self, *, at_once: bool) -> None:
-        """End the thread, where not at once when it has done every window."""
-        self._left = at_once
-        if self._thread is not None:
-            self._windows.put(None)
-            self._thread.join()
-
-    def finish(self) -> None:
-        """Do what is left after the last window. Raises what ended the thread."""
-        if self._error is not None:
-            raise self._error
-        self._act(self._told, self._size - self._told)
-
-    def _work(self) -> None:
-        while (window := self._windows.get()) is not None and not self._left:
-            try:
-                self._act(*window)
-            except OSError as error:
-                self._error = error
-                return
-
-
-def _write_back(target: int) -> Callable[[int, int], None]:
-    """Has the disk write a window of the target."""
-
-    def act(start: int, length: int) -> None:
-        # The advice first starts the writing of dirty pages, without waiting for it; as they are
-        # being written then, none of them leaves the page cache. Where there is no such advice
-        # only the flush at the end is slower, and that is where errors are told.
-        if hasattr(os, "posix_fadvise"):
-            with suppress(OSError):
-                os.posix_fadvise(target, start, length, os.POSIX_FADV_DONTNEED)
-
-    return act
-
-
-def _take_in(target: int, digest: Digest) -> Callable[[int, int], None]:
-    """Takes a window of the target into a digest, read while the page cache still holds it."""
-    buffer = memoryview(bytearray(DIGESTED))
-
-    def act(start: int, length: int) -> None:
-        for at in range(start, start + length, DIGESTED):
-            block = buffer[: min(DIGESTED, start + length - at)]
-            if _fill(block, target, at) < len(block):
-                raise OSError(errno.EIO, "What was written is not there")
-            digest.update(block)
-
-    return act

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import boomerang.assembly.bytefile
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Piece, Range
-from boomerang.assembly.writing import BUFFER, HELD, PAGE, WINDOW
+from boomerang.assembly.followers import WINDOW
+from boomerang.assembly.writing import BUFFER, HELD, PAGE
 from boomerang.checkpoint.casting import caster
 from boomerang.checkpoint.header import ITEM_BYTES
 from boomerang.checkpoint.sources import FileSource
