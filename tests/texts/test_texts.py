@@ -14,7 +14,7 @@ from boomerang.errors import BadRecipe
 from boomerang.texts.datasets import Dataset
 from boomerang.texts.texts import SPLITS, Texts
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.token_file import TokenFile, Wanted
+from boomerang.tokens.token_file import TokenFile, TokenSpec
 from tests.distill.jobs import WORDS, save_teacher, save_tokenizer
 from tests.local_hub.fixture import LocalHub, hub
 from tests.support.cli_stub import error, told
@@ -145,7 +145,7 @@ def test_a_dataset_of_the_hub_is_pinned_and_read_by_range(hub: LocalHub, tmp_pat
     hub.asked.clear()
     save_tokenizer(tmp_path)
     tokeniser = Tokeniser(tmp_path, VOCABULARY)
-    wanted = Wanted(
+    wanted = TokenSpec(
         teacher=tmp_path, vocabulary=VOCABULARY, text=texts.location, digest=texts.digest, most=500
     )
     file = TokenFile(tmp_path / "run", wanted)
