@@ -10,7 +10,7 @@ from app.errors import problem
 from app.negotiation import VARY, Representation, preferred
 from app.serving.finding import by_size
 from app.views import member_views
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Member
 
 
 def chosen(

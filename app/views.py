@@ -7,7 +7,7 @@ from app.context import Context
 from app.schemas.families import family_json, provisional_json
 from app.schemas.members import member_json
 from app.serving.catalog_cache import Snapshot
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Member
 
 
 def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:

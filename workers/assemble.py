@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.sources import FileSource

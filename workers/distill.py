@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError

@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from boomerang.catalog.records.families import Created
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.provisional import Provisional
-from boomerang.catalog.records.states import Keying
+from boomerang.catalog.records.families import Created, Provisional
+from boomerang.catalog.records.states import Keying, LostLease
 from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.sources import FileSource

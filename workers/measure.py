@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.members import has_result
-from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.families import Family, has_result
+from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError, FamilyNotFound

@@ -2,9 +2,8 @@
 
 import shutil
 
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.publications import Publication
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.families import Publication
+from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.checkpoint.files import CARD
 from boomerang.errors import Unusable

@@ -3,12 +3,8 @@
 import logging
 from contextlib import suppress
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.publications import Publication
-from boomerang.catalog.records.requests import Request
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.families import Family, Member, Publication, Request
+from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.catalog.stores.requests import FACT_OF, resolve
 from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError

@@ -13,9 +13,7 @@ import yaml
 
 from app.serving.volume import Volume
 from boomerang.assembly.bytefile import ByteFile, Literal
-from boomerang.catalog.names import NAMESPACE
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import NAMESPACE, Family, Member
 from boomerang.checkpoint.files import CARD, CONFIG
 from boomerang.checkpoint.sources import FileSource
 

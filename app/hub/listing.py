@@ -7,9 +7,7 @@ from typing import Any
 from app.context import Context
 from app.hub.answers import Answers
 from app.hub.facts import brief
-from boomerang.catalog.names import repo_id
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.catalog.records.states import StudentState
 from boomerang.errors import BadBudget, BoomerangError
 from boomerang.family.budget import Budget

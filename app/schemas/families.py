@@ -10,10 +10,7 @@ from app.schemas import students as schemas_of_students
 from app.schemas.answer import Answer, Redact, fields_of
 from app.schemas.members import MemberAnswer, member_json, planned_member_json
 from app.schemas.students import StudentAnswer
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.provisional import Provisional
-from boomerang.catalog.records.requests import Request
+from boomerang.catalog.records.families import Family, Member, Provisional, Request
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
 

@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from app.schemas.answer import Answer, Figure, Redact, fields_of
-from boomerang.catalog.names import repo_id
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Member, repo_id
 from boomerang.catalog.records.states import Fact
 
 EXAMPLE: dict[str, Any] = {

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.events import Changes
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
+from boomerang.catalog.records.states import Changes
 from boomerang.catalog.records.students import Student
 
 Value = TypeVar("Value")

@@ -3,8 +3,7 @@
 import re
 
 from app.serving.catalog_cache import Snapshot
-from boomerang.catalog.names import NAMESPACE, repo_id
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import NAMESPACE, Member, repo_id
 from boomerang.errors import FamilyNotFound, NotReady
 from boomerang.family.budget import meant, no_size
 

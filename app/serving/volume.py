@@ -8,8 +8,7 @@ from functools import cached_property
 
 from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.assembly.tarball import tar
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.checkpoint.files import RECORD
 from boomerang.errors import FileNotInModel
 from boomerang.family.pair import Pair

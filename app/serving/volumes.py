@@ -8,10 +8,7 @@ from app.serving.catalog_cache import CatalogCache
 from app.serving.pairs import Pairs
 from app.serving.volume import Volume, volume_of
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.names import repo_id
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.publications import Revision
+from boomerang.catalog.records.families import Family, Member, Revision, repo_id
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.files import CARD
 from boomerang.family.pair import Pair

@@ -28,10 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from boomerang.catalog.records.leases import Lease, LostLease
-from boomerang.catalog.tables.base import SCHEMA_VERSION, Base, SchemaRow
-from boomerang.catalog.tables.events import EventRow
-from boomerang.catalog.tables.leases import LeaseRow
+from boomerang.catalog.records.states import Lease, LostLease
+from boomerang.catalog.tables.base import SCHEMA_VERSION, Base, EventRow, LeaseRow, SchemaRow
 from boomerang.errors import BadRequest
 
 _WRITERS = 0x626F6F6D

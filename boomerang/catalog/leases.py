@@ -1,19 +1,23 @@
 """Who works on what: leases that expire, with a number that grows at each change of hands.
 
 A holder that was given up for dead may wake up and write. The fence settles it: a write that
-names a lease is refused as soon as somebody else has taken that lease since.
+names a lease is refused as soon as somebody else has taken that lease since. How often work was
+tried in vain that has no row of its own (builds, publications, settling) is kept by its lease.
 """
 
 import os
 import socket
 import uuid
+from collections.abc import Mapping
 from functools import cache
 
+from sqlalchemy import delete
+
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.leases import Lease
+from boomerang.catalog.records.states import FactName, Lease
 from boomerang.catalog.setbacks import achieved
 from boomerang.catalog.store import Store, family_row, student_row
-from boomerang.catalog.tables.leases import LeaseRow
+from boomerang.catalog.tables.base import LeaseRow, TryRow
 
 
 class LeaseStore(Store):
@@ -92,3 +96,26 @@ def revoke(session: Session, subject: str) -> None:
 def this_holder() -> str:
     """A name for this process that no other has had."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+WORK: Mapping[FactName, str] = {"built": "build", "published": "publish"}
+"""What makes a fact about a member so."""
+
+
+def work_of(fact: FactName, digest: str) -> str:
+    """The lease under which a fact about the member of this digest is made so."""
+    return f"{WORK[fact]}:{digest}"
+
+
+def tries_of(session: Session, subject: str) -> TryRow:
+    """The tries under a lease; none yet where there was no setback."""
+    row = session.get(TryRow, subject)
+    if row is None:
+        row = TryRow(subject=subject, attempts=0, sent=0.0, sends=0)
+        session.add(row)
+    return row
+
+
+def forget_tries(session: Session, subject: str) -> None:
+    """The work is done, or asked for anew: the next setback is the first one."""
+    session.execute(delete(TryRow).where(TryRow.subject == subject))

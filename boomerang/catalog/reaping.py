@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.leases import died, holder_of
+from boomerang.catalog.leases import WORK, died, forget_tries, holder_of, tries_of, work_of
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.setbacks import Limits, Sent, Setback, Tried, again, later
 from boomerang.catalog.store import Store
@@ -21,15 +21,17 @@ from boomerang.catalog.stores.members import change_fact
 from boomerang.catalog.stores.provisional import change_keying
 from boomerang.catalog.stores.requests import change_request
 from boomerang.catalog.stores.students import change_state
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.leases import TryRow
-from boomerang.catalog.tables.members import MemberRow, SweepRow
-from boomerang.catalog.tables.provisional import ProvisionalRow
-from boomerang.catalog.tables.publications import StaleRow
-from boomerang.catalog.tables.requests import RequestRow
+from boomerang.catalog.tables.base import TryRow
+from boomerang.catalog.tables.families import (
+    FamilyRow,
+    MemberRow,
+    ProvisionalRow,
+    RequestRow,
+    StaleRow,
+    SweepRow,
+)
 from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
-from boomerang.catalog.tries import WORK, forget_tries, tries_of, work_of
 
 _LONGEST_WAIT = 3600.0
 

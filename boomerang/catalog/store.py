@@ -4,12 +4,11 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from boomerang.catalog.database import Database, Session
-from boomerang.catalog.records.provisional import Provisional
+from boomerang.catalog.records.families import Provisional
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.tables.base import Base
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.tables.families import FamilyRow, MemberRow
 from boomerang.catalog.tables.students import StudentRow
 from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from enum import StrEnum
 
-from boomerang.catalog.records.leases import LostLease
+from boomerang.catalog.records.states import LostLease
 
 log = logging.getLogger("boomerang.catalog")
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.families import NewFamily
-from boomerang.catalog.records.members import NewMember
+from boomerang.catalog.records.families import NewFamily, NewMember
 from boomerang.catalog.records.students import NewStudent
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.database import Database
-from boomerang.catalog.records.publications import Publication
+from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact
 from boomerang.errors import BadRequest
 from tests.catalog.conftest import new_family, new_student, result, rungs

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.publications import Publication
-from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.families import Publication
+from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from tests.catalog.conftest import new_family, new_student, rungs
 from tests.catalog.test_catalog import KEY
 

@@ -8,7 +8,7 @@ import pytest
 from boomerang.catalog import setbacks
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.catalog.conftest import new_family, new_student, rungs
 from tests.catalog.test_catalog import KEY

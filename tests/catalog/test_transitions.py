@@ -4,9 +4,8 @@ import pytest
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.requests import NewRequest
-from boomerang.catalog.records.states import Fact, Keying, StudentState
+from boomerang.catalog.records.families import NewRequest
+from boomerang.catalog.records.states import Fact, Keying, LostLease, StudentState
 from boomerang.catalog.transitions import (
     FACTS,
     KEYING,

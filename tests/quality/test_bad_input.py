@@ -168,8 +168,7 @@ def test_a_worker_keeps_the_reason_and_no_figure(
     job: dict[str, Any], models: Duo, tmp_path: Path, catalog: Catalog
 ) -> None:
     """The measurer as a process, on a family whose tokenizer has no end of text."""
-    from boomerang.catalog.records.families import NewFamily
-    from boomerang.catalog.records.requests import NewRequest
+    from boomerang.catalog.records.families import NewFamily, NewRequest
     from boomerang.catalog.records.students import NewStudent, Origin
     from boomerang.checkpoint.table import Checkpoint
     from workers.context import Context

@@ -13,8 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.families import Created, NewFamily
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import Created, NewFamily, NewRequest
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import READY, Daemon

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.service.messages import Distill

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.events import Event
-from boomerang.catalog.records.states import Keying, StudentState
+from boomerang.catalog.records.states import Event, Keying, StudentState
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable

@@ -7,8 +7,7 @@ import pytest
 
 from boomerang.catalog.database import Database
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.requests import NewRequest, Request
+from boomerang.catalog.records.families import Family, NewRequest, Request
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import HubUnreachable

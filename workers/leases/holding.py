@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from boomerang.catalog.leases import this_holder
-from boomerang.catalog.records.leases import Lease, LostLease
+from boomerang.catalog.records.states import Lease, LostLease
 from boomerang.processes.job import Outcome, Told, run
 from workers.context import Context
 

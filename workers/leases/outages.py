@@ -17,9 +17,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.states import Fact, FactName
+from boomerang.catalog.records.families import Member
+from boomerang.catalog.records.states import Fact, FactName, LostLease
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
 from boomerang.processes.job import Ending

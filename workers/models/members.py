@@ -4,9 +4,7 @@ import hashlib
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.assembly.stitch import place
-from boomerang.catalog.names import repo_id
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair

@@ -9,8 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.content import content_commit, files_of, sha256_of

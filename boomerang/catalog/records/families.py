@@ -1,13 +1,111 @@
-"""Families, as they are asked for and as the catalog knows them."""
+"""Families, with all that they have: members, requests, publications and names.
 
+Families are called `Qwen3-4B-Base`, and their repositories `boomerang/Qwen3-4B-Base-2.91B`. The
+first family with a name has the plain one; a later one of another teacher takes the teacher's
+organisation into its name, a later one of the same teacher the start of its id. A name is given
+once and kept: a family that goes renames no other.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from boomerang.catalog.records.members import NewMember, digest_of
-from boomerang.catalog.records.requests import NewRequest
-from boomerang.catalog.records.states import Fact, Next
-from boomerang.catalog.records.students import NewStudent, Student
+from boomerang.catalog.records.states import Fact, Keying, Next
+from boomerang.catalog.records.students import NewStudent, Student, digest_of
 from boomerang.family.patch_order import PatchOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRequest:
+    """Something to do once the family is settled: `what` is a size, a budget or `*`."""
+
+    kind: Literal["build", "publish"]
+    what: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(NewRequest):
+    """A request that is kept until its members are built or published."""
+
+    id: int
+    family: str
+    state: Fact
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewMember:
+    """One rung of a ladder: `k` patched layers, `size` its name, `code` its composition."""
+
+    k: int
+    size: str
+    code: str
+    digest: str
+    parameters: int
+    bytes: int
+    layers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member(NewMember):
+    """A member with its three independent facts and what was measured (held-out texts).
+
+    `tasks` has the results of the evaluation harness by name (quality.tasks.results.Result).
+    """
+
+    family: str
+    built: Fact
+    built_reason: str | None
+    measured: Fact
+    measured_reason: str | None
+    published: Fact
+    published_reason: str | None
+    perplexity: float | None
+    kl: float | None
+    naive_perplexity: float | None
+    naive_kl: float | None
+    generation: dict[str, float] | None
+    flags: tuple[str, ...] | None
+    tasks: dict[str, Any] | None
+    repo: str | None
+    commit: str | None
+    made_of: str | None
+    updated: float
+
+
+def has_result(
+    tasks: Mapping[str, Any] | None, name: str, limit: int | None, harness: str | None = None
+) -> bool:
+    """Whether a member's results have one of a task that did not fail, of so many examples.
+
+    With `harness` it must be of that version of the evaluation harness.
+    """
+    found = (tasks or {}).get(name)
+    if found is None or found["failed"] or found["limit"] != limit:
+        return False
+    return harness is None or found["harness"] == harness
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provisional:
+    """A family whose files are not hashed yet: `plan` is what it will be, as far as is known.
+
+    `became` is the id of the family that it is by now; `done` and `total` are bytes hashed.
+    """
+
+    id: str
+    became: str | None
+    name: str
+    plan: dict[str, Any]
+    asked: tuple[dict[str, Any], ...]
+    requests: tuple[dict[str, Any], ...]
+    state: Keying
+    reason: str | None
+    done: int
+    total: int
+    created: float
+    updated: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,3 +193,47 @@ class Rebuilt(Created):
     """What a rebuild led to; `event` is the last event before it."""
 
     event: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
+
+    `made_of` stands for the bytes of the student; None where that is not known.
+    """
+
+    repo: str
+    family: str
+    private: bool
+    card: str
+    made_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A member at a commit: its family, the name it had, its card, and `facts` of its record.
+
+    The weights of a member are its teacher's and its student's, but its card changes with what is
+    measured. What a commit names can be written again from this and the two models.
+    """
+
+    commit: str
+    family: str
+    repo: str
+    card: str
+    facts: dict[str, Any]
+
+
+NAMESPACE = "boomerang"
+
+
+def family_name(name: str, teacher: str, id_: str, held: Mapping[str, str]) -> str:
+    """The name of a new family; `held` has the teachers of the families whose names are given."""
+    owned = teacher.replace("/", "-")
+    tries = [name] if held.get(name, teacher) == teacher else [name, owned]
+    return next((one for one in (*tries, f"{name}-{id_[:6]}") if one not in held), f"{name}-{id_}")
+
+
+def repo_id(name: str, member: Member) -> str:
+    """The repository under which a member is served."""
+    return f"{NAMESPACE}/{name}-{member.size}"

@@ -1,7 +1,10 @@
-"""The states of students, families, members and requests, and the jobs that they lead to."""
+"""The states of what the catalog knows, the leases on it, and what happened to it."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
+
+from boomerang.errors import BoomerangError
 
 PROGRESS = "progress"
 """The kind of event that tells how far a distillation is, and nothing else."""
@@ -44,3 +47,40 @@ class Fact(StrEnum):
 
 
 FactName = Literal["built", "measured", "published"]
+
+
+class LostLease(BoomerangError):
+    """Somebody else took over: whoever sees this must stop and write nothing more."""
+
+    slug, title = "lost-lease", "Another worker took over"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on `subject`; `fence` is larger than that of every earlier holder."""
+
+    subject: str
+    holder: str
+    fence: int
+    expires: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened. Ids increase in the order in which changes became visible."""
+
+    id: int
+    time: float
+    family: str | None
+    student: str | None
+    kind: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The newest event, and the ids of families and keys of students that changed before it."""
+
+    newest: int
+    families: frozenset[str] = frozenset()
+    students: frozenset[str] = frozenset()

@@ -1,10 +1,11 @@
 """Students, as they are asked for and as the catalog knows them."""
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from boomerang.catalog.records.members import digest_of
 from boomerang.catalog.records.states import StudentState
 
 
@@ -65,6 +66,11 @@ class Student(NewStudent):
     started: float | None
     finished: float | None
     updated: float
+
+
+def digest_of(*parts: object) -> str:
+    """64 hex digits over a list of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def salted_key(key: str, generation: int) -> str:

@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.leases import revoke
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.states import PROGRESS, Fact, StudentState
+from boomerang.catalog.leases import WORK, revoke, work_of
+from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
 from boomerang.catalog.store import Store, student_row
 from boomerang.catalog.stores.measuring import unsettle
@@ -16,10 +15,8 @@ from boomerang.catalog.stores.members import MEASURES, change_fact
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
 from boomerang.catalog.stores.requests import reopen
 from boomerang.catalog.stores.students import begin_anew, change_state
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.tables.families import FamilyRow, MemberRow
 from boomerang.catalog.transitions import Actor
-from boomerang.catalog.tries import WORK, work_of
 
 _PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")
 

@@ -3,13 +3,11 @@
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.events import Changes, Event
-from boomerang.catalog.records.states import PROGRESS
+from boomerang.catalog.records.states import PROGRESS, Changes, Event
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
-from boomerang.catalog.tables.events import EventRow
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.provisional import ProvisionalRow
+from boomerang.catalog.tables.base import EventRow
+from boomerang.catalog.tables.families import FamilyRow, ProvisionalRow
 from boomerang.catalog.tables.students import StudentRow
 
 

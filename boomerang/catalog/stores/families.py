@@ -7,9 +7,15 @@ from sqlalchemy import ColumnElement, delete, select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import holder_of
-from boomerang.catalog.records.families import Created, Family, NewFamily, Rebuilt
-from boomerang.catalog.records.members import NewMember, has_result
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import (
+    Created,
+    Family,
+    NewFamily,
+    NewMember,
+    NewRequest,
+    Rebuilt,
+    has_result,
+)
 from boomerang.catalog.records.states import Fact, Next, StudentState
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
@@ -18,10 +24,14 @@ from boomerang.catalog.stores.measuring import change_measuring, unsettle
 from boomerang.catalog.stores.publications import free_name, give_name
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
 from boomerang.catalog.stores.students import cancel, obtain, requeue, verify
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.members import MemberRow, SweepRow
-from boomerang.catalog.tables.publications import RevisionRow, StaleRow
-from boomerang.catalog.tables.requests import RequestRow
+from boomerang.catalog.tables.families import (
+    FamilyRow,
+    MemberRow,
+    RequestRow,
+    RevisionRow,
+    StaleRow,
+    SweepRow,
+)
 from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.family.composition import composition_of

@@ -5,15 +5,12 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.members import has_result
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.families import Family, has_result
+from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
 from boomerang.catalog.store import Store, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.members import MemberRow
+from boomerang.catalog.tables.families import FamilyRow, MemberRow
 from boomerang.catalog.transitions import MEASURING, Actor, Measuring, check
 
 

@@ -6,16 +6,15 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.members import Member, NewMember
-from boomerang.catalog.records.states import Fact, FactName
+from boomerang.catalog.leases import WORK, forget_tries, tries_of, work_of
+from boomerang.catalog.records.families import Member, NewMember
+from boomerang.catalog.records.states import Fact, FactName, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
 from boomerang.catalog.store import Store, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
-from boomerang.catalog.tables.leases import TryRow
-from boomerang.catalog.tables.members import MemberRow, SweepRow
+from boomerang.catalog.tables.base import TryRow
+from boomerang.catalog.tables.families import MemberRow, SweepRow
 from boomerang.catalog.transitions import FACTS, Actor, check
-from boomerang.catalog.tries import WORK, forget_tries, tries_of, work_of
 
 MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
 """What is measured of a member, without the results of tasks."""

@@ -13,16 +13,14 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.families import Created, Planned
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.provisional import Provisional
-from boomerang.catalog.records.states import Keying
+from boomerang.catalog.records.families import Created, Planned, Provisional
+from boomerang.catalog.records.states import Keying, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
 from boomerang.catalog.store import family_row, record
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.requests import CANCELLED
 from boomerang.catalog.stores.students import obtain
-from boomerang.catalog.tables.provisional import ProvisionalRow
+from boomerang.catalog.tables.families import ProvisionalRow
 from boomerang.catalog.transitions import KEYING, Actor, check
 
 _OVER = (Keying.FAILED.value, Keying.CANCELLED.value)

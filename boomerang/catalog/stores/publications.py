@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from sqlalchemy import delete, select, update
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.names import family_name
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.publications import Publication, Revision
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.leases import forget_tries, work_of
+from boomerang.catalog.records.families import Publication, Revision, family_name
+from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.store import Store, record
-from boomerang.catalog.tables.families import FamilyRow
-from boomerang.catalog.tables.members import MemberRow
-from boomerang.catalog.tables.publications import NameRow, RepoRow, RevisionRow, StaleRow
-from boomerang.catalog.tables.requests import RequestRow
-from boomerang.catalog.tries import forget_tries, work_of
+from boomerang.catalog.tables.families import (
+    FamilyRow,
+    MemberRow,
+    NameRow,
+    RepoRow,
+    RequestRow,
+    RevisionRow,
+    StaleRow,
+)
 from boomerang.errors import BadName
 
 

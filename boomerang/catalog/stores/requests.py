@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select, update
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.members import Member, digest_of
-from boomerang.catalog.records.requests import NewRequest, Request
-from boomerang.catalog.records.states import Fact, FactName
+from boomerang.catalog.leases import forget_tries, work_of
+from boomerang.catalog.records.families import Member, NewRequest, Request
+from boomerang.catalog.records.states import Fact, FactName, Lease
+from boomerang.catalog.records.students import digest_of
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, member_row, record
 from boomerang.catalog.stores.members import change_fact
-from boomerang.catalog.tables.members import MemberRow
-from boomerang.catalog.tables.requests import RequestRow
+from boomerang.catalog.tables.families import MemberRow, RequestRow
 from boomerang.catalog.transitions import REQUEST, Actor, check
-from boomerang.catalog.tries import forget_tries, work_of
 from boomerang.errors import BoomerangError
 from boomerang.family.budget import meant
 

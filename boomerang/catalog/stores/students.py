@@ -6,8 +6,7 @@ from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import holder_of
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.states import Lease, StudentState
 from boomerang.catalog.records.students import NewStudent, Student, salted_key
 from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up, later
 from boomerang.catalog.store import Store, record, student_row

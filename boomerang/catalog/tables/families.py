@@ -1,11 +1,11 @@
-"""The table of families."""
+"""The tables of families, and of all that they have: members, requests, publications."""
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey
+from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from boomerang.catalog.tables.base import Attempts, Base, Text
+from boomerang.catalog.tables.base import Attempts, Base, Serial, Text
 
 
 class FamilyRow(Attempts, Base):
@@ -35,3 +35,142 @@ class FamilyRow(Attempts, Base):
     cancel: Mapped[bool | None]
     created: Mapped[float]
     updated: Mapped[float]
+
+
+class ProvisionalRow(Attempts, Base):
+    """A family that is asked for and whose files are not hashed yet, or were not at first.
+
+    The row stays for as long as somebody may know the family by this id.
+    """
+
+    __tablename__ = "provisional"
+
+    id: Mapped[str] = mapped_column(Text(16), primary_key=True)
+    became: Mapped[str | None] = mapped_column(Text(16), index=True)
+    name: Mapped[str]
+    plan: Mapped[dict[str, Any]]
+    asked: Mapped[list[Any]] = mapped_column("requests", JSON)
+    requests: Mapped[list[Any]] = mapped_column("wants", JSON)
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    running: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[float]
+    updated: Mapped[float]
+
+
+class MemberRow(Base):
+    """One rung of a family's ladder.
+
+    `made_of` stands for the bytes of the student that its folder was built from.
+    """
+
+    __tablename__ = "members"
+
+    family: Mapped[str] = mapped_column(
+        ForeignKey("families.id", ondelete="CASCADE"), primary_key=True
+    )
+    k: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    size: Mapped[str] = mapped_column(index=True)
+    code: Mapped[str]
+    digest: Mapped[str] = mapped_column(Text(64), index=True)
+    parameters: Mapped[int]
+    bytes: Mapped[int]
+    layers: Mapped[int]
+    built: Mapped[str] = mapped_column(default="no")
+    built_reason: Mapped[str | None]
+    measured: Mapped[str] = mapped_column(default="no")
+    measured_reason: Mapped[str | None]
+    published: Mapped[str] = mapped_column(default="no")
+    published_reason: Mapped[str | None]
+    perplexity: Mapped[float | None]
+    kl: Mapped[float | None]
+    naive_perplexity: Mapped[float | None]
+    naive_kl: Mapped[float | None]
+    generation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    flags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    repo: Mapped[str | None]
+    commit: Mapped[str | None]
+    made_of: Mapped[str | None]
+    updated: Mapped[float]
+
+
+class SweepRow(Base):
+    """The digest of a member that may belong to nobody any more; its folder is removed then."""
+
+    __tablename__ = "sweeps"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+
+
+class RequestRow(Attempts, Base):
+    """What was asked for: members to build or to publish once the family is settled."""
+
+    __tablename__ = "requests"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    family: Mapped[str] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    what: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    options_digest: Mapped[str] = mapped_column(Text(64))
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+
+    __table_args__ = (
+        Index("one_request", "family", "kind", "what", "options_digest", unique=True),
+    )
+
+
+class RevisionRow(Base):
+    """What a member was like at a commit that somebody was told."""
+
+    __tablename__ = "revisions"
+
+    commit: Mapped[str] = mapped_column(Text(40), primary_key=True)
+    family: Mapped[str] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    repo: Mapped[str]
+    card: Mapped[str]
+    facts: Mapped[dict[str, Any]]
+
+
+class NameRow(Base):
+    """The name of a family, there or gone: see publications.py."""
+
+    __tablename__ = "names"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    teacher: Mapped[str]
+
+
+class RepoRow(Base):
+    """A repository of the Hub, the family it was given to, and what was published to it last.
+
+    `made_of` stands for the bytes of the student that its weights are of: null where nobody wrote
+    that down, empty where they are of others than there are now.
+    """
+
+    __tablename__ = "repositories"
+
+    repo: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    private: Mapped[bool]
+    card: Mapped[str]
+    made_of: Mapped[str | None]
+
+
+class StaleRow(Base):
+    """A repository that may hold something else than would be published now, `since` when."""
+
+    __tablename__ = "stale"
+
+    repo: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str] = mapped_column(Text(16), index=True)
+    since: Mapped[float]
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)

@@ -10,8 +10,7 @@ from typing import Any
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import not_measured
-from boomerang.catalog.records.families import NewFamily, Planned
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewFamily, NewRequest, Planned
 from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from boomerang.card.card import card
 from boomerang.card.facts import Facts, Size
 from boomerang.card.tasks import Task
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.header import FLOAT_NAMES

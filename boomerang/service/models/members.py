@@ -5,8 +5,7 @@ from typing import Any
 
 from boomerang.assembly import stitch
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member, NewMember
+from boomerang.catalog.records.families import Family, Member, NewMember
 from boomerang.family.composition import composition_of
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair

@@ -15,8 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.service.producer import Producer
 from tests.app.conftest import NOWHERE, Front, problem

@@ -9,8 +9,7 @@ import pytest
 
 from boomerang.assembly.stitch import member_files
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.family.composition import composition_of
 from boomerang.service.producer import Producer

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Member
 from boomerang.catalog.records.states import Fact
 from tests.app.conftest import Front
 from tests.local_hub.fixture import run_client

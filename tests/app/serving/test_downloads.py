@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.family.composition import last_to_first
 from boomerang.service.models import members, pairs

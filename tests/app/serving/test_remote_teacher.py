@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
+from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.pair import Pair

@@ -14,9 +14,7 @@ from app.event_watch import EventWatch
 from app.main import create_app
 from app.serving.catalog_cache import CatalogCache, Snapshot
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.families import NewFamily
-from boomerang.catalog.records.members import NewMember
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewFamily, NewMember, NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import NewStudent
 from boomerang.service.settings import Settings
@@ -141,7 +139,7 @@ def test_all_who_listen_ask_once(url: str) -> None:
 def test_old_steps_are_forgotten_and_states_are_not(url: str) -> None:
     from sqlalchemy import update
 
-    from boomerang.catalog.tables.events import EventRow
+    from boomerang.catalog.tables.base import EventRow
 
     catalog = Catalog(url)
     kept, gone = grow(catalog, 0, 2)

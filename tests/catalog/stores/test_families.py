@@ -7,9 +7,8 @@ import pytest
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.leases import LostLease
-from boomerang.catalog.records.requests import NewRequest
-from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.families import NewRequest
+from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Origin
 from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
 from tests.catalog.conftest import new_family, new_student, rungs

@@ -7,10 +7,8 @@ import pytest
 from boomerang.catalog import setbacks
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.families import Planned
-from boomerang.catalog.records.leases import Lease, LostLease
-from boomerang.catalog.records.requests import NewRequest
-from boomerang.catalog.records.states import Keying
+from boomerang.catalog.records.families import NewRequest, Planned
+from boomerang.catalog.records.states import Keying, Lease, LostLease
 from boomerang.errors import FamilyNotFound
 from tests.catalog.conftest import new_family, new_student, rungs
 

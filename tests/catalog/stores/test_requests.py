@@ -1,7 +1,7 @@
 """Requests upon families: kept once, opened again."""
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.catalog.conftest import new_family, new_student, rungs
 

@@ -5,7 +5,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily, Message, Publish

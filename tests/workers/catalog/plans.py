@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from boomerang.catalog.records.families import NewFamily, Planned
-from boomerang.catalog.records.members import NewMember
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import NewFamily, NewMember, NewRequest, Planned
 from boomerang.catalog.records.students import NewStudent
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.members import Member, has_result
+from boomerang.catalog.records.families import Member, has_result
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.transitions import FACTS, REQUEST, STUDENT, Moves
 from tests.workers.catalog.world import MOST, REFUSED, World

@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from boomerang.catalog.records.families import Family
-from boomerang.catalog.records.members import Member
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import Family, Member, NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.sources import FileSource

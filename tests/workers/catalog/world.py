@@ -13,10 +13,8 @@ from typing import Any, Literal
 from greenlet import getcurrent, greenlet
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.leases import Lease, LostLease
-from boomerang.catalog.records.states import Fact, Keying, StudentState
-from boomerang.catalog.tables.base import Base
-from boomerang.catalog.tables.leases import LeaseRow
+from boomerang.catalog.records.states import Fact, Keying, Lease, LostLease, StudentState
+from boomerang.catalog.tables.base import Base, LeaseRow
 from boomerang.errors import NotFound
 from boomerang.service.messages import (
     Assemble,

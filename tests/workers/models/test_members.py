@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.families import Family, NewFamily
-from boomerang.catalog.records.requests import NewRequest
+from boomerang.catalog.records.families import Family, NewFamily, NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.catalog.stores.requests import resolve
