@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
+.PHONY: demo serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
 	bench-recipes chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -15,6 +15,9 @@ serve: $(READY)  ## keep the demo's service and its dashboard running
 
 test: $(READY)  ## every test
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-long: $(READY)  ## the tests that are too long for every run
+	$(BIN)/pytest -n 2 --dist worksteal -m long
 
 test-tasks: $(READY)-tasks  ## the tests that need lm-eval, which is 450 MB
 	$(BIN)/pytest tests/quality/tasks/test_tasks.py

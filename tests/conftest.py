@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -13,6 +14,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
 
+from tests.support.slow import note_reasons, say_slow
 from tests.support.databases import new_database, postgres_server
 
 settings.register_profile(
@@ -28,6 +30,12 @@ settings.load_profile("boomerang")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest test, the README's session, begins first, so that nobody waits for it alone."""
     items.sort(key=lambda item: "test_readme" not in item.nodeid)
+    note_reasons(items)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Which tests were slow, and why."""
+    say_slow(terminalreporter)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,67 @@
+"""The house stays one in which things are found: small rooms, one noun a file, tests that mirror."""
+
+import statistics
+import subprocess
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from tests.support.places import ROOT
+
+CODE = ("boomerang", "app", "workers")
+MOST_FILES = 12
+MOST_LINES = 300
+MEDIAN_LINES = 150
+
+
+def tracked(*folders: str) -> list[PurePosixPath]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    found = (PurePosixPath(line) for line in listed.stdout.splitlines())
+    return [path for path in found if (ROOT / path).exists()]
+
+
+def lines(path: PurePosixPath) -> int:
+    return len((ROOT / path).read_text("utf-8").splitlines())
+
+
+MODULES = [path for path in tracked(*CODE) if path.suffix == ".py" and path.stem != "__init__"]
+
+
+@pytest.mark.parametrize("folders", [(*CODE, "benchmarks"), ("tests",)], ids=["code", "tests"])
+def test_a_folder_holds_few_files(folders: tuple[str, ...]) -> None:
+    counts = Counter(path.parent for path in tracked(*folders))
+    assert {str(at): count for at, count in counts.items() if count > MOST_FILES} == {}
+
+
+def test_a_module_is_short() -> None:
+    sizes = {str(path): lines(path) for path in MODULES}
+    assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
+    assert statistics.median(sizes.values()) <= MEDIAN_LINES
+
+
+def test_the_tests_stand_where_what_they_test_stands() -> None:
+    rooms = {path.parent for path in MODULES} | {path.parent for path in tracked("benchmarks")}
+    rooms |= {PurePosixPath("boomerang", *path.parts[1:]) for path in rooms}
+    astray = set()
+    for path in tracked("tests"):
+        room = PurePosixPath(*path.parent.parts[1:])
+        if not path.name.startswith("test_") or room.parts[:1] in SHARED:
+            continue
+        if room not in rooms and PurePosixPath("boomerang") / room not in rooms:
+            astray.add(str(path))
+    assert astray == set()
+
+
+SHARED = {(), ("project",), ("browser",), ("homes",), ("local_hub",)}
+"""Of the whole: its documents and packages, its pages in a browser, a home of an old version, the
+Hub that tests speak to."""
+
+
+def test_every_folder_of_modules_says_what_it_is_for() -> None:
+    folders = {path.parent for path in MODULES}
+    silent = {str(at) for at in folders if not (ROOT / at / "__init__.py").read_text().strip()}
+    assert silent == set()
