@@ -47,7 +47,7 @@ chaos: $(READY)  ## processes of a service killed at random while it distils: te
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)
 
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
-	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/workers/catalog/test_interleavings.py
+	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/interleavings/test_interleavings.py
 
 dist: $(READY)  ## build sdist and wheel in dist/, and try the wheel in an environment of its own
 	$(BIN)/python -m tools.dist
@@ -56,7 +56,7 @@ format: $(READY)  ## format, and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# pip, because it takes the build of torch that fits the machine: see docs/decisions/lock.md.
+# pip, because it takes the build of torch that fits the machine: see docs/decisions/project/lock.md.
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock

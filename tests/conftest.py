@@ -14,8 +14,8 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
 
-from tests.support.slow import note_reasons, say_slow
 from tests.support.databases import new_database, postgres_server
+from tests.support.slow import note_reasons, say_slow
 
 settings.register_profile(
     "boomerang",

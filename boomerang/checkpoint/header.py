@@ -7,10 +7,7 @@ from reprlib import repr as short
 from typing import Any, NoReturn
 
 from boomerang.checkpoint.sources import Source
-from boomerang.errors import (
-    BoomerangError,
-    CorruptCheckpoint,
-)
+from boomerang.errors import BoomerangError, CorruptCheckpoint
 
 ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,

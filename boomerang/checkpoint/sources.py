@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from boomerang.errors import (
-    SourceChanged,
-)
+from boomerang.errors import SourceChanged
 
 
 class Source(Protocol):

@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.checkpoint.files import CONFIG, INDEX, OTHER_WEIGHTS, SINGLE
-from boomerang.checkpoint.header import (
-    Tensor,
-    corrupt,
-    parse_header,
-    read_json,
-    refuse_keys,
-)
+from boomerang.checkpoint.header import Tensor, corrupt, parse_header, read_json, refuse_keys
 from boomerang.checkpoint.sources import FileSource, Source
-from boomerang.errors import (
-    CorruptCheckpoint,
-    NoSafetensors,
-    TeacherNotFound,
-)
+from boomerang.errors import CorruptCheckpoint, NoSafetensors, TeacherNotFound
 
 
 @dataclass(frozen=True)

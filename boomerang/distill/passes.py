@@ -3,7 +3,7 @@
 Which blocks are patched is drawn for each of the recipe's micro-batches, whatever the devices and
 whatever fits into memory. So the sum of all gradients is the same. Replicas take as many sequences
 each, and go their own way; where the models are sharded, all devices go through the same layers in
-each pass (docs/decisions/many-devices.md).
+each pass (docs/decisions/training/many-devices.md).
 """
 
 from collections.abc import Callable, Iterator

@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from boomerang.assembly.writing import on_disk
-from boomerang.errors import (
-    HubUnreachable,
-)
+from boomerang.errors import HubUnreachable
 from boomerang.hub import library
 from boomerang.hub.client import hub_errors, hub_token, patiently
-from boomerang.hub.remote import Progress
+from boomerang.hub.remote import Progress, Resolved
 from boomerang.hub.resolve import resolve
-from boomerang.hub.resolved import Resolved
 
 
 def fetch(

@@ -11,8 +11,8 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, TeacherNotFound
 from boomerang.hub import remote
+from boomerang.hub.remote import Resolved
 from boomerang.hub.resolve import resolve
-from boomerang.hub.resolved import Resolved
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
-"""Reading a model of the Hub by range, without fetching it."""
+"""A model of the Hub at one commit, and reading it by range without fetching it."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from boomerang.checkpoint.files import CONFIG, INDEX, WEIGHTS, travels
+from boomerang.checkpoint.files import CONFIG, INDEX, SINGLE, WEIGHTS, travels
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import (
-    CorruptCheckpoint,
-    FileNotInModel,
-)
-from boomerang.hub.resolved import Resolved
+from boomerang.errors import CorruptCheckpoint, FileNotInModel
 from boomerang.hub.source import HubSource
 
 SMALL_BYTES = 64 << 20
@@ -24,6 +21,34 @@ AT_ONCE = 8
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model at one commit. `files` are sizes in bytes, `sha256` the digests that are known."""
+
+    repo_id: str
+    commit: str
+    private: bool
+    gated: bool
+    license: str | None
+    files: Mapping[str, int]
+    license_name: str | None = None
+    license_link: str | None = None
+    base_model: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    endpoint: str | None = None
+
+    @property
+    def travelling(self) -> dict[str, int]:
+        """The files that travel; of two sets of weights, the one that transformers would load."""
+        found = {name: size for name, size in self.files.items() if travels(name)}
+        if SINGLE in found:
+            shards = [n for n in found if re.fullmatch(WEIGHTS, n) and n != SINGLE]
+            for name in [*shards, INDEX]:
+                found.pop(name, None)
+        return found
 
 
 def sources(resolved: Resolved) -> dict[str, HubSource]:

@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from boomerang.checkpoint.files import OTHER_WEIGHTS, WEIGHTS
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import (
-    BadName,
-    HubFailure,
-    NoSafetensors,
-)
+from boomerang.errors import BadName, HubFailure, NoSafetensors
 from boomerang.hub.client import api, bad_name, hub_endpoint, hub_errors, patiently
 from boomerang.hub.hurry import silence
-from boomerang.hub.remote import checkpoint, first_bytes
-from boomerang.hub.resolved import Resolved
+from boomerang.hub.remote import Resolved, checkpoint, first_bytes
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelInfo

@@ -53,8 +53,8 @@ class Recipe(BaseModel):
     data is taken as it comes), and `loss_on` "completions" takes the losses of conversations at
     the assistant's tokens alone (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps
     AdamW's moments in 8 bits (package torchao). What saves memory and changes no number,
-    `activation_checkpointing`, is no part of the digest. docs/decisions/recipe.md has the reason
-    of each field.
+    `activation_checkpointing`, is no part of the digest. The reason of each field is in
+    docs/decisions/training/recipe.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)

@@ -103,10 +103,7 @@ def main() -> None:
     model = Qwen3ForCausalLM(config).float().train()
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": DECAY},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95), fused=True)
     train, calibration, heldout = (pack(tokenizer, s) for s in ("train", "calibration", "heldout"))
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(train):,} tokens")

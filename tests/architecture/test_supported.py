@@ -19,12 +19,7 @@ from boomerang.architecture.wrappers import WHOLES
 from boomerang.assembly.stitch import member_files, place
 from boomerang.checkpoint.files import SINGLE
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import (
-    CorruptCheckpoint,
-    RemoteCode,
-    StudentMismatch,
-    UnsupportedArchitecture,
-)
+from boomerang.errors import CorruptCheckpoint, RemoteCode, StudentMismatch, UnsupportedArchitecture
 from boomerang.family.composition import Composition
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair

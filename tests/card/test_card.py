@@ -46,10 +46,7 @@ MEMBER = Facts(
     text="the held-out part of the corpus",
 )
 STUDENT = replace(
-    MEMBER,
-    repo_id="family/Teacher-1.00B",
-    size=SIZES[0],
-    composition=Composition.of(MAP, "sssss"),
+    MEMBER, repo_id="family/Teacher-1.00B", size=SIZES[0], composition=Composition.of(MAP, "sssss")
 )
 
 

@@ -234,9 +234,7 @@ TORCH = {
     st.none() | st.dictionaries(st.text("abc"), st.text("abc"), min_size=1, max_size=2),
 )
 def test_what_safetensors_saves_is_read_alike(
-    tmp_path: Path,
-    wanted: dict[str, tuple[str, list[int]]],
-    metadata: dict[str, str] | None,
+    tmp_path: Path, wanted: dict[str, tuple[str, list[int]]], metadata: dict[str, str] | None
 ) -> None:
     path = tmp_path / "file.safetensors"
     tensors = {

@@ -9,12 +9,7 @@ from tests.support.devices import A100, H100, MIXED, PRECISE, T4, V100, Card, de
 
 @pytest.mark.parametrize(
     ("card", "compute"),
-    [
-        (V100, torch.float32),
-        (T4, torch.float32),
-        (A100, torch.bfloat16),
-        (H100, torch.bfloat16),
-    ],
+    [(V100, torch.float32), (T4, torch.float32), (A100, torch.bfloat16), (H100, torch.bfloat16)],
     ids=["V100", "T4", "A100", "H100"],
 )
 def test_only_a_gpu_that_multiplies_in_bfloat16_itself_computes_in_it(

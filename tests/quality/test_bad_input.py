@@ -60,10 +60,7 @@ def without(folder: Path, *keys: str) -> None:
 
 @pytest.mark.parametrize("kept", [("train", "calibration"), ("train", "heldout"), ("train",)])
 def test_a_folder_without_a_split(
-    job: dict[str, Any],
-    kept: tuple[str, ...],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    job: dict[str, Any], kept: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for split in {"calibration", "heldout"} - set(kept):
         (tmp_path / "texts" / f"{split}.jsonl").unlink()

@@ -32,11 +32,8 @@ def say_slow(reporter: TerminalReporter) -> None:
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 took[report.nodeid] += report.duration
-                reasons |= {
-                    report.nodeid: str(why)
-                    for name, why in report.user_properties
-                    if name == "slow because"
-                }
+                if (why := dict(report.user_properties).get("slow because")) is not None:
+                    reasons[report.nodeid] = str(why)
     slow = sorted((node for node in took if took[node] > SECONDS), key=lambda node: -took[node])
     if not slow:
         return

@@ -58,10 +58,7 @@ def family_name(context: Context, family: Family) -> str:
 
 def _verify(pair: Pair, composition: Composition) -> None:
     """Check tensors and kinds of layers against the model built from the config, on no device."""
-    from boomerang.modules.verify import (  # noqa: PLC0415 - loads torch
-        verify,
-        verify_kinds,
-    )
+    from boomerang.modules.verify import verify, verify_kinds  # noqa: PLC0415 - loads torch
 
     config = member_config(pair, composition)
     placed = place(pair, composition)

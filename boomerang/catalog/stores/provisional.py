@@ -2,8 +2,8 @@
 
 Neither such a family nor its student has a name by content, so neither stands among the others:
 nothing of it can be served, built or distilled. What was asked of it is kept as it was asked, and
-is turned into records once more when every digest is known (decisions/provisional.md). Its id
-stays an id of the family that it became.
+is turned into records once more when every digest is known. Its id stays an id of the family that
+it became (docs/decisions/service/provisional.md).
 """
 
 from collections.abc import Sequence

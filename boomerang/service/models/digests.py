@@ -1,7 +1,7 @@
 """The sha256 of local files, as the catalog remembers them; of large ones it is not taken here.
 
 What has not been hashed is stood for by what is known at once, its path, size, inode and
-modification time, until a worker has hashed it (decisions/provisional.md).
+modification time, until a worker has hashed it (decisions/service/provisional.md).
 """
 
 from collections.abc import Callable, Iterable

@@ -36,12 +36,7 @@ def records_of(ladder: Ladder, commit: str, key: str) -> tuple[NewMember, ...]:
 
 
 def member_files(
-    settings: Settings,
-    pair: Pair,
-    family: Family,
-    member: Member,
-    *,
-    card: str | None = None,
+    settings: Settings, pair: Pair, family: Family, member: Member, *, card: str | None = None
 ) -> dict[str, ByteFile]:
     """Every file of a member, by name."""
     composition = composition_of(pair.layermap, member.code)

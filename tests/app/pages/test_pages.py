@@ -56,9 +56,7 @@ def test_states_and_figures(front: Front) -> None:
     assert "naive pruning to this depth: 99.00" in text
 
 
-def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(
-    front: Front,
-) -> None:
+def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(front: Front) -> None:
     family = front.ready()
     small = front.catalog.members(family.id)[0]
     front.catalog.set_measuring(family.id, Fact.RUNNING, "measuring, so far 1,024 of 65,536 tokens")

@@ -148,9 +148,7 @@ def test_a_patched_pass_trains_the_layers_that_remain(both: Couple) -> None:
     assert all(p.grad is None for p in both.teacher.model.parameters())
 
 
-def test_a_patched_pass_compares_the_layers_that_remain_and_the_final_output(
-    both: Couple,
-) -> None:
+def test_a_patched_pass_compares_the_layers_that_remain_and_the_final_output(both: Couple) -> None:
     member = Composition.patched(MAP, [0, 2])
     assert "".join(member.choices) == "bbbss"
     teacher, student = both.trace(WHOLE, INPUTS), both.trace(member, INPUTS)

@@ -59,9 +59,7 @@ def test_per_layer_lists_follow_the_layers(tmp_path: Path) -> None:
     couple(teacher, student, MAP)
 
 
-def test_a_student_is_stored_in_the_teachers_dtype_with_its_very_embeddings(
-    tmp_path: Path,
-) -> None:
+def test_a_student_is_stored_in_the_teachers_dtype_with_its_very_embeddings(tmp_path: Path) -> None:
     save_teacher(tmp_path / "f32", "qwen3-tied")
     half = AutoModelForCausalLM.from_pretrained(tmp_path / "f32", dtype=torch.bfloat16)
     save_teacher(tmp_path / "teacher", "qwen3-tied")

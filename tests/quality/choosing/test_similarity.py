@@ -15,10 +15,7 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.pair import Pair
 from boomerang.modules.causal import Causal
 from boomerang.modules.load import load
-from boomerang.quality.choosing.similarity import (
-    distances,
-    map_by_similarity,
-)
+from boomerang.quality.choosing.similarity import distances, map_by_similarity
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.windows import Stream

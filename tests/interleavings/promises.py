@@ -16,7 +16,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Member, has_result
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.transitions import FACTS, REQUEST, STUDENT, Moves
-from tests.workers.catalog.world import MOST, REFUSED, World
+from tests.interleavings.world import MOST, REFUSED, World
 
 
 class Promises(RuleBasedStateMachine):

@@ -23,8 +23,8 @@ from boomerang.processes.job import Ending, Outcome
 from boomerang.service.intake.planned import Plan
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.texts.task_names import harness_version
-from tests.workers.catalog.plans import KEPT, LAYERS, ladder, plan
-from tests.workers.catalog.world import REFUSED, World
+from tests.interleavings.plans import KEPT, LAYERS, ladder, plan
+from tests.interleavings.world import REFUSED, World
 from workers.context import Context
 from workers.leases.holding import Holding
 from workers.settle import subject

@@ -25,9 +25,9 @@ from boomerang.catalog.stores import (
     requests,
     students,
 )
+from tests.interleavings.interleavings import Interleavings
+from tests.interleavings.stage import staged
 from tests.support.databases import new_database
-from tests.workers.catalog.interleavings import Interleavings
-from tests.workers.catalog.stage import staged
 
 TIMES = int(os.environ.get("BOOMERANG_TEST_INTERLEAVINGS", "1"))
 EXAMPLES = 28

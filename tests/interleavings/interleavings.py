@@ -9,9 +9,9 @@ from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.service.intake.request import FamilyRequest
 from boomerang.service.messages import KeyFamily, Message, Publish
-from tests.workers.catalog.plans import plan
-from tests.workers.catalog.promises import Promises
-from tests.workers.catalog.stage import taken
+from tests.interleavings.plans import plan
+from tests.interleavings.promises import Promises
+from tests.interleavings.stage import taken
 
 KEYS = st.sampled_from(["a" * 32, "a" * 32, "b" * 32])
 ORDERS = st.sampled_from(["last", "first", "auto"])
