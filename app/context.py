@@ -12,7 +12,7 @@ from app.serving.lanes import Lanes
 from app.serving.pairs import Pairs
 from app.serving.volumes import Volumes
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings
 
 

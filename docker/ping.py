@@ -7,7 +7,7 @@ nodes alone: another container's answer must not make this one healthy.
 import socket
 import sys
 
-from boomerang.service.producer import celery_app
+from boomerang.service.jobs import celery_app
 from boomerang.service.settings import get_settings
 
 SECONDS = 3.0

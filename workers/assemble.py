@@ -14,9 +14,9 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.service.models.digests import take_hash
 from workers.context import Context
-from workers.leases.holding import Holding, holding
-from workers.leases.outages import failed
+from workers.leases import Holding, holding
 from workers.models.members import made_of, member_files
+from workers.outages import failed
 from workers.settle import close_request, subject
 
 WEIGHTS = ".safetensors"

@@ -11,13 +11,12 @@ from typing import Any, TypeVar
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from boomerang.processes.daemon import READY
-from boomerang.service import messages
-from boomerang.service.messages import Message
-from boomerang.service.producer import celery_app
+from boomerang.service import jobs
+from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
-from workers.leases import reaper
+from workers.leases import start_reaper
 
 M = TypeVar("M", bound=Message)
 
@@ -33,19 +32,17 @@ def _register(kind: type[M], work: Callable[[Context, M], str]) -> None:
     app.task(name=kind.task)(task)
 
 
-_register(messages.KeyFamily, lambda here, told: keying.key(here, told.family))
-_register(messages.Rehash, lambda here, told: keying.rehash(here, told.key))
-_register(messages.Distill, lambda here, told: distill.distill(here, told.key))
-_register(messages.Measure, lambda here, told: measure.measure(here, told.family))
-_register(messages.Settle, lambda here, told: settle.settle(here, told.family))
+_register(jobs.KeyFamily, lambda here, told: keying.key(here, told.family))
+_register(jobs.Rehash, lambda here, told: keying.rehash(here, told.key))
+_register(jobs.Distill, lambda here, told: distill.distill(here, told.key))
+_register(jobs.Measure, lambda here, told: measure.measure(here, told.family))
+_register(jobs.Settle, lambda here, told: settle.settle(here, told.family))
+_register(jobs.Assemble, lambda here, told: assemble.assemble(here, told.family, told.k, told.want))
 _register(
-    messages.Assemble, lambda here, told: assemble.assemble(here, told.family, told.k, told.want)
-)
-_register(
-    messages.Publish,
+    jobs.Publish,
     lambda here, told: publish.publish(here, told.family, **told.model_dump(exclude={"family"})),
 )
-_register(messages.Sweep, lambda here, told: assemble.sweep(here))
+_register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 
 def _prepare(**_: Any) -> None:
@@ -54,7 +51,7 @@ def _prepare(**_: Any) -> None:
 
 
 def _begin(**_: Any) -> None:
-    reaper.start(context())
+    start_reaper(context())
     # Straight to the descriptor: Celery turns what is printed into log lines.
     os.write(1, f"{READY}\n".encode())
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings, get_settings
 
 

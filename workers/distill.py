@@ -11,16 +11,14 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
 from boomerang.processes.job import Ending, Outcome
 from boomerang.recipes.recipe import Recipe
-from boomerang.service.messages import Measure
-from boomerang.service.models import checkpoints, unchanged
+from boomerang.service.jobs import Measure
+from boomerang.service.models import checkpoints, pairs
 from workers.context import Context
-from workers.leases.holding import End, Holding, holding
-from workers.leases.outages import SETBACKS, passes, patiently, said
-from workers.models.fetching import check_pair, fetch_student, fetch_teacher
-from workers.models.teachers import check_teacher
+from workers.leases import End, Holding, holding
+from workers.models.folders import check_pair, check_teacher, fetch_student, fetch_teacher
 from workers.models.verify import damage_of, hashes, set_aside, verify_members
-from workers.training.command import trainer_command
-from workers.training.progress import Progress
+from workers.outages import SETBACKS, passes, patiently, said
+from workers.training import Progress, trainer_command
 
 log = logging.getLogger("boomerang.workers")
 
@@ -98,7 +96,7 @@ def _make(context: Context, student: Student, held: Holding) -> str:
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
     teacher = fetch_teacher(context, student, held)
     if student.origin is Origin.DISTILLED:
-        unchanged.check_trained_on(catalog, settings, student)
+        pairs.check_trained_on(catalog, settings, student)
         outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)
@@ -182,7 +180,7 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
     checkpoints.student_checkpoint(settings, base)
     if base.teacher_source is not None:
         checkpoint = checkpoints.teacher_checkpoint(settings, base)
-        unchanged.check_folder(catalog, base.teacher_commit, checkpoint)
+        pairs.check_folder(catalog, base.teacher_commit, checkpoint)
     told = {
         "base": str(fetch_teacher(context, base, held)),
         "base_name": asked["base"],

@@ -16,16 +16,15 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
-from boomerang.service.intake.pipeline import take
+from boomerang.service.intake.asked import FamilyRequest
+from boomerang.service.intake.pipeline import begin, take
 from boomerang.service.intake.planned import Plan
-from boomerang.service.intake.recorded import begin
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import KeyFamily
+from boomerang.service.jobs import KeyFamily
 from boomerang.service.models import checkpoints, pairs
 from boomerang.service.models.digests import take_hash
 from workers.context import Context
-from workers.leases.holding import End, Holding, Over, holding
-from workers.leases.outages import passes, patiently, said
+from workers.leases import End, Holding, Over, holding
+from workers.outages import passes, patiently, said
 
 log = logging.getLogger("boomerang.workers")
 

@@ -18,9 +18,9 @@ from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import harness_version
 from boomerang.texts.texts import locations
 from workers.context import Context
-from workers.leases.holding import End, Holding, holding
-from workers.leases.outages import SETBACKS, passes, patiently, said
-from workers.models.fetching import check_pair, fetch_student, fetch_teacher
+from workers.leases import End, Holding, holding
+from workers.models.folders import check_pair, fetch_student, fetch_teacher
+from workers.outages import SETBACKS, passes, patiently, said
 from workers.settle import settle
 
 log = logging.getLogger("boomerang.workers")

@@ -9,9 +9,9 @@ from boomerang.checkpoint.files import CARD
 from boomerang.errors import Unusable
 from boomerang.hub.publish import publish as push
 from workers.context import Context
-from workers.leases.holding import holding
-from workers.leases.outages import failed
+from workers.leases import holding
 from workers.models.members import made_of, member_files
+from workers.outages import failed
 from workers.settle import close_request, has_weights, is_current, is_published, subject
 
 

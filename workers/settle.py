@@ -8,9 +8,9 @@ from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.catalog.stores.requests import FACT_OF, resolve
 from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError
-from boomerang.service.messages import Assemble, Message, Publish
+from boomerang.service.jobs import Assemble, Message, Publish
 from workers.context import Context
-from workers.leases.holding import holding
+from workers.leases import holding
 from workers.models.members import card_now, family_name, made_of
 
 log = logging.getLogger("boomerang.workers")

@@ -11,9 +11,9 @@ from app.openapi import LOCATION, Responses, problems, text
 from app.schemas.families import FamiliesAnswer, FamilyAnswer, RebuildRequest
 from app.security import lacking, may
 from app.views import family_view, family_views
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import KeyFamily
+from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 

@@ -11,8 +11,8 @@ from app.context import Context, ContextDep
 from app.openapi import problems
 from app.schemas.service import RebuiltAnswer
 from boomerang.errors import BoomerangError
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
-from boomerang.service.intake.request import FamilyRequest
 
 log = logging.getLogger("boomerang.app")
 

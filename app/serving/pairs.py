@@ -15,10 +15,9 @@ from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair
-from boomerang.service.messages import Rehash
+from boomerang.service.jobs import Producer, Rehash
 from boomerang.service.models.digests import AT_ONCE, Unhashed
 from boomerang.service.models.pairs import open_pair
-from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 
 KEPT = 32

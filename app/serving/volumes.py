@@ -12,7 +12,7 @@ from boomerang.catalog.records.families import Family, Member, Revision, repo_id
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.files import CARD
 from boomerang.family.pair import Pair
-from boomerang.service.models.cards import card_text
+from boomerang.service.models.members import card_text
 from boomerang.service.settings import Settings
 
 KEPT = 64

@@ -21,8 +21,7 @@ from boomerang.distill.memory.allocator import give_back_large_blocks
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.launch import joined, leave, process_rank
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
-from boomerang.processes.job_file import run_job
-from boomerang.processes.reporting import Reporter, locked
+from boomerang.processes.reporting import Reporter, locked, run_job
 
 
 def main(arguments: list[str], learners: type[Learner] = Learner) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from boomerang.family.layer_map import LayerMap
-from boomerang.processes.job_file import JobFile
+from boomerang.processes.reporting import JobFile
 from boomerang.recipes.keys import TRAINER_VERSION
 from boomerang.recipes.recipe import Recipe
 

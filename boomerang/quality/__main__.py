@@ -9,8 +9,7 @@ import sys
 from transformers.utils import logging
 
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
-from boomerang.processes.job_file import run_job
-from boomerang.processes.reporting import Reporter
+from boomerang.processes.reporting import Reporter, run_job
 from boomerang.quality.job import MeasureJob
 from boomerang.quality.measuring import run
 

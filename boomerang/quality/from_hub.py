@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from boomerang.errors import BadRecipe, CorruptCheckpoint
-from boomerang.processes.job_file import JobFile
+from boomerang.processes.reporting import JobFile
 from boomerang.texts.chat import Chat
 from boomerang.texts.conversations import Conversation
 from boomerang.texts.texts import Texts

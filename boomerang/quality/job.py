@@ -7,7 +7,7 @@ from pydantic import Field
 
 from boomerang.errors import BadRecipe
 from boomerang.family.patch_order import PatchOrder
-from boomerang.processes.job_file import JobFile
+from boomerang.processes.reporting import JobFile
 from boomerang.quality.tasks.results import TaskRequest
 
 

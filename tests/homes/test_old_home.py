@@ -18,8 +18,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.messages import Distill, Message
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Distill, Message, Producer
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers.context import Context

@@ -8,9 +8,8 @@ import pytest
 
 from boomerang.catalog.records.states import Fact
 from boomerang.processes.daemon import READY, Daemon
-from boomerang.service.messages import QUEUES
-from boomerang.service.running.parts import worker_command
-from boomerang.service.running.valkey import valkey, valkey_url
+from boomerang.service.jobs import QUEUES
+from boomerang.service.running.parts import valkey, valkey_url, worker_command
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, database, hub, make_front, originals
 from tests.local_hub.fixture import OWNER, LocalHub, run_client

@@ -7,8 +7,8 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import KeyFamily, Message, Publish
+from boomerang.service.intake.asked import FamilyRequest
+from boomerang.service.jobs import KeyFamily, Message, Publish
 from tests.interleavings.plans import plan
 from tests.interleavings.promises import Promises
 from tests.interleavings.stage import taken

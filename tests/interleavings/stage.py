@@ -20,13 +20,13 @@ from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
 from boomerang.hub.publish import Published
 from boomerang.processes.job import Ending, Outcome
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.planned import Plan
-from boomerang.service.intake.request import FamilyRequest
 from boomerang.texts.task_names import harness_version
 from tests.interleavings.plans import KEPT, LAYERS, ladder, plan
 from tests.interleavings.world import REFUSED, World
 from workers.context import Context
-from workers.leases.holding import Holding
+from workers.leases import Holding
 from workers.settle import subject
 
 SERIAL = itertools.count(1)
@@ -232,11 +232,11 @@ def staged() -> Iterator[None]:
         "workers.distill": ("check_pair", "check_teacher", "fetch_teacher"),
         "workers.models.verify": ("_verify_published", "_verify_built"),
         "workers.assemble": ("_remember",),
-        "boomerang.service.models.unchanged": ("check_trained_on",),
+        "boomerang.service.models.pairs": ("check_trained_on",),
         "workers.measure": ("fetch_teacher",),
     }
     fakes = {
-        "workers.leases.holding.Holding": Quiet,
+        "workers.leases.Holding": Quiet,
         "workers.distill.fetch_student": _folder,
         "workers.distill.damage_of": damage_of,
         "workers.distill.hashes": hashes,

@@ -16,7 +16,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import Fact, Keying, Lease, LostLease, StudentState
 from boomerang.catalog.tables.base import Base, LeaseRow
 from boomerang.errors import NotFound
-from boomerang.service.messages import (
+from boomerang.service.jobs import (
     Assemble,
     Distill,
     KeyFamily,
@@ -30,7 +30,7 @@ from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context
-from workers.leases.holding import End, Holding
+from workers.leases import End, Holding
 
 LEASE, PATIENCE, MOST = 30.0, 60.0, 3
 

@@ -101,7 +101,7 @@ def test_no_secret_can_get_into_a_layer(image):
 
 
 def test_every_queue_has_its_worker():
-    from boomerang.service.messages import QUEUES
+    from boomerang.service.jobs import QUEUES
 
     served: list[str] = []
     for image in ("gpu-worker", "assembly-worker"):
@@ -169,7 +169,7 @@ def test_front_end_health(web):
 
 TINY_WORKER = """
 import sys
-from boomerang.service.producer import celery_app
+from boomerang.service.jobs import celery_app
 app = celery_app(sys.argv[1])
 app.worker_main(["--quiet", "worker", "--pool", "threads", "--concurrency", "1",
                  "--hostname", sys.argv[2], "--without-gossip", "--without-mingle"])
@@ -200,7 +200,7 @@ def test_worker_health_is_this_containers_own(tmp_path):
 
 def answers(url: str) -> bool:
     """Whether any worker at all comes up within some seconds."""
-    from boomerang.service.producer import celery_app
+    from boomerang.service.jobs import celery_app
 
     app = celery_app(url)
     try:
@@ -261,8 +261,8 @@ def test_front_end_runs_on_what_its_image_installs(tmp_path):
         "        if name.partition('.')[0] in hidden:\n"
         "            raise ModuleNotFoundError(f'{name} is not in the image', name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
-        "import app.main, boomerang.cli.main, boomerang.service.producer as producer\n"
-        "producer.celery_app('redis://127.0.0.1:9')\n"
+        "import app.main, boomerang.cli.main, boomerang.service.jobs as jobs\n"
+        "jobs.celery_app('redis://127.0.0.1:9')\n"
     )
     environment = os.environ | {"BOOMERANG_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     result = run(sys.executable, "-c", script, json.dumps(hidden), env=environment)

@@ -16,7 +16,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import Fact
 from boomerang.errors import MAKE_ROOM
 from boomerang.quality.__main__ import main
-from boomerang.service.models.unchanged import folder_commit
+from boomerang.service.models.pairs import folder_commit
 from boomerang.service.settings import Settings
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.support.cli_stub import boomerang, error

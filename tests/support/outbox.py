@@ -1,7 +1,6 @@
 """A producer whose jobs go nowhere."""
 
-from boomerang.service.messages import Message
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Message, Producer
 
 
 class Outbox(Producer):

@@ -17,11 +17,9 @@ from boomerang.catalog.records.families import Created, NewFamily, NewRequest
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import READY, Daemon
-from boomerang.service.messages import QUEUES
-from boomerang.service.models.unchanged import folder_commit
-from boomerang.service.producer import Producer
-from boomerang.service.running.parts import worker_command
-from boomerang.service.running.valkey import valkey, valkey_url
+from boomerang.service.jobs import QUEUES, Producer
+from boomerang.service.models.pairs import folder_commit
+from boomerang.service.running.parts import valkey, valkey_url, worker_command
 from boomerang.service.settings import Settings
 
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.service.messages import Distill
-from boomerang.service.models.unchanged import folder_commit
+from boomerang.service.jobs import Distill
+from boomerang.service.models.pairs import folder_commit
 from boomerang.texts.texts import Texts
 from tests.workers.conftest import Backend, alive, on_both, wait_for
 

@@ -15,9 +15,9 @@ from boomerang.catalog.records.states import Event, Keying, StudentState
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask, take
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import Distill, KeyFamily, Measure
+from boomerang.service.jobs import Distill, KeyFamily, Measure
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, Backend, wait_for, write_model

@@ -23,13 +23,13 @@ from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
 from boomerang.processes import job
-from boomerang.service.models.unchanged import folder_commit
+from boomerang.service.models.pairs import folder_commit
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model
 from workers.context import Context
 from workers.distill import distill
-from workers.leases.holding import Holding
+from workers.leases import Holding
 from workers.measure import measure
 
 HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
-from boomerang.service.models import checkpoints, pairs, unchanged
-from boomerang.service.models.cards import card_text
+from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models.members import card_text
 from boomerang.service.models.members import member_files as unverified_files
 from workers.context import Context
 
@@ -48,7 +48,7 @@ def made_of(context: Context, family: Family) -> str:
     checkpoint = checkpoints.student_checkpoint(context.settings, student)
     if checkpoints.is_remote(checkpoint):
         return str(student.revision_commit)
-    return unchanged.folder_commit(context.catalog, checkpoint)
+    return pairs.folder_commit(context.catalog, checkpoint)
 
 
 def family_name(context: Context, family: Family) -> str:

@@ -23,12 +23,12 @@ from boomerang.errors import (
 )
 from boomerang.family.pair import Pair
 from boomerang.hub import resolve
-from boomerang.service.models import checkpoints, unchanged
+from boomerang.service.models import checkpoints, pairs
 from boomerang.service.models.digests import take_hash
 from workers import assemble
 from workers.context import Context
-from workers.leases.holding import Holding, holding
-from workers.models.aside import put_aside
+from workers.leases import Holding, holding
+from workers.models.folders import put_aside
 from workers.models.members import member_files
 from workers.settle import subject
 
@@ -73,7 +73,7 @@ def _misfit(
     """Whether a student is none of its teacher's. `sure` are bytes that were checked before."""
     teacher = checkpoints.teacher_checkpoint(context.settings, student)
     if student.teacher_source is not None:
-        unchanged.check_folder(context.catalog, student.teacher_commit, teacher)
+        pairs.check_folder(context.catalog, student.teacher_commit, teacher)
     try:
         near = not checkpoints.is_remote(teacher)
         pair = Pair.of(teacher, checkpoint, kept=checkpoints.kept_of(student), verify=near)

@@ -1,12 +1,13 @@
-"""The way of a request: read, found, planned, recorded, each in a room that knows only the last."""
+"""The way of a request: read, found, planned, and recorded once."""
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.intake import asked, found, planned, recorded
+from boomerang.catalog.records.families import Created
+from boomerang.service.intake import asked, found, planned
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.planned import Plan
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import Rehash
+from boomerang.service.jobs import KeyFamily, Producer, Rehash
+from boomerang.service.models.checkpoints import is_gone
 from boomerang.service.models.digests import AT_ONCE, Unhashed
-from boomerang.service.producer import Producer
 from boomerang.service.settings import Settings
 from boomerang.texts import task_names
 
@@ -28,7 +29,7 @@ def ask(
         if error.student is not None:
             producer.send(Rehash(key=error.student))
         raise
-    return recorded.record(plan, settings, catalog, producer), plan
+    return record(plan, settings, catalog, producer), plan
 
 
 def take(
@@ -47,3 +48,27 @@ def take(
     request = asked.read(body, settings)
     materials = found.look_up(request, settings, catalog, at_once, compare=compare)
     return planned.plan(request, materials)
+
+
+def record(plan: Plan, settings: Settings, catalog: Catalog, producer: Producer) -> str:
+    """Make the family of a plan, or find it, and send what has to be done. Return its id.
+
+    It is provisional where files have to be hashed or compared first.
+    """
+    records = plan.records
+    if plan.behind:
+        waiting, send = catalog.expect(records, plan.behind)
+        if send:
+            producer.send(KeyFamily(family=waiting.id))
+        return waiting.id
+    created = catalog.create_family(
+        records.family, records.student, records.members, records.requests
+    )
+    begin(created, settings, catalog, producer)
+    return created.family.id
+
+
+def begin(created: Created, settings: Settings, catalog: Catalog, producer: Producer) -> None:
+    """Send the work of a family that was asked for; a ready student that is gone is made again."""
+    gone = is_gone(settings, created.student)
+    producer.start(catalog.rebuild(created.family.id) if gone else created)

@@ -21,8 +21,7 @@ from boomerang.family.patch_order import named_order
 from boomerang.recipes.keys import delta_key, student_key
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.intake.asked import Asked
-from boomerang.service.intake.bases import Base
-from boomerang.service.intake.found import Given, Materials
+from boomerang.service.intake.found import Base, Given, Materials
 from boomerang.service.models.members import records_of
 
 

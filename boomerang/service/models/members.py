@@ -1,15 +1,22 @@
-"""The members of a family: as the catalog keeps them, and as files."""
+"""The members of a family: as the catalog keeps them, as files, and their cards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from boomerang.assembly import stitch
 from boomerang.assembly.bytefile import ByteFile
+from boomerang.card.card import card
+from boomerang.card.facts import Facts, Size
+from boomerang.card.tasks import Task
 from boomerang.catalog.records.families import Family, Member, NewMember
+from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.students import Student
+from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.family.composition import composition_of
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
 from boomerang.service.settings import Settings
+from boomerang.texts.texts import locations
 
 
 def ladder_members(
@@ -50,3 +57,63 @@ def member_files(
     }
     shard = settings.shard_size
     return stitch.member_files(pair, composition, record=record, card=card, shard_bytes=shard)
+
+
+def card_text(
+    pair: Pair,
+    family: Family,
+    student: Student,
+    members: Sequence[Member],
+    member: Member,
+    repo_id: str,
+) -> str:
+    """README.md of `member` as it is called `repo_id`; `members` is the whole ladder."""
+    sizes = tuple(_size(one) for one in sorted(members, key=lambda m: (m.parameters, m.k)))
+    dtype = pair.teacher.head_tensor.dtype
+    return card(
+        Facts(
+            repo_id=repo_id,
+            size=_size(member),
+            composition=composition_of(pair.layermap, member.code),
+            teacher=family.teacher if family.source is None else family.name,
+            teacher_commit=family.commit,
+            order=family.chosen or family.order,
+            dtype=FLOAT_NAMES.get(dtype, dtype),
+            student=family.published_repo,
+            license=family.license,
+            sizes=sizes,
+            masked=pair.teacher.architecture.masked,
+            recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
+            tasks=tuple(_figures(member)),
+            text=_named(student.data) if student.data else None,
+        )
+    )
+
+
+def _named(location: str) -> str:
+    return " and ".join(one.rsplit("/", 1)[-1] for one in locations(location))
+
+
+def _figures(member: Member) -> Iterator[Task]:
+    """The figures of a member's tasks; one that failed has none."""
+    for result in (member.tasks or {}).values():
+        for one in result["metrics"]:
+            limited = result["limit"] is not None
+            yield Task(**one, harness=result["harness"], limited=limited)
+
+
+def _size(member: Member) -> Size:
+    if member.measured is not Fact.YES:
+        # Figures of a part of the text are for who looks on, not for what travels.
+        return Size(member.size, member.parameters, member.layers, repo_id=member.repo)
+    return Size(
+        name=member.size,
+        parameters=member.parameters,
+        layers=member.layers,
+        perplexity=member.perplexity,
+        kl=member.kl,
+        naive_perplexity=member.naive_perplexity,
+        naive_kl=member.naive_kl,
+        repo_id=member.repo,
+        flags=tuple(member.flags or ()),
+    )

@@ -14,8 +14,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import BadRequest, BoomerangError
 from boomerang.processes.daemon import Daemon
-from boomerang.service.running.parts import environment, front_end, workers
-from boomerang.service.running.valkey import expect_resend, socket_path, tidy, valkey, valkey_url
+from boomerang.service.running.parts import (
+    environment,
+    expect_resend,
+    front_end,
+    socket_path,
+    tidy,
+    valkey,
+    valkey_url,
+    workers,
+)
 from boomerang.service.settings import Settings
 
 _START_SECONDS = 60.0

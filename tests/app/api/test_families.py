@@ -15,7 +15,7 @@ import redis
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import Daemon
-from boomerang.service.running.valkey import valkey, valkey_url
+from boomerang.service.running.parts import valkey, valkey_url
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub

@@ -17,7 +17,7 @@ import pytest
 
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Producer
 from tests.app.conftest import NOWHERE, Front, problem
 from tests.support.models import Duo, model, save_student
 from tests.support.outbox import Outbox

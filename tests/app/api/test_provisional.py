@@ -14,9 +14,9 @@ import redis
 
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import take
-from boomerang.service.intake.request import FamilyRequest
-from boomerang.service.messages import Distill
+from boomerang.service.jobs import Distill
 from boomerang.service.models.digests import AT_ONCE
 from tests.app.api.test_families import database, messages, queue
 from tests.app.conftest import Front, problem

@@ -12,7 +12,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.family.composition import composition_of
-from boomerang.service.producer import Producer
+from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 from tests.app.relay import Relay, relaying

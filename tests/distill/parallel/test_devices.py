@@ -23,7 +23,7 @@ from boomerang.service.settings import Settings
 from tests.distill.jobs import events, job, told
 from tests.distill.test_survival import EACH, curve, of_kind, weights
 from tests.support.places import ROOT
-from workers.training.command import trainer_command
+from workers.training import trainer_command
 
 OPERATIONS = ROOT / "docs/operations.md"
 NARROW = Path(__file__).with_name("narrow_trainer.py")

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from boomerang.errors import BadName, BadRecipe, BadRequest, BoomerangError
-from boomerang.service.intake.asked import Asked, read
-from boomerang.service.intake.request import FamilyRequest
+from boomerang.service.intake.asked import Asked, FamilyRequest, read
 from boomerang.service.settings import Settings
 from boomerang.texts.datasets import Dataset
 

@@ -15,7 +15,7 @@ from boomerang.catalog.stores.requests import resolve
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BudgetOutOfRange, HubFailure, SizeNotFound
 from boomerang.hub.publish import Published
-from boomerang.service.models.unchanged import folder_commit
+from boomerang.service.models.pairs import folder_commit
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, write_model

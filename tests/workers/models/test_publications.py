@@ -18,7 +18,7 @@ from boomerang.catalog.tables.families import FamilyRow
 from boomerang.catalog.transitions import Actor
 from boomerang.errors import BadName, HubFailure
 from boomerang.hub.publish import Published
-from boomerang.service.messages import Publish
+from boomerang.service.jobs import Publish
 from tests.local_hub.fixture import LocalHub, running
 from tests.local_hub.repos import OWNER
 from tests.workers.models.test_members import context, family

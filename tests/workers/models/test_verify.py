@@ -19,7 +19,7 @@ from boomerang.catalog.tables.students import FilesRow
 from boomerang.cli.service.waiting import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub.publish import Published
-from boomerang.service.messages import Publish
+from boomerang.service.jobs import Publish
 from tests.local_hub.fixture import running
 from tests.local_hub.repos import OWNER
 from tests.workers.test_setbacks import KEY, ask, context, fails, until_over
@@ -198,7 +198,7 @@ def test_a_hub_that_is_away_does_not_damage_a_student(
 ) -> None:
     away = fails(2, lambda *_: None, HubUnreachable("Status 503."))
     monkeypatch.setattr("boomerang.service.models.checkpoints.teacher_checkpoint", away)
-    monkeypatch.setattr("boomerang.service.models.unchanged.check_folder", lambda *_: None)
+    monkeypatch.setattr("boomerang.service.models.pairs.check_folder", lambda *_: None)
     monkeypatch.setattr("boomerang.service.models.checkpoints.is_remote", lambda _: True)
     context.catalog.rebuild(made)
     assert distill(context, KEY) == "not verified"

@@ -1,21 +1,106 @@
-"""Whether a teacher on this machine is what it was: most bytes of most members are its."""
+"""Models in folders: fetched from the Hub once, read again, and put aside where they are damaged.
+
+Most bytes of most members are the teacher's, so that it must be what it was.
+"""
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from boomerang.catalog.records.students import Student
+from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.content import content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import SourceChanged, TeacherNotFound
-from boomerang.hub import resolve
-from boomerang.service.models import checkpoints
+from boomerang.family.pair import Pair
+from boomerang.hub import fetch, resolve
+from boomerang.service.models import checkpoints, pairs
 from workers.context import Context
-from workers.leases.holding import Holding, holding
-from workers.models.aside import put_aside
-from workers.models.fetching import fetch_lease, fetch_teacher
+from workers.leases import Holding, holding
+from workers.outages import patiently
+
+ASIDE = "set-aside"
+"""The folder, beside students or teachers, of those that were found damaged."""
+
+
+def put_aside(folder: Path, number: int, what: str, why: str) -> str:
+    """Give a damaged folder another name, with the reason beside it; return that name.
+
+    Readers that have it open keep what they have.
+    """
+    aside = folder.parent / ASIDE / f"{folder.name}.{number}"
+    aside.parent.mkdir(exist_ok=True)
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    aside.with_name(f"{aside.name}.txt").write_text(f"{when}: {what}: {why}\n")
+    folder.rename(aside)
+    return f"{ASIDE}/{aside.name}"
+
 
 log = logging.getLogger("boomerang.workers")
+
+
+def fetch_teacher(context: Context, student: Student, held: Holding) -> Path:
+    """The teacher's folder, fetched from the Hub where it is not there yet. Raises Over."""
+    folder = checkpoints.teacher_folder(context.settings, student)
+    if student.teacher_source is None:
+        _fetch(context, student.teacher, student.teacher_commit, folder, held)
+    return folder
+
+
+def fetch_student(context: Context, student: Student, held: Holding) -> Path:
+    """The student's folder; one that was given as a repo is fetched where it is not there yet.
+
+    Raises Over.
+    """
+    folder = checkpoints.student_folder(context.settings, student)
+    if student.origin is Origin.HUB:
+        _fetch(context, str(student.location), str(student.revision_commit), folder, held)
+    return folder
+
+
+def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding) -> None:
+    """Fetch a repo unless it is there, or wait for whoever fetches it.
+
+    What is there of it when the work must end is kept. Raises Over, and as fetch.fetch.
+    """
+    while not folder.is_dir():
+        held.check()
+        with holding(context, fetch_lease(folder)) as own:
+            if own is not None:
+                files: dict[str, str] = {}
+                log.info("fetching %s at %s", repo, commit)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                fetch.fetch(
+                    repo,
+                    commit,
+                    folder,
+                    progress=lambda *_: held.check(),
+                    # A machine that is taken away again and again gets there, file by file.
+                    arrived=lambda: patiently(held)(context.catalog.lease_achieved, held.lease),
+                    hashed=files.__setitem__,
+                    endpoint=context.settings.hub_endpoint,
+                )
+                if files:
+                    context.catalog.remember_files(commit, files)
+                return
+        held.ended.wait(1)
+
+
+def fetch_lease(folder: Path) -> str:
+    """The lease under which the model in a folder is fetched, or set aside."""
+    return f"fetch:{folder.name}"
+
+
+def check_pair(context: Context, student: Student, teacher: Path, folder: Path) -> Pair:
+    """The pair in two folders. Raises as Checkpoint.open and Pair.of where it is no such pair.
+
+    A student that was given is compared with its teacher once; then it must be what it was.
+    """
+    sides = Checkpoint.open(teacher), Checkpoint.open(folder)
+    if student.origin is Origin.DISTILLED:
+        return Pair.of(*sides)
+    return pairs.given_pair(context.catalog, student, *sides)
 
 
 def check_teacher(context: Context, student: Student, held: Holding) -> None:

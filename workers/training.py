@@ -1,13 +1,41 @@
-"""How far a trainer is, from its events to the catalog."""
+"""How a student is trained: the command line of the trainer, and what it says on the way."""
 
 import logging
+import subprocess
+import sys
 import time
+from functools import lru_cache
 from typing import Any
 
 from boomerang.catalog.records.students import Student
+from boomerang.service.settings import Settings
 from workers.context import Context
-from workers.leases.holding import Holding
-from workers.leases.outages import passes, patiently
+from workers.leases import Holding
+from workers.outages import passes, patiently
+
+_TRAINER = ("-m", "boomerang.distill")
+_COUNT = "import torch; print(torch.cuda.device_count())"
+
+
+def trainer_command(settings: Settings) -> tuple[str, ...]:
+    """What distils, without the job file that comes last."""
+    if settings.trainer:
+        return settings.trainer
+    devices = settings.trainer_devices or visible_devices()
+    if devices == 1:
+        return (sys.executable, *_TRAINER)
+    # A rendezvous of its own, so that two jobs on one machine do not meet.
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(devices))
+    return (sys.executable, *torchrun, *_TRAINER)
+
+
+@lru_cache(maxsize=1)
+def visible_devices() -> int:
+    """How many CUDA devices a process started here sees; 1 for a CPU alone."""
+    # Asked in another process: this one keeps neither torch nor a device.
+    asked = subprocess.run([sys.executable, "-c", _COUNT], capture_output=True, text=True)
+    return max(1, int(asked.stdout)) if asked.stdout.strip().isdigit() else 1
+
 
 log = logging.getLogger("boomerang.workers")
 

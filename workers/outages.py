@@ -23,7 +23,7 @@ from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
 from boomerang.processes.job import Ending
 from workers.context import Context
-from workers.leases.holding import Holding
+from workers.leases import Holding
 
 log = logging.getLogger("boomerang.workers")
 
