@@ -162,7 +162,7 @@ def _stopped(
 def _whole(context: Context, student: Student, held: Holding, *, made: bool) -> None:
     files = hashes(context, student, held)
     patiently(held)(context.catalog.student_whole, student.key, files, made=made, lease=held.lease)
-    for family in context.catalog.families_of_student(student.key):
+    for family in context.catalog.families(student=student.key):
         if not family.settled and not family.cancel:
             context.producer.send(Measure(family=family.id))
 

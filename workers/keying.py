@@ -62,7 +62,7 @@ def key(context: Context, family: str) -> str:
     # Others may have left files to this worker; and whoever hashed ours may be done by now.
     hashing = [one.id for one in catalog.all_waiting() if one.state is Keying.HASHING]
     others = [one for one in hashing if one != family]
-    if waited_for and not any(_is_hashed_now(context, source) for source in waited_for):
+    if waited_for and not any(catalog.lease_holder(_subject(one)) for one in waited_for):
         others.append(family)
     for other in others:
         context.producer.send(KeyFamily(family=other))
@@ -179,10 +179,6 @@ def _take_hash(context: Context, source: FileSource, told: Callable[[int], objec
         told(source.size)
         return
     take_hash(context.catalog, source, told)
-
-
-def _is_hashed_now(context: Context, source: FileSource) -> bool:
-    return context.catalog.lease_holder(_subject(source)) is not None
 
 
 def _subject(source: FileSource) -> str:

@@ -115,9 +115,8 @@ def holding(
     context: Context, subject: str, cancelled: Callable[[], bool] = lambda: False
 ) -> Iterator[Holding | None]:
     """Hold the lease of a subject during a block; None where somebody else works on it."""
-    lease = context.catalog.lease_acquire(
-        subject, this_holder_of_thread(), context.settings.lease_seconds
-    )
+    holder = f"{this_holder()}:{threading.get_ident()}"
+    lease = context.catalog.lease_acquire(subject, holder, context.settings.lease_seconds)
     if lease is None:
         yield None
         return
@@ -127,11 +126,6 @@ def holding(
         yield held
     finally:
         held.close()
-
-
-def this_holder_of_thread() -> str:
-    """A name for this thread that no other in the world has."""
-    return f"{this_holder()}:{threading.get_ident()}"
 
 
 PRUNE_SECONDS = 3600.0

@@ -87,10 +87,6 @@ def _ended(context: Context, family_id: str, held: Holding, end: End) -> str:
     return end.name.lower()
 
 
-def _is_there(location: str) -> bool:
-    return location.startswith(SCHEME) or Path(location).exists()
-
-
 class _Measuring:
     """One measuring of one family."""
 
@@ -98,7 +94,8 @@ class _Measuring:
         self.context, self.family, self.student, self.held = context, family, student, held
         self.settings, self.catalog = context.settings, context.catalog
         data = student.data or (str(self.settings.data) if self.settings.data else None)
-        self.data = data if data and all(map(_is_there, locations(data))) else None
+        there = (one.startswith(SCHEME) or Path(one).exists() for one in locations(data or ""))
+        self.data = data if data and all(there) else None
         self.measured: dict[int, str] = {}
         self.note: str | None = None
         self.results = self.catalog.task_results(student.key) if family.tasks else {}
@@ -116,11 +113,12 @@ class _Measuring:
         if self.data is None and (order is None or not self.family.tasks):
             return self._without(NO_TEXTS, Fact.NO)
         self.catalog.set_measuring(self.family.id, Fact.RUNNING, lease=self.held.lease)
+        searched = self.family.order if self.family.order in ("klpatch", "best") else "auto"
         job = {
             "teacher": str(teacher),
             "student": str(folder),
             "data": self.data or "",
-            "order": self._measured_order() if order is None else list(order),
+            "order": searched if order is None else list(order),
             "sequence_length": int(self.student.recipe.get("sequence_length") or 256),
             "naive": True,
             "kept": list(self.student.kept),
@@ -129,7 +127,9 @@ class _Measuring:
         }
         arguments = self.settings.measurer or (sys.executable, "-m", "boomerang.quality")
         run_folder = self.settings.run_folder(self.student.key) / f"measure-{self.family.id}"
-        outcome = self.held.run(arguments, job, run_folder, self._patient_event)
+        outcome = self.held.run(
+            arguments, job, run_folder, lambda event: patiently(self.held)(self._on_event, event)
+        )
         if self.held.end is not None and not outcome.done:
             return _ended(self.context, self.family.id, self.held, self.held.end)
         if outcome.reason is not None:
@@ -214,9 +214,6 @@ class _Measuring:
                     result = known[name]
                     self.catalog.set_task(self.family.id, k, result, lease=self.held.lease)
 
-    def _measured_order(self) -> str:
-        return self.family.order if self.family.order in ("klpatch", "best") else "auto"
-
     def _settle_order(
         self, chosen: str, order: PatchOrder, calibration: dict[str, Any] | None = None
     ) -> None:
@@ -241,14 +238,10 @@ class _Measuring:
                     self.catalog.set_request(request.id, Fact.FAILED, f"no order: {reason}")
             return "failed"
         if not self.measured:
-            last = named_order(self.pair.layermap, "last") or ()
-            self._settle_order("last", last)
+            self._settle_order("last", named_order(self.pair.layermap, "last") or ())
         self.catalog.set_measuring(self.family.id, state, reason, lease=self.held.lease)
         settle(self.context, self.family.id)
         return "failed" if state is Fact.FAILED else "not measured"
-
-    def _patient_event(self, event: dict[str, Any]) -> None:
-        patiently(self.held)(self._on_event, event)
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "choosing":

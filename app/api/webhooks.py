@@ -51,7 +51,7 @@ async def hub_changed(payload: Payload, context: ContextDep) -> Response:
 
 def _rebuild(context: Context, teacher: str) -> list[str]:
     made: dict[str, None] = {}
-    for family in context.catalog.families_of_teacher(teacher):
+    for family in context.catalog.families(teacher=teacher):
         if family.revision is not None or family.source is not None:
             continue
         request = FamilyRequest.model_validate(family.request)

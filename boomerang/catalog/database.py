@@ -85,10 +85,15 @@ class Session(orm.Session):
         """The id of the newest event, 0 where there is none."""
         return self.scalar(select(func.max(EventRow.id))) or 0
 
+    def held(self, lease: Lease) -> LeaseRow | None:
+        """The row of a lease; None where somebody else has taken it since."""
+        row = self.get(LeaseRow, lease.subject)
+        same = row is not None and (row.holder, row.fence) == (lease.holder, lease.fence)
+        return row if same else None
+
     def guard(self, lease: Lease) -> None:
         """Refuse a write of a holder that was replaced. Raises LostLease."""
-        row = self.get(LeaseRow, lease.subject)
-        if row is None or (row.holder, row.fence) != (lease.holder, lease.fence):
+        if self.held(lease) is None:
             raise LostLease(
                 f"The lease {lease.fence} of {lease.subject} was lost.",
                 value=lease.subject,

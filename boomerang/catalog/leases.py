@@ -39,24 +39,20 @@ class LeaseStore(Store):
     def lease_renew(self, lease: Lease, seconds: float) -> bool:
         """Prolong a lease; False where somebody else has taken it since."""
         with self.db.write() as session:
-            row = session.get(LeaseRow, lease.subject)
-            if row is None or (row.holder, row.fence) != (lease.holder, lease.fence):
-                return False
-            row.expires = session.now() + seconds
-            return True
+            row = session.held(lease)
+            if row is not None:
+                row.expires = session.now() + seconds
+            return row is not None
 
     def lease_release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens where somebody else has taken it since."""
         with self.db.write() as session:
-            row = session.get(LeaseRow, lease.subject)
-            if row is not None and (row.holder, row.fence) == (lease.holder, lease.fence):
+            row = session.held(lease)
+            if row is not None:
                 row.holder, row.expires = None, 0.0
 
     def lease_achieved(self, lease: Lease) -> None:
-        """The work on a student or a family got further: its next setback is the first one.
-
-        Raises LostLease, NotFound.
-        """
+        """The work on a student or a family got further: its next setback is the first one."""
         kind, _, name = lease.subject.partition(":")
         with self.db.write(lease) as session:
             if kind == "student":

@@ -26,7 +26,11 @@ _STATES: dict[type, type] = {Student: StudentState, Provisional: Keying}
 
 
 class Store:
-    """What can be asked of one noun of the catalog, and how it changes."""
+    """What can be asked of one noun of the catalog, and how it changes.
+
+    Whoever names what is not there meets NotFound, FamilyNotFound or SizeNotFound; whoever writes
+    under a `lease` that somebody else has by now LostLease, or IllegalTransition (transitions.py).
+    """
 
     def __init__(self, db: Database) -> None:
         self.db = db

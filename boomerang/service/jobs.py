@@ -88,9 +88,7 @@ class Sweep(Message):
     task, queue = "boomerang.sweep", "assemble"
 
 
-MESSAGES: tuple[type[Message], ...] = (
-    KeyFamily, Rehash, Distill, Measure, Settle, Assemble, Publish, Sweep,
-)  # fmt: skip
+MESSAGES: tuple[type[Message], ...] = tuple(Message.__subclasses__())
 
 
 log = logging.getLogger("boomerang.jobs")

@@ -12,16 +12,6 @@ from boomerang.catalog.setbacks import Limits
 from boomerang.checkpoint.folders import Folders
 from boomerang.errors import BadRequest
 
-FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
-WORKERS_ALONE = frozenset(
-    {
-        "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
-        "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
-        "measurer", "log_level",
-    }
-)  # fmt: skip
-"""Settings that only these processes read; every process needs the others, and HF_TOKEN."""
-
 
 class Settings(BaseSettings):
     """Settings of the service: environment variables with the prefix `BOOMERANG_`.

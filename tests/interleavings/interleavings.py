@@ -195,7 +195,7 @@ class Interleavings(Promises):
     def damage(self, pick: int, asked: bool) -> None:
         key = sorted(self.ready)[pick % len(self.ready)]
         self.world.damage(key)
-        for family in self.catalog.families_of_student(key)[:asked]:
+        for family in self.catalog.families(student=key)[:asked]:
             self.world.outbox.start(self.catalog.rebuild(family.id))
 
     @rule(key=KEYS)

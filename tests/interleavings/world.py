@@ -38,7 +38,7 @@ How = Literal["on", "stop", "away", "died", "error"]
 """What befalls a worker at its next step."""
 REFUSED = "it cannot be"
 READS = {
-    "student", "students", "family", "families", "families_of_student", "members", "member",
+    "student", "students", "family", "families", "members", "member",
     "task_results", "requests", "names", "publication", "referenced", "sweeps", "lease_holder",
     "member_waits", "keying", "all_waiting", "known_hashes",
 }  # fmt: skip

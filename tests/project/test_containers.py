@@ -347,6 +347,17 @@ def test_env_example_names_exactly_what_compose_reads():
     assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
 
 
+FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
+WORKERS_ALONE = frozenset(
+    {
+        "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
+        "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
+        "measurer", "log_level",
+    }
+)  # fmt: skip
+"""Settings that only these processes read; every process needs the others, and HF_TOKEN."""
+
+
 def names_of(field: str) -> set[str]:
     from boomerang.service.settings import Settings
 
@@ -356,7 +367,7 @@ def names_of(field: str) -> set[str]:
 
 @pytest.mark.parametrize("image", sorted(OURS))
 def test_every_process_is_told_the_settings_that_it_reads(image):
-    from boomerang.service.settings import FRONT_END_ALONE, WORKERS_ALONE, Settings
+    from boomerang.service.settings import Settings
 
     told = set(SERVICES[image]["environment"])
     told |= set(re.findall(r"(BOOMERANG_\w+)=", final_stage(image)["ENV"]))
@@ -368,7 +379,7 @@ def test_every_process_is_told_the_settings_that_it_reads(image):
 
 
 def test_what_only_some_processes_read_is_read_by_no_other():
-    from boomerang.service.settings import FRONT_END_ALONE, WORKERS_ALONE, Settings
+    from boomerang.service.settings import Settings
 
     assert Settings.model_fields.keys() >= FRONT_END_ALONE | WORKERS_ALONE
     for folder, never in (("app", WORKERS_ALONE), ("workers", FRONT_END_ALONE)):

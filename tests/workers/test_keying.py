@@ -18,6 +18,7 @@ from boomerang.errors import HubUnreachable
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask, take
 from boomerang.service.jobs import Distill, KeyFamily, Measure
+from boomerang.service.models import digests
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import KEPT, LAYERS, Backend, wait_for, write_model
@@ -74,7 +75,7 @@ def hashed(
         return sha256_of(source, told)
 
     with monkeypatch.context() as patched:
-        patched.setattr(keying, "sha256_of", hash_it)
+        patched.setattr(digests, "sha256_of", hash_it)
         yield names
 
 

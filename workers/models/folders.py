@@ -159,7 +159,6 @@ def _fetched_changes(context: Context, student: Student, folder: Path, held: Hol
 
 
 def _listed(context: Context, student: Student, folder: Path) -> dict[str, str | None]:
-
     endpoint = context.settings.hub_endpoint
     try:
         listed = resolve.resolve(student.teacher, student.teacher_commit, endpoint=endpoint)

@@ -34,8 +34,7 @@ def card_now(context: Context, family: Family, member: Member, repo: str) -> str
     """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
     student = context.catalog.student(family.student)
     pair = pairs.open_pair(context.settings, context.catalog, student, verify=False)
-    members = context.catalog.members(family.id)
-    text = card_text(pair, family, student, members, member, repo)
+    text = card_text(pair, family, student, context.catalog.members(family.id), member, repo)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

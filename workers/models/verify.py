@@ -76,7 +76,9 @@ def _misfit(
         pairs.check_folder(context.catalog, student.teacher_commit, teacher)
     try:
         near = not checkpoints.is_remote(teacher)
-        pair = Pair.of(teacher, checkpoint, kept=checkpoints.kept_of(student), verify=near)
+        # One of ours says itself what it keeps.
+        kept = None if student.origin is Origin.DISTILLED else tuple(student.kept)
+        pair = Pair.of(teacher, checkpoint, kept=kept, verify=near)
     except StudentMismatch as error:
         if sure:
             raise
@@ -122,7 +124,7 @@ def verify_members(context: Context, student: Student, held: Holding) -> None:
     A built folder that is damaged is removed (it is made of the two models again), and the requests
     for it are open again. Raises what keeps the Hub from being asked.
     """
-    for family in context.catalog.families_of_student(student.key):
+    for family in context.catalog.families(student=student.key):
         for member in context.catalog.members(family.id):
             held.check()
             if member.built is Fact.YES and context.settings.members.is_dir():
@@ -147,7 +149,6 @@ def _verify_built(context: Context, family: Family, member: Member, held: Holdin
 
 
 def _verify_published(context: Context, family: Family, member: Member) -> None:
-
     # Else whoever publishes it again just now would bring back what somebody has taken down.
     with holding(context, subject("publish", member)) as own:
         if own is None:

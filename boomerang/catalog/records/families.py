@@ -109,8 +109,8 @@ class Provisional:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewFamily:
-    """A family as it is asked for: a teacher at one commit, a student, an order.
+class _Asked:
+    """A family: a teacher at one commit, a student, an order.
 
     `source` is the teacher's folder, or None on the Hub; `order` is a name or the long student
     layers in patch order, separated by commas; `tasks` are those of the evaluation harness that
@@ -131,6 +131,10 @@ class NewFamily:
     published_repo: str | None = None
     tasks: dict[str, int | None] | None = None
 
+
+class NewFamily(_Asked):
+    """A family as it is asked for."""
+
     @property
     def id(self) -> str:
         """12 hex digits: the same request names the same family."""
@@ -138,32 +142,19 @@ class NewFamily:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class Family(_Asked):
     """A family as the catalog knows it; `patch_order` is None until there is one.
 
     `settled` says that its measuring is over, whatever came of it.
     """
 
     id: str
-    name: str
-    teacher: str
-    revision: str | None
-    commit: str
-    source: str | None
-    student: str
-    order: str
-    request: dict[str, Any]
-    license: str | None
-    gated: bool
-    private: bool
-    published_repo: str | None
     patch_order: PatchOrder | None
     chosen: str | None
     measuring: Fact
     settled: bool
     measuring_reason: str | None
     cancel: bool | None
-    tasks: dict[str, int | None] | None
     created: float
     updated: float
 

@@ -46,10 +46,7 @@ class DistillationStore(Store):
     def student_saved(
         self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None
     ) -> None:
-        """Tell of a checkpoint; one that is further than the last makes good all setbacks.
-
-        Raises LostLease, NotFound.
-        """
+        """Tell of a checkpoint; one that is further than the last makes good all setbacks."""
         with self.db.write(lease) as session:
             row = student_row(session, key)
             step = int(values["step"])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import holder_of
@@ -150,23 +150,17 @@ class FamilyStore(Store):
         with self.db.read() as session:
             return record(Family, family_row(session, family))
 
-    def families(self) -> tuple[Family, ...]:
-        """Every family, newest first."""
-        return self._families()
-
-    def families_of_teacher(self, teacher: str) -> tuple[Family, ...]:
-        """The families of a teacher at any commit, newest first."""
-        return self._families(FamilyRow.teacher == teacher)
-
-    def families_of_student(self, key: str) -> tuple[Family, ...]:
-        """The families that share a student, newest first."""
-        return self._families(FamilyRow.student == key)
-
-    def _families(self, *where: ColumnElement[bool]) -> tuple[Family, ...]:
+    def families(
+        self, *, teacher: str | None = None, student: str | None = None
+    ) -> tuple[Family, ...]:
+        """Every family, newest first: of a teacher at any commit, or of those of a student."""
+        statement = select(FamilyRow).order_by(FamilyRow.created.desc(), FamilyRow.id)
+        if teacher is not None:
+            statement = statement.where(FamilyRow.teacher == teacher)
+        if student is not None:
+            statement = statement.where(FamilyRow.student == student)
         with self.db.read() as session:
-            statement = select(FamilyRow).where(*where)
-            rows = session.scalars(statement.order_by(FamilyRow.created.desc(), FamilyRow.id))
-            return tuple(record(Family, row) for row in rows)
+            return tuple(record(Family, row) for row in session.scalars(statement))
 
     def cancel(self, family: str) -> Student:
         """End what is done for a family: at once, or by its worker in a second.

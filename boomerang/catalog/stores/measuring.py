@@ -20,10 +20,7 @@ class MeasuringStore(Store):
     def set_measuring(
         self, family: str, state: Fact, reason: str | None = None, *, lease: Lease | None = None
     ) -> Family:
-        """Say how far the measuring of a family is; with any state but `running` it is over.
-
-        Raises FamilyNotFound, LostLease, IllegalTransition.
-        """
+        """Say how far the measuring of a family is; with any state but `running` it is over."""
         with self.db.write(lease) as session:
             row = family_row(session, family)
             after = Measuring.WITHOUT if state is Fact.NO else Measuring(state.value)
@@ -36,8 +33,6 @@ class MeasuringStore(Store):
         """Keep the result of one task, under its `name`, with its event.
 
         One that is new, and no failure, makes good the setbacks of the family's measuring.
-
-        Raises FamilyNotFound, SizeNotFound, LostLease.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)
@@ -68,10 +63,7 @@ class MeasuringStore(Store):
         return found
 
     def measure_cancelled(self, family: str, reason: str, *, lease: Lease | None = None) -> None:
-        """End a family's measuring on request; one that was asked for again since is sent again.
-
-        Raises FamilyNotFound, LostLease, IllegalTransition.
-        """
+        """End a family's measuring on request; one that was asked for again since is sent again."""
         with self.db.write(lease) as session:
             row = family_row(session, family)
             if row.cancel:
@@ -82,20 +74,14 @@ class MeasuringStore(Store):
     def measure_resend(
         self, family: str, reason: str | None = None, *, lease: Lease | None = None
     ) -> None:
-        """Let a family be measured (again): the next reaper sends it, if nobody does before.
-
-        Raises FamilyNotFound, LostLease.
-        """
+        """Let a family be measured (again): the next reaper sends it, if nobody does before."""
         with self.db.write(lease) as session:
             unsettle(session, family_row(session, family), reason, Actor.WORKER)
 
     def measure_again(
         self, family: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease | None = None
     ) -> bool:
-        """After a setback: have a family measured later; False where it has had enough of them.
-
-        Raises FamilyNotFound, LostLease.
-        """
+        """After a setback: have a family measured later; False where it has had enough of them."""
         with self.db.write(lease) as session:
             row = family_row(session, family)
             wait = again(row, kind, session.now(), limits)
@@ -110,10 +96,7 @@ class MeasuringStore(Store):
 def change_measuring(
     session: Session, row: FamilyRow, state: Measuring, reason: str | None, by: Actor
 ) -> None:
-    """Change how far a family's measuring is within a transaction, and write the event.
-
-    Raises IllegalTransition.
-    """
+    """Change how far a family's measuring is within a transaction, and write the event."""
     check(MEASURING, f"the measuring of {row.id}", measuring_of(row), state, by)
     unmeasured = state in (Measuring.WAITING, Measuring.WITHOUT)
     row.measuring = Fact.NO.value if unmeasured else state.value

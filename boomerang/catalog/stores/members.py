@@ -48,16 +48,6 @@ class MemberStore(Store):
         with self.db.read() as session:
             return record(Member, member_row(session, family, k))
 
-    def find_members(self, size: str, family: str | None = None) -> tuple[Member, ...]:
-        """The members with exactly this name, in one family or in all."""
-        with self.db.read() as session:
-            statement = select(MemberRow).where(MemberRow.size == size)
-            if family is not None:
-                family_row(session, family)
-                statement = statement.where(MemberRow.family == family)
-            rows = session.scalars(statement.order_by(MemberRow.family, MemberRow.k))
-            return tuple(record(Member, row) for row in rows)
-
     def set_members(
         self,
         family: str,
@@ -108,7 +98,6 @@ class MemberStore(Store):
 
         Values: perplexity, kl, naive_perplexity, naive_kl, generation, flags (measured), repo,
         commit (published), made_of (built).
-        Raises FamilyNotFound, SizeNotFound, LostLease, IllegalTransition.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)
@@ -136,8 +125,7 @@ class MemberStore(Store):
     ) -> bool:
         """After a setback: have a member built or published later; False where it was enough.
 
-        One that was there before is there still. Raises FamilyNotFound, SizeNotFound, LostLease,
-        IllegalTransition.
+        One that was there before is there still.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)
@@ -181,10 +169,7 @@ def change_fact(
     by: Actor,
     values: Mapping[str, Any] | None = None,
 ) -> None:
-    """Change a fact about a member within a transaction, and write the event.
-
-    Raises IllegalTransition.
-    """
+    """Change a fact about a member within a transaction, and write the event."""
     check(FACTS[fact], f"{fact} of {row.size} of {row.family}", getattr(row, fact), state, by)
     for name, value in {fact: state.value, f"{fact}_reason": reason, **(values or {})}.items():
         setattr(row, name, value)

@@ -201,10 +201,7 @@ class ProvisionalStore(FamilyStore):
 def change_keying(
     session: Session, row: ProvisionalRow, state: Keying, reason: str | None, by: Actor
 ) -> None:
-    """Change the state of a provisional family within a transaction, and write the event.
-
-    Raises IllegalTransition.
-    """
+    """Change the state of a provisional family within a transaction, and write the event."""
     check(KEYING, f"the provisional family {row.id}", row.state, state, by)
     row.state, row.reason, row.updated, row.running = state.value, reason, session.now(), False
     session.flush()

@@ -48,10 +48,7 @@ class RequestStore(Store):
             return {family: tuple(requests) for family, requests in found.items()}
 
     def open_request(self, request: Request, members: Sequence[Member]) -> None:
-        """Begin with a request: what its members failed at before was somebody else's request.
-
-        Raises IllegalTransition.
-        """
+        """Begin with a request: what its members failed at before was somebody else's request."""
         fact = FACT_OF[request.kind]
         with self.db.write() as session:
             row = session.get(RequestRow, request.id)
@@ -83,8 +80,7 @@ class RequestStore(Store):
         """A member is not what it was said to be: no longer built, or no longer on the Hub.
 
         The requests that had it built are open again. Those that had it published have failed:
-        somebody may have wanted it gone, and who asks again has it again. Raises FamilyNotFound,
-        SizeNotFound, LostLease.
+        somebody may have wanted it gone, and who asks again has it again.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)

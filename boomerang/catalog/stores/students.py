@@ -36,10 +36,7 @@ class StudentStore(Store):
         *,
         lease: Lease | None = None,
     ) -> Student:
-        """Change a student's state, with its event; a cancellation that was taken back queues it.
-
-        Raises LostLease, IllegalTransition, NotFound.
-        """
+        """Change a state, with its event; a cancellation that was taken back queues it."""
         with self.db.write(lease) as session:
             row = student_row(session, key)
             if state is StudentState.CANCELLED and not row.cancel:
@@ -64,10 +61,7 @@ class StudentStore(Store):
     def student_again(
         self, key: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease | None = None
     ) -> Student:
-        """After a setback: queued again for later, or failed where it has had enough of them.
-
-        Raises LostLease, NotFound.
-        """
+        """After a setback: queued again for later, or failed where it has had enough of them."""
         with self.db.write(lease) as session:
             row = student_row(session, key)
             wait = again(row, kind, session.now(), limits)
@@ -146,10 +140,7 @@ def cancel(session: Session, row: StudentRow) -> None:
 def change_state(
     session: Session, row: StudentRow, state: StudentState, reason: str | None, by: Actor
 ) -> None:
-    """Change a student's state within a transaction, and write the event.
-
-    Raises IllegalTransition.
-    """
+    """Change a student's state within a transaction, and write the event."""
     check(STUDENT, f"the student {row.key}", row.state, state, by)
     row.state, row.reason, row.updated = state.value, reason, session.now()
     if state is StudentState.DISTILLING:

@@ -78,8 +78,3 @@ def _remote(settings: Settings, repo: str, commit: str | None) -> Checkpoint:
 def is_remote(checkpoint: Checkpoint) -> bool:
     """Whether its weights are read by range from the Hub."""
     return not all(isinstance(t.source, FileSource) for t in checkpoint.tensors.values())
-
-
-def kept_of(student: Student) -> tuple[int, ...] | None:
-    """The layers that a given student keeps; one of ours says so itself."""
-    return None if student.origin is Origin.DISTILLED else tuple(student.kept)

@@ -70,6 +70,7 @@ def card_text(
     """README.md of `member` as it is called `repo_id`; `members` is the whole ladder."""
     sizes = tuple(_size(one) for one in sorted(members, key=lambda m: (m.parameters, m.k)))
     dtype = pair.teacher.head_tensor.dtype
+    names = [one.rsplit("/", 1)[-1] for one in locations(student.data or "")]
     return card(
         Facts(
             repo_id=repo_id,
@@ -85,13 +86,9 @@ def card_text(
             masked=pair.teacher.architecture.masked,
             recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
             tasks=tuple(_figures(member)),
-            text=_named(student.data) if student.data else None,
+            text=" and ".join(names) or None,
         )
     )
-
-
-def _named(location: str) -> str:
-    return " and ".join(one.rsplit("/", 1)[-1] for one in locations(location))
 
 
 def _figures(member: Member) -> Iterator[Task]:
@@ -103,17 +100,10 @@ def _figures(member: Member) -> Iterator[Task]:
 
 
 def _size(member: Member) -> Size:
-    if member.measured is not Fact.YES:
+    figures: dict[str, Any] = {}
+    if member.measured is Fact.YES:
         # Figures of a part of the text are for who looks on, not for what travels.
-        return Size(member.size, member.parameters, member.layers, repo_id=member.repo)
-    return Size(
-        name=member.size,
-        parameters=member.parameters,
-        layers=member.layers,
-        perplexity=member.perplexity,
-        kl=member.kl,
-        naive_perplexity=member.naive_perplexity,
-        naive_kl=member.naive_kl,
-        repo_id=member.repo,
-        flags=tuple(member.flags or ()),
-    )
+        names = ("perplexity", "kl", "naive_perplexity", "naive_kl")
+        figures = {name: getattr(member, name) for name in names}
+        figures["flags"] = tuple(member.flags or ())
+    return Size(member.size, member.parameters, member.layers, repo_id=member.repo, **figures)

@@ -62,11 +62,11 @@ def test_two_orders_share_one_student(catalog: Catalog) -> None:
     second = catalog.create_family(new_family(order="first"), new_student())
     assert (first.next, second.next) == ("distill", None)
     assert first.family.id != second.family.id
-    assert {f.id for f in catalog.families_of_student("k" * 32)} == {
+    assert {f.id for f in catalog.families(student="k" * 32)} == {
         first.family.id,
         second.family.id,
     }
-    assert len(catalog.families_of_teacher("org/Teacher-4B")) == 2
+    assert len(catalog.families(teacher="org/Teacher-4B")) == 2
 
 
 def test_a_family_of_a_ready_student_is_measured_at_once(catalog: Catalog) -> None:
