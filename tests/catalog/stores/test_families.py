@@ -62,10 +62,7 @@ def test_two_orders_share_one_student(catalog: Catalog) -> None:
     second = catalog.create_family(new_family(order="first"), new_student())
     assert (first.next, second.next) == ("distill", None)
     assert first.family.id != second.family.id
-    assert {f.id for f in catalog.families(student="k" * 32)} == {
-        first.family.id,
-        second.family.id,
-    }
+    assert {f.id for f in catalog.families(student="k" * 32)} == {first.family.id, second.family.id}
     assert len(catalog.families(teacher="org/Teacher-4B")) == 2
 
 
