@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app import errors
-from app.api import events, families, health, models, webhooks
+from app.api import families, models, service
 from app.context import Context
-from app.hub import absent, files, repositories
+from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
 from app.pages import pages
 from app.redaction import Redactor
@@ -52,10 +52,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
     )
     app.mount("/static", StaticFiles(directory=static), name="static")
-    # A page goes before what programs get at its address: app/negotiation.py.
-    rooms = (pages, health, families, events, models, webhooks, repositories, files, absent)
-    for routes in rooms:
-        app.include_router(routes.router, responses=ANY)
+    # A page goes before what programs get at its address: app/views.py.
+    for router in (
+        pages.router, service.health, families.router, service.events, models.router,
+        families.webhooks, repositories.router,
+    ):  # fmt: skip
+        app.include_router(router, responses=ANY)
     return app
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.schemas.answer import Answer
+from app.schemas.answer import Answer, EventData, Problem
 from app.schemas.hub import HubPaths
-from app.schemas.service import EventData, Problem
 from app.security import scope_of
 
 Responses = dict[int | str, dict[str, Any]]

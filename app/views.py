@@ -1,13 +1,62 @@
-"""What is shown of families and members, read from the catalog: the JSON, and what pages are of."""
+"""What an address shows: in which representation, of which member, read from the catalog.
+
+Which representation a request asks for, its Accept header alone decides. An address that has a
+page and something for programs has a route for each, in app/pages and in app/api; which of the two
+answers is decided while the route is looked for.
+"""
 
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.routing import Match
+from starlette.types import Scope
 
 from app.context import Context
+from app.errors import problem
 from app.schemas.families import family_json, provisional_json
 from app.schemas.members import member_json
-from app.serving.catalog_cache import Snapshot
+from app.serving.catalog_cache import Snapshot, by_size
 from boomerang.catalog.records.families import Member
+
+VARY = {"Vary": "Accept"}
+"""What every answer of such an address says to caches."""
+
+
+class Representation(Enum):
+    """The forms in which an address may be had."""
+
+    PAGE = auto()
+    JSON = auto()
+    TAR = auto()
+
+
+def preferred(headers: Headers) -> Representation:
+    """The page for a browser, which names text/html before JSON; JSON for who names it; else tar.
+
+    Where there is no tar, JSON stands for it.
+    """
+    accept = headers.get("accept", "")
+    html, json = accept.find("text/html"), accept.find("application/json")
+    if html >= 0 and (json < 0 or html < json):
+        return Representation.PAGE
+    return Representation.JSON if json >= 0 else Representation.TAR
+
+
+class PageRoute(APIRoute):
+    """A route for those who ask for a page; for all others the next of its address is taken."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this request is for it."""
+        found = super().matches(scope)
+        if found[0] is Match.NONE or preferred(Headers(scope=scope)) is Representation.PAGE:
+            return found
+        return Match.NONE, {}
 
 
 def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
@@ -54,3 +103,30 @@ def member_views(
     """Members with the addresses under which they are had."""
     names = snapshot.names()
     return [member_json(member, names[member.family], context.redact) for member in members]
+
+
+def chosen(
+    request: Request, context: Context, size: str, family: str | None, rest: str = ""
+) -> tuple[Snapshot, Member] | Response:
+    """The member of a size, in what the catalog holds now.
+
+    307 from a budget to a size; 300 with the choices of several families.
+
+    What asks for the file alone must not take the choices for it, which 300 does not prevent: it
+    gets 409. `rest` is what follows the size in the address. Raises FamilyNotFound, SizeNotFound,
+    BudgetOutOfRange.
+    """
+    snapshot = context.cache.now()
+    found = by_size(snapshot, size, family)
+    if len(found) > 1:
+        if preferred(request.headers) is Representation.TAR:
+            ways = ", ".join(sorted(member.family for member in found))
+            return problem(409, "ambiguous", "Several have that size",
+                           f"{len(found)} families have {size!r}.", value=size,
+                           fix=f"Say which, as ?family=: {ways}.", headers=VARY)  # fmt: skip
+        return JSONResponse({"choices": member_views(context, snapshot, found)}, 300, VARY)
+    member = found[0]
+    if member.size.casefold() == size.casefold():
+        return snapshot, member
+    query = {**dict(request.query_params), "family": member.family}
+    return RedirectResponse(f"/models/{member.size}{rest}?{urlencode(query)}", 307, VARY)

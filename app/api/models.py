@@ -6,16 +6,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.choice import chosen
 from app.context import ContextDep
-from app.negotiation import VARY, Representation, preferred
 from app.openapi import LOCATION, Responses, download_of, problems
 from app.schemas.members import ChoicesAnswer, MemberAnswer, MembersAnswer
 from app.security import check_may_have
-from app.serving.finding import by_family
+from app.serving.catalog_cache import by_family
 from app.serving.responses import serve
 from app.serving.volume import Volume
-from app.views import member_views
+from app.views import VARY, Representation, chosen, member_views, preferred
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -48,14 +46,16 @@ async def download(
     """The whole model as one tar; its record as JSON, or its page, where that is asked for."""
 
     def answer() -> Response | Volume:
-        member = chosen(request, context, size, family)
-        if isinstance(member, Response):
-            return member
-        if preferred(request.headers) is Representation.JSON:
-            [shown] = member_views(context, context.cache.now(), [member])
+        shows = preferred(request.headers)
+        found = chosen(request, context, size, family)
+        if isinstance(found, Response):
+            return found
+        snapshot, member = found
+        if shows is Representation.JSON:
+            [shown] = member_views(context, snapshot, [member])
             return JSONResponse(shown, headers=VARY)
-        check_may_have(request, context.cache.now().family(member.family))
-        volume = context.volumes.open(member)
+        check_may_have(request, snapshot.family(member.family))
+        volume = context.volumes.open(snapshot, member)
         # Its headers are made here and not on the event loop.
         _ = volume.tar
         return volume
@@ -81,11 +81,12 @@ async def one_file(
     """One file of the model."""
 
     def answer() -> Response | Volume:
-        member = chosen(request, context, size, family, f"/{quote(file)}")
-        if isinstance(member, Response):
-            return member
-        check_may_have(request, context.cache.now().family(member.family))
-        return context.volumes.open(member)
+        found = chosen(request, context, size, family, f"/{quote(file)}")
+        if isinstance(found, Response):
+            return found
+        snapshot, member = found
+        check_may_have(request, snapshot.family(member.family))
+        return context.volumes.open(snapshot, member)
 
     volume = await context.lanes.answered(answer)
     if isinstance(volume, Response):

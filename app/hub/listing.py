@@ -7,6 +7,7 @@ from typing import Any
 from app.context import Context
 from app.hub.answers import Answers
 from app.hub.facts import brief
+from app.serving.catalog_cache import Snapshot
 from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.catalog.records.states import StudentState
 from boomerang.errors import BadBudget, BoomerangError
@@ -65,12 +66,13 @@ class Wanted:
 
 def listed(context: Context, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
     """One page, and where the next begins if there is one."""
-    found = list(_matching(context, wanted))
+    snapshot = context.cache.now()
+    found = list(_matching(context, snapshot, wanted))
     if wanted.sort:
         found.sort(key=lambda one: one[2].get(wanted.sort, 0), reverse=True)
     stop = wanted.cursor + wanted.page
     page = found[wanted.cursor : stop]
-    shown = [_full(context, wanted, one) if wanted.opens else one[2] for one in page]
+    shown = [_full(context, snapshot, wanted, one) if wanted.opens else one[2] for one in page]
     following = stop if stop < len(found) else None
     return [body for body in shown if body is not None], following
 
@@ -78,8 +80,8 @@ def listed(context: Context, wanted: Wanted) -> tuple[list[dict[str, Any]], int 
 _Found = tuple[Family, Member, dict[str, Any]]
 
 
-def _matching(context: Context, wanted: Wanted) -> Iterator[_Found]:
-    snapshot, private = context.cache.now(), bool(context.settings.api_keys)
+def _matching(context: Context, snapshot: Snapshot, wanted: Wanted) -> Iterator[_Found]:
+    private = bool(context.settings.api_keys)
     names, ladders = snapshot.names(), snapshot.ladders()
     ready = {one.key for one in context.catalog.students() if one.state is StudentState.READY}
     fewest, most = wanted.parameters
@@ -104,9 +106,11 @@ def _matches(body: dict[str, Any], wanted: Wanted) -> bool:
     return wanted.search.casefold() in body["id"].casefold()
 
 
-def _full(context: Context, wanted: Wanted, one: _Found) -> dict[str, Any] | None:
+def _full(
+    context: Context, snapshot: Snapshot, wanted: Wanted, one: _Found
+) -> dict[str, Any] | None:
     try:
-        volume = context.volumes.open(one[1])
+        volume = context.volumes.open(snapshot, one[1])
     except BoomerangError:
         # Its files are gone or changed, or the family was deleted since: it cannot be had now.
         return None

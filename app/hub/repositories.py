@@ -1,4 +1,4 @@
-"""What the Hub's client asks about repositories: lists, facts, trees, branches, commits."""
+"""What the Hub's client asks about repositories: lists, facts, trees, commits, files."""
 
 import json
 from typing import Annotated
@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.context import Context, ContextDep
-from app.hub.answers import Answers
+from app.hub.answers import MAIN, Answers
 from app.hub.listing import PAGE, Wanted, listed
-from app.hub.opening import REFUSED, answered, refused
-from app.hub.paths import MAIN, parts_after, reads, split_revision
-from app.openapi import Responses, headers, problems
+from app.hub.opening import REFUSED, answered, opened, parts_after, reads, refused, split_revision
+from app.openapi import Responses, download_of, headers, problems
 from app.schemas.hub import HubCommit, HubEntry, HubModel, HubNothing, HubPaths, HubRefs
-from boomerang.errors import BadRequest
+from app.security import check_may_have
+from app.serving.responses import FOR_EVER, FRESH, serve
+from boomerang.errors import BadRequest, GatedTeacher
 
 router = APIRouter(tags=["hub"])
 
@@ -171,3 +172,73 @@ async def commits(ns: str, name: str, revision: str, context: ContextDep) -> Res
 async def auth_check(ns: str, name: str, context: ContextDep) -> Response:
     """Whether the asker may read: whoever comes this far may."""
     return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse({}))
+
+
+_FILE = download_of(
+    "application/octet-stream",
+    X_Repo_Commit="the revision that it is of",
+    X_Linked_Size="its bytes",
+    X_Linked_ETag="its ETag",
+)
+
+
+@reads(
+    router,
+    "/{ns}/{name}/resolve/{revision}/{file:path}",
+    response_class=Response,
+    responses=_FILE | REFUSED,
+)
+async def resolve(
+    ns: str, name: str, revision: str, file: str, request: Request, context: ContextDep
+) -> Response:
+    """One file at a revision."""
+    revision, file = split_revision(parts_after(request, 2)[1:])
+    volume = await context.lanes.answered(lambda: opened(context, f"{ns}/{name}", revision))
+    if isinstance(volume, Response):
+        return volume
+    try:
+        check_may_have(request, volume.family)
+    except GatedTeacher as error:
+        return refused(403, "GatedRepo", f"{volume.repo_id}: {error}")
+    if file not in volume.files:
+        what = f"{volume.repo_id} has no file {file}."
+        return refused(404, "EntryNotFound", what, volume.revision)
+    etag = volume.etag(file)
+    headers = {
+        "X-Repo-Commit": volume.revision,
+        "X-Linked-Size": str(volume.files[file].size),
+        "X-Linked-ETag": f'"{etag}"',
+        "Cache-Control": FOR_EVER if revision == volume.revision else FRESH,
+    }
+    return await serve(request, volume.files[file], etag=etag, headers=headers)
+
+
+@router.api_route(
+    "/{kind}/{ns}/{name}/resolve/{rest:path}", methods=["GET", "HEAD"], include_in_schema=False
+)
+@router.api_route("/{name}/resolve/{rest:path}", methods=["GET", "HEAD"], include_in_schema=False)
+async def resolve_others(request: Request) -> Response:
+    """Data sets, spaces, and models without an owner: there are none."""
+    what = request.url.path.strip("/").split("/resolve/")[0]
+    return refused(404, "RepoNotFound", f"There is no {what} here.")
+
+
+@router.api_route(
+    "/api/{rest:path}",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    response_model=None,
+    include_in_schema=False,
+)
+async def others(rest: str, request: Request) -> Response:
+    """What the Hub has besides: other kinds of repositories, accounts, and all that writes."""
+    read_only = "Read-only: members come from POST /families, which can also push them to the Hub."
+    if request.method not in ("GET", "HEAD"):
+        answer = refused(405, "", read_only)
+        answer.headers["Allow"] = "GET, HEAD"
+        return answer
+    if rest.endswith("/auth-check/write"):
+        return refused(403, "", read_only)
+    kind, _, repo = rest.partition("/")
+    if kind in ("models", "datasets", "spaces", "kernels") and repo:
+        return refused(404, "RepoNotFound", f"There is no {rest} here.")
+    return refused(404, "", f"The Hub's /api/{rest} is not served here.")

@@ -7,10 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from app.choice import chosen
 from app.context import Context, ContextDep
-from app.negotiation import VARY, PageRoute
-from app.views import family_view, family_views, member_views
+from app.views import VARY, PageRoute, chosen, family_view, family_views, member_views
 from boomerang.family.picture import bar, legend, order_in_words
 
 router = APIRouter(include_in_schema=False)
@@ -69,8 +67,9 @@ def model(size: str, request: Request, context: ContextDep, family: str | None =
     found = chosen(request, context, size, family)
     if isinstance(found, Response):
         return found
-    [member] = member_views(context, context.cache.now(), [found])
-    shown = _family(context, found.family)
+    snapshot, of = found
+    [member] = member_views(context, snapshot, [of])
+    shown = _family(context, of.family)
     return _page(request, context, "member.html", event, member=member, family=shown)
 
 

@@ -1,4 +1,7 @@
-"""What the models of all answers share. They describe what is sent; nothing is sent by them."""
+"""What the models of all answers share, and what the service says of itself, errors and events.
+
+They describe what is sent; nothing is sent by them.
+"""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -29,3 +32,48 @@ class Answer(BaseModel):
 def fields_of(record: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """Those fields of a record that clients see."""
     return {name: getattr(record, name) for name in names}
+
+
+class Problem(Answer):
+    """RFC 9457: every error but those that the Hub's client reads."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{
+        "type": "urn:boomerang:size-not-found", "title": "No such size", "status": 404,
+        "detail": "There is no size '2.8B'.", "value": "2.8B", "fix": "Sizes: 2.3B, 2.9B, 3.5B.",
+    }]})  # fmt: skip
+
+    type: str = Field(description="a name for the kind of error, urn:boomerang:…")
+    title: str
+    status: int
+    detail: str
+    value: Any = Field(description="what of the request it is about, if it is about that")
+    fix: str = Field(description="what helps")
+
+
+class ReadyAnswer(Answer):
+    """Both answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"catalog": "ok", "queue": "ok"}]})
+
+    catalog: Literal["ok"]
+    queue: Literal["ok"]
+
+
+class RebuiltAnswer(Answer):
+    """The families that are made anew for a teacher's new commit, by id."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rebuilt": ["0f3c9a7be214"]}]})
+
+    rebuilt: list[str]
+
+
+class EventData(Answer):
+    """The data of one event; beside these fields it has those of its kind."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
+        "time": 1767226300.0, "family": None, "student": "5d" * 16, "step": 120, "loss": 2.31,
+    }]})  # fmt: skip
+
+    time: float
+    family: str | None
+    student: str | None

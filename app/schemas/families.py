@@ -5,24 +5,70 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas import members as schemas_of_members
-from app.schemas import students as schemas_of_students
-from app.schemas.answer import Answer, Redact, fields_of
-from app.schemas.members import MemberAnswer, member_json, planned_member_json
-from app.schemas.students import StudentAnswer
+from app.schemas.answer import Answer, Figure, Redact, fields_of
+from app.schemas.members import MEMBER_EXAMPLE, MemberAnswer, member_json, planned_member_json
 from boomerang.catalog.records.families import Family, Member, Provisional, Request
-from boomerang.catalog.records.states import Fact
-from boomerang.catalog.records.students import Student
+from boomerang.catalog.records.states import Fact, Keying, StudentState
+from boomerang.catalog.records.students import Origin, Student
+
+STUDENT_EXAMPLE: dict[str, Any] = {
+    "key": "5d" * 16, "teacher": "Qwen/Qwen3-4B-Base", "teacher_commit": "906bfd4b4dc7",
+    "kept": [0, 1, 2, 3, 5, 7, 34, 35], "layers": 36, "recipe": {"name": "default"},
+    "recipe_name": "default", "data_digest": "c1" * 32, "seed": 0, "origin": "distilled",
+    "revision_commit": None, "state": "distilling", "reason": None, "step": 120, "steps": 500,
+    "loss": 2.31, "ce": 2.1, "kl": 0.4, "cosine": 0.02, "tokens": 31_457_280,
+    "tokens_per_s": 45_000.0, "eta_s": 2200.0, "generation": 1, "verify": None,
+    "created": 1767225600.0, "started": 1767225610.0, "finished": None, "updated": 1767226300.0,
+}  # fmt: skip
+
+
+class StudentAnswer(Answer):
+    """A student and how far its distillation is; no folder of this machine is told."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STUDENT_EXAMPLE]})
+
+    key: str | None = Field(description="its name by content; null while files are being hashed")
+    teacher: str
+    teacher_commit: str | None
+    kept: list[int] = Field(description="layers of the teacher that it keeps")
+    layers: int = Field(description="of the teacher")
+    recipe: dict[str, Any]
+    recipe_name: str
+    data_digest: str | None
+    seed: int
+    origin: Origin
+    revision_commit: str | None
+    state: StudentState | Keying
+    reason: str | None
+    step: int
+    steps: int
+    loss: Figure | None
+    ce: Figure | None
+    kl: Figure | None
+    cosine: Figure | None
+    tokens: int
+    tokens_per_s: Figure | None
+    eta_s: Figure | None
+    generation: int
+    verify: Figure | None
+    created: float
+    started: float | None
+    finished: float | None
+    updated: float
+
+
+_STUDENT = tuple(StudentAnswer.model_fields)
+
 
 EXAMPLE: dict[str, Any] = {
     "id": "0f3c9a7be214", "name": "Qwen3-4B-Base", "teacher": "Qwen/Qwen3-4B-Base",
     "revision": None, "commit": "906bfd4b4dc7", "order": "auto", "license": "apache-2.0",
     "gated": False, "private": False, "published_repo": None, "patch_order": None,
     "chosen": None, "measuring": "no", "settled": False, "measuring_reason": None, "tasks": None,
-    "created": 1767225600.0, "updated": 1767225600.0, "student": schemas_of_students.EXAMPLE,
+    "created": 1767225600.0, "updated": 1767225600.0, "student": STUDENT_EXAMPLE,
     "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1, "state": "no",
                "reason": None}],
-    "members": [schemas_of_members.EXAMPLE],
+    "members": [MEMBER_EXAMPLE],
 }  # fmt: skip
 
 
@@ -133,7 +179,7 @@ def family_json(
     """A family with its student, its whole ladder, what was asked of it and `more`."""
     shown = {
         **fields_of(family, _OWN),
-        "student": fields_of(student, schemas_of_students.SHOWN),
+        "student": fields_of(student, _STUDENT),
         "wants": [fields_of(request, _REQUEST) for request in requests],
     }
     return {
@@ -150,13 +196,13 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
     plan, times = waiting.plan, {"created": waiting.created, "updated": waiting.updated}
     own = dict.fromkeys(_OWN) | plan["family"] | {"id": waiting.id, "measuring": "no"} | times
     own["commit"] = own["commit"] or None
-    student = dict.fromkeys(schemas_of_students.SHOWN) | plan["student"] | times
+    student = dict.fromkeys(_STUDENT) | plan["student"] | times
     student |= {"state": str(waiting.state), "reason": waiting.reason, "generation": 1}
     student |= dict.fromkeys(("step", "steps", "tokens"), 0)
     student |= {"key": None, "teacher_commit": student["teacher_commit"] or None}
     return {
         **{name: own[name] for name in _OWN},
-        "student": redact({name: student[name] for name in schemas_of_students.SHOWN}),
+        "student": redact({name: student[name] for name in _STUDENT}),
         "members": [
             planned_member_json(member, waiting.id, waiting.updated) for member in plan["members"]
         ],

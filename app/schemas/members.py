@@ -9,7 +9,7 @@ from app.schemas.answer import Answer, Figure, Redact, fields_of
 from boomerang.catalog.records.families import Member, repo_id
 from boomerang.catalog.records.states import Fact
 
-EXAMPLE: dict[str, Any] = {
+MEMBER_EXAMPLE: dict[str, Any] = {
     "k": 9, "size": "2.9B", "code": "s0-8+t18-35", "digest": "9f" * 32, "parameters": 2_912_438_272,
     "bytes": 5_824_876_544, "layers": 27, "family": "0f3c9a7be214", "built": "yes",
     "built_reason": None, "measured": "yes", "measured_reason": None, "published": "no",
@@ -23,7 +23,7 @@ EXAMPLE: dict[str, Any] = {
 class MemberAnswer(Answer):
     """One size, with three independent facts about it and what was measured on held-out texts."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [MEMBER_EXAMPLE]})
 
     k: int = Field(description="layers of the student that are patched")
     size: str

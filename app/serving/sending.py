@@ -11,13 +11,15 @@ from anyio import CapacityLimiter, to_thread
 from fastapi.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.serving.ranges import Span
 from app.serving.zerocopy import EXTENSION
 from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.assembly.stream import BLOCK, Data, Part, Reader
 from boomerang.errors import BoomerangError
 
 log = logging.getLogger("boomerang.app")
+
+Span = tuple[int, int]
+"""The bytes [start, stop) of a file."""
 
 READERS = 8
 """Threads that wait for disks. They are apart from those that answer questions, so that a disk

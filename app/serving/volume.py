@@ -47,17 +47,15 @@ class Volume:
 
         It stays what it is when only another file changes: whoever has the weights keeps them.
         """
-        if name not in self._etags:
-            self._etags[name] = self._etag(name)
-        return self._etags[name]
-
-    def _etag(self, name: str) -> str:
+        if name in self._etags:
+            return self._etags[name]
         total = hashlib.sha256(f"{self.pinned if name else self.revision}/{name}".encode())
         if name:
             total.update(f" {self.files[name].size}\n".encode())
             for piece in self.files[name].pieces:
                 total.update(piece.data if isinstance(piece, Literal) else b"")
-        return total.hexdigest()[:40]
+        self._etags[name] = total.hexdigest()[:40]
+        return self._etags[name]
 
     def file(self, name: str) -> ByteFile:
         """One file. Raises FileNotInModel."""

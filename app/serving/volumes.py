@@ -1,21 +1,39 @@
-"""The volumes that were asked for of late: of members as they are now, and at earlier commits."""
+"""Pairs and the volumes of their members that were asked for of late, opened and kept.
 
+Headers are read once for each student; weights are only read while they are sent.
+"""
+
+import os
 import re
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 
-from app.serving.catalog_cache import CatalogCache
-from app.serving.pairs import Pairs
+from app.serving.catalog_cache import Snapshot
 from app.serving.volume import Volume, volume_of
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family, Member, Revision, repo_id
+from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Student
+from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.sources import FileSource
+from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair
+from boomerang.service.jobs import Producer, Rehash
+from boomerang.service.models.digests import AT_ONCE, Unhashed
 from boomerang.service.models.members import card_text
+from boomerang.service.models.pairs import open_pair
 from boomerang.service.settings import Settings
 
-KEPT = 64
+KEPT_PAIRS = 32
+"""Of the largest models each has some 300 KB of headers."""
+
+REHASH_SECONDS = 30.0
+"""How long a job that hashes touched files again may take to be heard before it is sent anew."""
+
+KEPT_VOLUMES = 64
 """A client asks for many ranges of one."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -23,23 +41,92 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _Facts = tuple[Family, Student, tuple[Member, ...], Member, str]
 
 
+class Pairs:
+    """Opens teachers with their students. Safe to use from many threads."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, producer: Producer) -> None:
+        self._settings, self._catalog, self._producer = settings, catalog, producer
+        self._rehashing: dict[str, float] = {}
+        self._kept: dict[tuple[str, int], tuple[Pair, tuple[FileSource, ...]]] = {}
+        self._lock = Lock()
+
+    def open(self, student: Student) -> Pair:
+        """A student with its teacher, the same object as long as their files are the same.
+
+        Raises NotReady before the student is there, or SourceChanged.
+        """
+        key = (student.key, student.generation)
+        with self._lock:
+            found = self._kept.get(key)
+        if student.state is StudentState.READY and found is not None and _fresh(found[1]):
+            return found[0]
+        try:
+            pair = open_pair(self._settings, self._catalog, student,
+                             verify=False, unchanged=True, at_once=AT_ONCE)  # fmt: skip
+        except Unhashed:
+            self._rehash(student.key)
+            raise
+        sources = tuple(
+            s for side in (pair.teacher, pair.student) for s in files_of(side.checkpoint)
+        )
+        with self._lock:
+            while len(self._kept) >= KEPT_PAIRS:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = (pair, sources)
+        return pair
+
+    def forget(self, student: str) -> None:
+        """Read a student's headers anew at the next request."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == student]:
+                del self._kept[key]
+
+    def _rehash(self, student: str) -> None:
+        """Have touched files hashed by a worker; whoever asks again meanwhile sends no more."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._rehashing.get(student, -REHASH_SECONDS) < REHASH_SECONDS:
+                return
+            self._rehashing[student] = now
+        self._producer.send(Rehash(key=student))
+
+
 class Volumes:
     """Opens the files of members. Safe to use from many threads."""
 
-    def __init__(
-        self, settings: Settings, catalog: Catalog, cache: CatalogCache, pairs: Pairs
-    ) -> None:
-        self._settings = settings
-        self._catalog = catalog
-        self._cache = cache
-        self._pairs = pairs
+    def __init__(self, settings: Settings, catalog: Catalog, pairs: Pairs) -> None:
+        self._settings, self._catalog, self._pairs = settings, catalog, pairs
         self._present: dict[tuple[str, int], tuple[Pair, _Facts, Volume]] = {}
         self._past: dict[str, Volume] = {}
         self._lock = Lock()
 
-    def open(self, member: Member) -> Volume:
+    def open(self, snapshot: Snapshot, member: Member) -> Volume:
         """The files of a member. Raises NotReady before the student is there, or SourceChanged."""
-        snapshot = self._cache.now()
+        return self._opened(snapshot, member)[1]
+
+    def at(self, snapshot: Snapshot, member: Member, commit: str) -> Volume | None:
+        """The files of a member at a commit: of now, or of before its card changed.
+
+        A commit that somebody was told stands for the same bytes as long as its member exists;
+        None where teacher or student are others now, so that nobody could write them.
+        """
+        pair, now = self._opened(snapshot, member)
+        if commit == now.revision:
+            return now
+        if not _COMMIT.fullmatch(commit):
+            return None
+        with self._lock:
+            past = self._past.pop(commit, None)
+        past = past or self._written_again(pair, now, commit)
+        if past is None:
+            return None
+        with self._lock:
+            while len(self._past) >= KEPT_VOLUMES:
+                del self._past[next(iter(self._past))]
+            self._past[commit] = past
+        return past if (past.repo_id, past.pinned) == (now.repo_id, now.pinned) else None
+
+    def _opened(self, snapshot: Snapshot, member: Member) -> tuple[Pair, Volume]:
         family = snapshot.family(member.family)
         student = snapshot.student(family.student)
         pair = self._pairs.open(student)
@@ -56,58 +143,37 @@ class Volumes:
             card = card_text(pair, *facts)
             found = volume_of(self._settings, pair, family, member, repo, card)
         with self._lock:
-            while len(self._present) >= KEPT:
+            while len(self._present) >= KEPT_VOLUMES:
                 del self._present[next(iter(self._present))]
             self._present[key] = (pair, facts, found)
         if not current:
             self._remember(found)
-        return found
-
-    def at(self, member: Member, commit: str) -> Volume | None:
-        """The files of a member at a commit: of now, or of before its card changed.
-
-        A commit that somebody was told stands for the same bytes as long as its member exists;
-        None where teacher or student are others now, so that nobody could write them.
-        """
-        now = self.open(member)
-        if commit == now.revision:
-            return now
-        if not _COMMIT.fullmatch(commit):
-            return None
-        with self._lock:
-            past = self._past.pop(commit, None)
-        past = past or self._written_again(now, commit)
-        if past is None:
-            return None
-        with self._lock:
-            while len(self._past) >= KEPT:
-                del self._past[next(iter(self._past))]
-            self._past[commit] = past
-        return past if (past.repo_id, past.pinned) == (now.repo_id, now.pinned) else None
+        return pair, found
 
     def _remember(self, volume: Volume) -> None:
         """Keep what a commit stands for, whichever process is asked for it next."""
-        member = volume.member
+        member, card = volume.member, volume.files[CARD].read().decode()
         facts = {"order": volume.family.chosen, "k": member.k, "size": member.size}
-        card = volume.files[CARD].read().decode()
-        self._catalog.remember_revision(
-            Revision(
-                commit=volume.revision,
-                family=volume.family.id,
-                repo=volume.repo_id,
-                card=card,
-                facts=facts,
-            )
-        )
+        told = Revision(commit=volume.revision, family=volume.family.id, repo=volume.repo_id,
+                        card=card, facts=facts)  # fmt: skip
+        self._catalog.remember_revision(told)
 
-    def _written_again(self, now: Volume, commit: str) -> Volume | None:
+    def _written_again(self, pair: Pair, now: Volume, commit: str) -> Volume | None:
         """The volume of a commit, where the models that it is made of are still these."""
         kept = self._catalog.revision(commit)
         if kept is None or (kept.family, kept.repo) != (now.family.id, now.repo_id):
             return None
-        facts = kept.facts
-        family = replace(now.family, chosen=facts["order"])
-        member = replace(now.member, k=facts["k"], size=facts["size"])
-        pair = self._pairs.open(self._cache.now().student(family.student))
+        family = replace(now.family, chosen=kept.facts["order"])
+        member = replace(now.member, k=kept.facts["k"], size=kept.facts["size"])
         made = volume_of(self._settings, pair, family, member, kept.repo, kept.card)
         return made if made.revision == commit else None
+
+
+def _fresh(sources: Sequence[FileSource]) -> bool:
+    """Whether each of these files is the same file still."""
+    try:
+        for source in sources:
+            os.close(source.open())
+    except SourceChanged:
+        return False
+    return True

@@ -24,8 +24,8 @@ from benchmarks.chaos.victims import kill_one
 from boomerang.catalog.catalog import Catalog
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.demo.server import serving
+from boomerang.cli.service.asking import is_made
 from boomerang.cli.service.client import Service
-from boomerang.cli.service.waiting import is_made
 from boomerang.errors import BoomerangError
 
 RECIPE: dict[str, Any] = {

@@ -1,7 +1,8 @@
-"""The command distill: a student trained on text, or made from the student of its base."""
+"""The student that is distilled, its sizes measured, and one published: the commands for each."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,27 @@ from typing import Annotated, Any
 import typer
 
 import boomerang
-from boomerang.cli.models import find, layers
-from boomerang.cli.options import Json, Teacher
+from boomerang.cli.options import (
+    BUDGET,
+    Json,
+    Kept,
+    Limit,
+    MeasuredOrder,
+    Student,
+    TaskNames,
+    Teacher,
+    Text,
+    find,
+    layers,
+)
 from boomerang.cli.progress import Bar
-from boomerang.cli.show import distilled_view, emit, transfer_view
-from boomerang.errors import BadRecipe
+from boomerang.cli.show import distilled_view, emit, measures_view, transfer_view
+from boomerang.errors import BadRecipe, BadTask
+from boomerang.face import publish as library
 from boomerang.face.distil import transfer
+from boomerang.face.measure import Tasks
 from boomerang.texts.datasets import SCHEME
+from boomerang.texts.task_names import check
 
 
 class LayerMaps(StrEnum):
@@ -101,3 +116,78 @@ def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:
             fix="A folder, a file, or a dataset such as owner/name.",
         )
     return found[0] if len(found) == 1 else json.dumps(found)
+
+
+def measure(
+    teacher: Teacher,
+    student: Student,
+    text: Text,
+    order: MeasuredOrder = "auto",
+    kept: Kept = None,
+    tasks: TaskNames = None,
+    limit: Limit = None,
+    member: Annotated[
+        list[str] | None, typer.Option(help="Run the tasks for this size alone; may be repeated.")
+    ] = None,
+    tasks_folder: Annotated[
+        Path | None, typer.Option(help="Folder with tasks of your own, as YAML files.")
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Held-out tokens: fewer are faster, and less sure.")
+    ] = 65536,
+    as_json: Json = False,
+) -> None:
+    """Measure every size on held-out text, beside naive pruning to the same depth."""
+    if tasks is None and (limit or member or tasks_folder):
+        raise typer.BadParameter("--limit, --member and --tasks-folder belong to --tasks.")
+    wanted = tasks_of(tasks, limit, member, tasks_folder)
+    models = find(teacher), find(student)
+    with Bar("measuring") as bar:
+        found = boomerang.measure(
+            *models, text, order=order, kept=layers(kept), tasks=wanted, tokens=tokens,
+            told=lambda event: _show_measuring(bar, event),
+        )  # fmt: skip
+    emit({**found, "teacher": teacher, "student": student}, as_json, measures_view)
+
+
+def tasks_of(
+    names: str | None, limit: int | None, members: list[str] | None, folder: Path | None
+) -> Tasks:
+    """The tasks that are named. Raises BadTask for a name that is none."""
+    if names is None:
+        return Tasks()
+    parts = tuple(dict.fromkeys(part for name in names.split(",") if (part := name.strip())))
+    if not parts:
+        raise BadTask("No task is named.", value=names, fix="Write them as arc_easy,piqa.")
+    check(parts, folder)
+    return Tasks(parts, limit, tuple(members or ()), folder)
+
+
+def _show_measuring(bar: Bar, event: Mapping[str, Any]) -> None:
+    kind = event["event"]
+    if kind == "fetching":
+        bar.fetched(event)
+    elif kind == "choosing":
+        bar.say(f"choosing the order: {event['looked']} members looked at")
+    elif kind == "order":
+        bar.say("measuring")
+    elif kind in ("early", "member"):
+        bar.count(event["tokens"], event["of"])
+    elif kind == "task":
+        bar.say(f"tasks: {event['name']}")
+
+
+def publish(
+    teacher: Teacher,
+    student: Student,
+    size: Annotated[str, typer.Option(help=f"A size's name, {BUDGET}.", show_default=False)],
+    order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
+    to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
+    public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
+    kept: Kept = None,
+    as_json: Json = False,
+) -> None:
+    """Push one size to the Hub, private unless told otherwise."""
+    models = find(teacher), find(student)
+    done = library.publish(*models, size, to, order=order, public=public, kept=layers(kept))
+    emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")

@@ -12,9 +12,9 @@ from boomerang.errors import BoomerangError
 COMMANDS = {
     "plan": ("sizes", "Show the ladder of sizes, from headers alone."),
     "distill": ("distill", "Distil a student."),
-    "measure": ("measure", "Measure every size on held-out text."),
+    "measure": ("distill", "Measure every size on held-out text."),
     "assemble": ("sizes", "Write one size to a folder."),
-    "publish": ("publish", "Push one size to the Hub, private unless told otherwise."),
+    "publish": ("distill", "Push one size to the Hub, private unless told otherwise."),
     "request": ("service.asking", "Ask a running service for a size."),
     "rebuild": ("service.asking", "Verify families and make what is missing."),
     "serve": ("service.running", "Run everything on this machine until ^C."),

@@ -1,9 +1,14 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands have, and the models and layers that they name."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from boomerang.cli.progress import counted
+from boomerang.family.layer_map import parse_layers
+from boomerang.hub.find import Found
+from boomerang.hub.find import find as find_model
 
 BUDGET = "2.9B, 6GB or 6GB:float16"
 
@@ -35,3 +40,14 @@ TaskNames = Annotated[
     str | None, typer.Option(help="Tasks of lm-eval, run for every size: arc_easy,piqa.")
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Examples of each task.")]
+
+
+def find(name: str) -> Found:
+    """The model behind a folder's path or a Hub repo id, with a bar. Raises as `find.find`."""
+    with counted(f"headers of {name}") as progress:
+        return find_model(name, progress=progress)
+
+
+def layers(kept: str | None) -> tuple[int, ...] | None:
+    """Layers written as `0,2,4`; None where none are. Raises BadRequest."""
+    return None if kept is None else parse_layers(kept)

@@ -1,4 +1,4 @@
-"""Commands on the sizes of two given models, from headers alone: plan, assemble."""
+"""Commands on the sizes of two given models: plan, assemble."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import boomerang
-from boomerang.cli.models import find, layers
-from boomerang.cli.options import BUDGET, Json, Kept, Order, Student, Teacher
+from boomerang.cli.options import BUDGET, Json, Kept, Order, Student, Teacher, find, layers
 from boomerang.cli.progress import growing
 from boomerang.cli.show import emit, plan_view
 from boomerang.face.plan import Plan

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from boomerang.cli import progress
-from boomerang.cli.service.waiting import show_progress
+from boomerang.cli.service.asking import show_progress
 from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
 
 

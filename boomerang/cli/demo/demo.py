@@ -21,8 +21,8 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.demo.server import running
 from boomerang.cli.demo.table import explanation, findings, lines_of_text, measures_table
 from boomerang.cli.progress import Bar, duration
+from boomerang.cli.service.asking import wait_made
 from boomerang.cli.service.client import Service
-from boomerang.cli.service.waiting import wait_made
 from boomerang.cli.show import budget_line, order_line, terminal
 from boomerang.errors import BadRequest, CorruptCheckpoint
 from boomerang.processes.job import JobFailed

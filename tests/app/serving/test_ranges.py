@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.serving.ranges import MOST, Refused, asked, coalesced, names, same
+from app.serving.responses import MOST, Refused, asked, coalesced, names, same
 
 SIZES = st.integers(1, 60)
 SPECS = st.one_of(

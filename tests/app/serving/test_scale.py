@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 from starlette.testclient import TestClient
 
-from app.event_watch import EventWatch
+from app.context import EventWatch
 from app.main import create_app
 from app.serving.catalog_cache import CatalogCache, Snapshot
 from boomerang.catalog.catalog import Catalog

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from app.serving.lanes import HUB_THREADS
+from app.context import HUB_THREADS
 from tests.app.conftest import Front, problem
 from tests.app.serving.test_remote_teacher import Evicted, evicted
 from tests.app.serving.test_responses import until

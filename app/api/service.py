@@ -1,18 +1,55 @@
-"""What happens, as it happens: server-sent events, resumable by Last-Event-ID."""
+"""The service itself: whether it lives and can work, its figures, and events as they happen."""
 
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.context import Context, ContextDep
+from app.errors import problem
 from app.openapi import problems, text
-from app.schemas.service import EventData
+from app.schemas.answer import EventData, ReadyAnswer
 
-router = APIRouter(tags=["events"])
+health = APIRouter(tags=["health"])
+events = APIRouter(tags=["events"])
+
+MEDIA_TYPE = "text/plain; version=0.0.4"
+
+
+@health.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """The process answers."""
+    return "ok\n"
+
+
+@health.get("/readyz", response_model=ReadyAnswer, responses=problems(503))
+def readyz(context: ContextDep) -> Response:
+    """Catalog and queue answer."""
+    for name, check in (("catalog", context.catalog.ping), ("queue", context.producer.ping)):
+        try:
+            check()
+        except Exception as error:
+            return problem(503, "not-ready", "Not ready", f"The {name} does not answer.",
+                           value=type(error).__name__, fix="Look at its log.")  # fmt: skip
+    return JSONResponse({"catalog": "ok", "queue": "ok"})
+
+
+@health.get(
+    "/metrics", response_class=Response, responses=text(MEDIA_TYPE, "In the format of Prometheus")
+)
+def metrics(context: ContextDep) -> Response:
+    """Counts for Prometheus."""
+    registry = CollectorRegistry()
+    gauge = Gauge("boomerang_things", "What the catalog holds", ["kind"], registry=registry)
+    for kind, count in context.catalog.counts().items():
+        gauge.labels(kind).set(count)
+    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+
 
 _STREAM = text(
     "text/event-stream",
@@ -24,7 +61,7 @@ _STREAM = text(
 After = Annotated[int | None, Query(ge=0, le=1 << 62)]
 
 
-@router.get(
+@events.get(
     "/families/{id_}/events", response_class=EventSourceResponse, responses=_STREAM | problems(404)
 )
 async def of_family(
@@ -35,7 +72,7 @@ async def of_family(
     return EventSourceResponse(_events(context, id_, _start(request, after, 0)))
 
 
-@router.get("/events", response_class=EventSourceResponse, responses=_STREAM)
+@events.get("/events", response_class=EventSourceResponse, responses=_STREAM)
 async def of_all(request: Request, context: ContextDep, after: After = None) -> EventSourceResponse:
     """The events of every family, from now on."""
     newest = await run_in_threadpool(context.catalog.last_event)
