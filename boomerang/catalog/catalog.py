@@ -20,8 +20,7 @@ from boomerang.catalog.stores.provisional import ProvisionalStore
 from boomerang.catalog.stores.publications import PublicationStore
 from boomerang.catalog.stores.requests import RequestStore
 from boomerang.catalog.stores.students import StudentStore
-from boomerang.catalog.tables.families import FamilyRow, MemberRow, ProvisionalRow
-from boomerang.catalog.tables.students import StudentRow
+from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
 
 
 class Catalog(

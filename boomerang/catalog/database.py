@@ -28,8 +28,9 @@ from sqlalchemy import (
     update,
 )
 
+from boomerang.catalog.base import SCHEMA_VERSION, Base, SchemaRow
 from boomerang.catalog.records.states import Lease, LostLease
-from boomerang.catalog.tables.base import SCHEMA_VERSION, Base, EventRow, LeaseRow, SchemaRow
+from boomerang.catalog.tables import EventRow, LeaseRow
 from boomerang.errors import BadRequest
 
 _WRITERS = 0x626F6F6D

@@ -17,7 +17,7 @@ from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import FactName, Lease
 from boomerang.catalog.setbacks import achieved
 from boomerang.catalog.store import Store, family_row, student_row
-from boomerang.catalog.tables.base import LeaseRow, TryRow
+from boomerang.catalog.tables import LeaseRow, TryRow
 
 
 class LeaseStore(Store):

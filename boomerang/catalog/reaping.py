@@ -19,18 +19,18 @@ from boomerang.catalog.store import Store
 from boomerang.catalog.stores.measuring import change_measuring
 from boomerang.catalog.stores.members import change_fact
 from boomerang.catalog.stores.provisional import change_keying
-from boomerang.catalog.stores.requests import change_request
+from boomerang.catalog.stores.requests import CANCELLED, change_request
 from boomerang.catalog.stores.students import change_state
-from boomerang.catalog.tables.base import TryRow
-from boomerang.catalog.tables.families import (
+from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
     ProvisionalRow,
     RequestRow,
     StaleRow,
+    StudentRow,
     SweepRow,
+    TryRow,
 )
-from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 
 _LONGEST_WAIT = 3600.0
@@ -56,14 +56,11 @@ class ReapingStore(Store):
         fails.
         """
         with self.db.write() as session:
+            look = _Look(session, patience, max_attempts)
             return (
-                *self._unkeyed(session, patience, max_attempts),
-                *self._unfinished(session, patience, max_attempts),
-                *self._unverified(session, patience, max_attempts),
-                *self._unsettled(session, patience, max_attempts),
-                *self._open_requests(session, patience, max_attempts),
-                *self._unswept(session, patience),
-            )
+                *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
+                *look.unswept(),
+            )  # fmt: skip
 
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
@@ -71,102 +68,95 @@ class ReapingStore(Store):
             for table in (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow):
                 session.execute(update(table).values(sent=0.0, sends=0))
 
-    def _unkeyed(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look for what nobody holds; `most` losses of a worker in a row are enough."""
+
+    session: Session
+    patience: float
+    most: int
+
+    def unkeyed(self) -> Iterator[Due]:
         hashing = ProvisionalRow.state == Keying.HASHING
-        for row in session.scalars(select(ProvisionalRow).where(hashing)):
-            if holder_of(session, f"provisional:{row.id}") is not None:
+        for row in self.session.scalars(select(ProvisionalRow).where(hashing)):
+            if holder_of(self.session, f"provisional:{row.id}") is not None:
                 continue
             lost, row.running = row.running, False
             if lost:
-                wait = self._count(session, row, most)
-                row.reason = _said(wait, most)
+                wait, row.reason = self._lost(row)
                 if wait is None:
-                    change_keying(session, row, Keying.FAILED, row.reason, Actor.REAPER)
-            elif self._due(session, row, patience):
+                    change_keying(self.session, row, Keying.FAILED, row.reason, Actor.REAPER)
+            elif self._due(row):
                 yield Due("key", row.id)
 
-    def _unfinished(self, session: Session, patience: float, most: int) -> Iterator[Due]:
-        open_states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)
-        for row in session.scalars(select(StudentRow).where(StudentRow.state.in_(open_states))):
-            if holder_of(session, f"student:{row.key}") is not None:
+    def students(self) -> Iterator[Due]:
+        """Those that are unfinished, and those that are ready and to be looked at."""
+        states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)
+        asked = (StudentRow.state == StudentState.READY) & StudentRow.verify.is_not(None)
+        statement = select(StudentRow).where(StudentRow.state.in_(states) | asked)
+        for row in self.session.scalars(statement):
+            if holder_of(self.session, f"student:{row.key}") is not None:
                 continue
-            if row.cancel:
-                reason = "cancelled on request"
-                self._become(session, row, StudentState.CANCELLED, reason)
-                continue
-            lost = died(session, f"student:{row.key}")
-            lost = lost or row.state == StudentState.DISTILLING
-            if lost:
-                wait = self._count(session, row, most)
-                state = StudentState.FAILED if wait is None else StudentState.QUEUED
-                self._become(session, row, state, _said(wait, most))
-            elif self._due(session, row, patience):
-                yield Due("distill", row.key)
-
-    def _become(self, session: Session, row: StudentRow, state: StudentState, reason: str) -> None:
-        change_state(session, row, state, reason, Actor.REAPER)
-
-    def _unverified(self, session: Session, patience: float, most: int) -> Iterator[Due]:
-        asked = select(StudentRow).where(
-            StudentRow.state == StudentState.READY, StudentRow.verify.is_not(None)
-        )
-        for row in session.scalars(asked):
-            if holder_of(session, f"student:{row.key}") is not None:
-                continue
-            lost = died(session, f"student:{row.key}")
-            if lost:
-                wait = self._count(session, row, most)
+            ready = row.state == StudentState.READY
+            if row.cancel and not ready:
+                self._become(row, StudentState.CANCELLED, CANCELLED)
+            elif died(self.session, f"student:{row.key}") or row.state == StudentState.DISTILLING:
+                wait, said = self._lost(row)
+                if not ready:
+                    state = StudentState.FAILED if wait is None else StudentState.QUEUED
+                    self._become(row, state, said)
+                    continue
                 row.verify = None if wait is None else row.verify
-                told = {"reason": _said(wait, most), "again_in": wait}
-                session.note("unverified", told, student=row.key)
-            elif self._due(session, row, patience):
+                told = {"reason": said, "again_in": wait}
+                self.session.note("unverified", told, student=row.key)
+            elif self._due(row):
                 yield Due("distill", row.key)
 
-    def _unswept(self, session: Session, patience: float) -> Iterator[Due]:
-        due = [self._late(session, row, patience) for row in session.scalars(select(SweepRow))]
-        if any(due):
-            yield Due("sweep", "")
+    def _become(self, row: StudentRow, state: StudentState, reason: str) -> None:
+        change_state(self.session, row, state, reason, Actor.REAPER)
 
-    def _unsettled(self, session: Session, patience: float, most: int) -> Iterator[Due]:
+    def unsettled(self) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
-        statement = statement.where(
-            StudentRow.state == StudentState.READY, FamilyRow.settled.is_(False)
-        )
-        for row in session.scalars(statement):
-            if holder_of(session, f"family:{row.id}") is not None:
+        ready = StudentRow.state == StudentState.READY
+        for row in self.session.scalars(statement.where(ready, FamilyRow.settled.is_(False))):
+            if holder_of(self.session, f"family:{row.id}") is not None:
                 continue
-            lost = died(session, f"family:{row.id}")
-            lost = lost or row.measuring == Fact.RUNNING
+            lost = died(self.session, f"family:{row.id}") or row.measuring == Fact.RUNNING
             if row.cancel:
-                reason = "cancelled on request"
-                change_measuring(session, row, Measuring.FAILED, reason, Actor.REAPER)
+                change_measuring(self.session, row, Measuring.FAILED, CANCELLED, Actor.REAPER)
             elif lost:
-                wait = self._count(session, row, most)
+                wait, said = self._lost(row)
                 state = Measuring.FAILED if wait is None else Measuring.WAITING
-                said = _said(wait, most)
-                change_measuring(session, row, state, said, Actor.REAPER)
-            elif self._due(session, row, patience):
+                change_measuring(self.session, row, state, said, Actor.REAPER)
+            elif self._due(row):
                 yield Due("measure", row.id)
 
-    def _open_requests(self, session: Session, patience: float, most: int) -> Iterator[Due]:
-        moved = self._lost_members(session, most) | self._to_try_again(session)
-        families = self._stale(session, patience, most, moved)
+    def requests(self) -> Iterator[Due]:
+        """Families whose requests are open, or that have something to be published again."""
+        moved = self._lost_members() | self._to_try_again()
+        families = self._stale(moved)
         statement = select(RequestRow, FamilyRow).join(FamilyRow, FamilyRow.id == RequestRow.family)
         statement = statement.where(
             RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
             FamilyRow.chosen.is_not(None),
             FamilyRow.cancel.is_not(True),
         )
-        for request, family in session.execute(statement):
+        for request, family in self.session.execute(statement):
             if family.id in moved:
                 request.sent, request.sends = 0.0, 0
-            if self._died_settling(session, request, family.id, most):
+            if self._died_settling(request):
                 continue
-            if family.settled and self._due(session, request, patience):
+            if family.settled and self._due(request):
                 families.add(family.id)
         yield from (Due("settle", family) for family in sorted(families))
 
-    def _stale(self, session: Session, patience: float, most: int, moved: set[str]) -> set[str]:
+    def unswept(self) -> Iterator[Due]:
+        late = [self._late(row) for row in self.session.scalars(select(SweepRow))]
+        if any(late):
+            yield Due("sweep", "")
+
+    def _stale(self, moved: set[str]) -> set[str]:
         """The families that have something to be published again, once they are settled."""
         families: set[str] = set()
         there = (MemberRow.family == StaleRow.family) & (MemberRow.repo == StaleRow.repo)
@@ -177,91 +167,88 @@ class ReapingStore(Store):
             FamilyRow.chosen.is_not(None),
             FamilyRow.cancel.is_not(True),
         )
-        for row, member in session.execute(statement).all():
+        for row, member in self.session.execute(statement).all():
             subject = work_of("published", member.digest)
-            if holder_of(session, subject) is not None:
+            if holder_of(self.session, subject) is not None:
                 continue
-            if died(session, subject):
-                wait = self._count(session, tries_of(session, subject), most)
+            if died(self.session, subject):
+                wait, said = self._lost(tries_of(self.session, subject))
                 if wait is None:
-                    said = _said(wait, most)
-                    change_fact(session, member, "published", Fact.YES, said, Actor.REAPER)
-                    forget_tries(session, subject)
-                    session.delete(row)
+                    change_fact(self.session, member, "published", Fact.YES, said, Actor.REAPER)
+                    forget_tries(self.session, subject)
+                    self.session.delete(row)
                     continue
-            tried = session.get(TryRow, subject)
+            tried = self.session.get(TryRow, subject)
             if tried is not None and tried.due is not None:
                 continue
             if row.family in moved:
                 row.sent, row.sends = 0.0, 0
-            if self._late(session, row, patience):
+            if self._late(row):
                 families.add(row.family)
         return families
 
-    def _lost_members(self, session: Session, most: int) -> set[str]:
+    def _lost_members(self) -> set[str]:
         """Have members whose worker was lost tried again later; return their families."""
         families: set[str] = set()
         for fact in WORK:
             under_way = select(MemberRow).where(getattr(MemberRow, fact) == Fact.RUNNING.value)
-            waits: dict[str, float | None] = {}
-            for row in session.scalars(under_way).all():
+            losses: dict[str, tuple[float | None, str]] = {}
+            for row in self.session.scalars(under_way).all():
                 subject = work_of(fact, row.digest)
-                if holder_of(session, subject) is not None:
+                if holder_of(self.session, subject) is not None:
                     continue
-                if subject not in waits:
-                    died(session, subject)
-                    waits[subject] = self._count(session, tries_of(session, subject), most)
-                wait = waits[subject]
-                state, said = Fact.FAILED if wait is None else Fact.NO, _said(wait, most)
-                change_fact(session, row, fact, state, said, Actor.REAPER)
+                if subject not in losses:
+                    died(self.session, subject)
+                    losses[subject] = self._lost(tries_of(self.session, subject))
+                wait, said = losses[subject]
+                state = Fact.FAILED if wait is None else Fact.NO
+                change_fact(self.session, row, fact, state, said, Actor.REAPER)
                 families.add(row.family)
         return families
 
-    def _count(self, session: Session, row: Tried, most: int) -> float | None:
-        """Count the loss of a worker: seconds until the next attempt, None where it was enough."""
-        return again(row, Setback.DIED, session.now(), Limits(most, 0.0))
-
-    def _to_try_again(self, session: Session) -> set[str]:
+    def _to_try_again(self) -> set[str]:
         """The families that have a member whose time to be tried again has come."""
-        due = select(TryRow).where(TryRow.due <= session.now())
         digests = []
-        for row in session.scalars(due).all():
+        due = select(TryRow).where(TryRow.due <= self.session.now())
+        for row in self.session.scalars(due).all():
             row.due = None
             digests.append(row.subject.partition(":")[2])
         found = select(MemberRow.family).where(MemberRow.digest.in_(digests))
-        return set(session.scalars(found))
+        return set(self.session.scalars(found))
 
-    def _died_settling(self, session: Session, request: RequestRow, family: str, most: int) -> bool:
+    def _died_settling(self, request: RequestRow) -> bool:
         """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""
-        subject = f"settle:{family}"
-        if died(session, subject):
-            self._count(session, tries_of(session, subject), most)
-        row = session.get(TryRow, subject)
-        if row is None or row.attempts < most:
+        subject = f"settle:{request.family}"
+        if died(self.session, subject):
+            self._lost(tries_of(self.session, subject))
+        row = self.session.get(TryRow, subject)
+        if row is None or row.attempts < self.most:
             return row is not None and row.due is not None
-        change_request(session, request, Fact.FAILED, _said(None, most), Actor.REAPER)
+        change_request(self.session, request, Fact.FAILED, self._enough, Actor.REAPER)
         return True
 
-    def _due(self, session: Session, row: Tried, patience: float) -> bool:
-        now = session.now()
+    @property
+    def _enough(self) -> str:
+        return f"its worker was lost {self.most} times"
+
+    def _lost(self, row: Tried) -> tuple[float | None, str]:
+        """Count the loss of a worker: seconds until the next attempt, if any, and what is said."""
+        wait = again(row, Setback.DIED, self.session.now(), Limits(self.most, 0.0))
+        return wait, self._enough if wait is None else later("its worker was lost", wait)
+
+    def _due(self, row: Tried) -> bool:
+        now = self.session.now()
         if row.due is None:
-            return self._late(session, row, patience)
+            return self._late(row)
         if now < row.due:
             return False
         row.due, row.sends, row.sent = None, 0, now
         return True
 
-    def _late(self, session: Session, row: Sent, patience: float) -> bool:
+    def _late(self, row: Sent) -> bool:
         """Whether a job that was sent must be sent again, as nobody took it."""
-        now = session.now()
-        if now - row.sent < min(patience * 2**row.sends, _LONGEST_WAIT):
+        now = self.session.now()
+        if now - row.sent < min(self.patience * 2**row.sends, _LONGEST_WAIT):
             return False
         row.sends, row.sent = row.sends + (1 if row.sent else 0), now
         return True
-
-
-def _said(wait: float | None, most: int) -> str:
-    """What is said of something whose worker was lost: when it is tried again, if it is."""
-    if wait is None:
-        return f"its worker was lost {most} times"
-    return later("its worker was lost", wait)

@@ -3,13 +3,12 @@
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from boomerang.catalog.base import Base
 from boomerang.catalog.database import Database, Session
 from boomerang.catalog.records.families import Provisional
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.catalog.tables.base import Base
-from boomerang.catalog.tables.families import FamilyRow, MemberRow
-from boomerang.catalog.tables.students import StudentRow
+from boomerang.catalog.tables import FamilyRow, MemberRow, StudentRow
 from boomerang.errors import FamilyNotFound, NotFound, SizeNotFound
 
 Record = TypeVar("Record")
@@ -49,6 +48,11 @@ def record(kind: type[Record], row: Base) -> Record:
             value = tuple(value)
         values[field.name] = value
     return kind(**values)
+
+
+def facts_of(kind: type, thing: object) -> dict[str, Any]:
+    """What a row or a record has of the fields of a kind of record."""
+    return {field.name: getattr(thing, field.name) for field in fields(kind)}
 
 
 def family_row(session: Session, family: str) -> FamilyRow:

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from greenlet import getcurrent, greenlet
 
+from boomerang.catalog.base import Base
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import Fact, Keying, Lease, LostLease, StudentState
-from boomerang.catalog.tables.base import Base, LeaseRow
+from boomerang.catalog.tables import LeaseRow
 from boomerang.errors import NotFound
 from boomerang.service.jobs import (
     Assemble,

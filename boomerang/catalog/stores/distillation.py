@@ -15,7 +15,7 @@ from boomerang.catalog.stores.members import MEASURES, change_fact
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
 from boomerang.catalog.stores.requests import reopen
 from boomerang.catalog.stores.students import begin_anew, change_state
-from boomerang.catalog.tables.families import FamilyRow, MemberRow
+from boomerang.catalog.tables import FamilyRow, MemberRow
 from boomerang.catalog.transitions import Actor
 
 _PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")

@@ -6,9 +6,7 @@ from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import PROGRESS, Changes, Event
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
-from boomerang.catalog.tables.base import EventRow
-from boomerang.catalog.tables.families import FamilyRow, ProvisionalRow
-from boomerang.catalog.tables.students import StudentRow
+from boomerang.catalog.tables import EventRow, FamilyRow, ProvisionalRow, StudentRow
 
 
 class EventStore(Store):

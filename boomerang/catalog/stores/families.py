@@ -1,7 +1,6 @@
 """Families: asked for, listed, rebuilt, cancelled, deleted."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import delete, select
 
@@ -19,20 +18,20 @@ from boomerang.catalog.records.families import (
 from boomerang.catalog.records.states import Fact, Next, StudentState
 from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
-from boomerang.catalog.store import Store, family_row, record, student_row
+from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
 from boomerang.catalog.stores.publications import free_name, give_name
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
 from boomerang.catalog.stores.students import cancel, obtain, requeue, verify
-from boomerang.catalog.tables.families import (
+from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
     RequestRow,
     RevisionRow,
     StaleRow,
+    StudentRow,
     SweepRow,
 )
-from boomerang.catalog.tables.students import StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
@@ -77,12 +76,7 @@ class FamilyStore(Store):
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
         following = self._following(session, row, student, send, fresh, any(asked), lacks)
-        return Created(
-            family=record(Family, row),
-            student=record(Student, student),
-            created=created,
-            next=following,
-        )
+        return _created(row, student, created, following)
 
     def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
         """Take a cancellation back, if there was one.
@@ -96,15 +90,13 @@ class FamilyStore(Store):
 
     def _insert(self, session: Session, new: NewFamily, members: Sequence[NewMember]) -> FamilyRow:
         now = session.now()
-        values: dict[str, Any] = {
-            name: getattr(new, name) for name in NewFamily.__dataclass_fields__
-        }
+        values = facts_of(NewFamily, new)
         row = FamilyRow(id=new.id, **values, measuring="no", created=now, updated=now)
         give_name(session, row)
         session.add(row)
         session.flush()
         for member in members:
-            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
+            facts = facts_of(NewMember, member)
             session.add(MemberRow(family=row.id, updated=now, **facts))
         session.note("family", {"state": "created"}, family=row.id, student=new.student)
         return row
@@ -138,12 +130,7 @@ class FamilyStore(Store):
             asked = [keep_request(session, family, request) for request in requests]
             student = student_row(session, row.student)
             following = self._following(session, row, student, False, False, any(asked))
-            return Created(
-                family=record(Family, row),
-                student=record(Student, student),
-                created=False,
-                next=following,
-            )
+            return _created(row, student, False, following)
 
     def family(self, family: str) -> Family:
         """One family. Raises FamilyNotFound."""
@@ -220,36 +207,26 @@ class FamilyStore(Store):
             row = family_row(session, family)
             student = student_row(session, row.student)
             event = session.last_event()
-            fresh: Created | None = None
             session.note("family", {"state": "rebuild", "force": force}, family=family)
             if force:
-                fresh = self._next_generation(session, row, student)
-            elif student.state in (StudentState.FAILED, StudentState.CANCELLED):
+                return Rebuilt(**vars(self._next_generation(session, row, student)), event=event)
+            if student.state in (StudentState.FAILED, StudentState.CANCELLED):
                 requeue(session, student, "rebuild")
             elif student.state == StudentState.READY:
                 verify(session, student)
-            if not force:
-                self._wanted_again(session, row)
-                student.cancel = False
-            return Rebuilt(
-                family=fresh.family if fresh else record(Family, row),
-                student=fresh.student if fresh else record(Student, student),
-                created=fresh.created if fresh else False,
-                next=fresh.next if fresh else "distill",
-                event=event,
-            )
+            self._wanted_again(session, row)
+            student.cancel = False
+            return Rebuilt(**vars(_created(row, student, False, "distill")), event=event)
 
     def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
         same = select(StudentRow.generation).where(StudentRow.root == student.root)
         generation = max(session.scalars(same)) + 1
-        kept = {name: getattr(student, name) for name in NewStudent.__dataclass_fields__}
-        asked = NewStudent(**kept | {"key": student.root, "kept": tuple(student.kept)})
-        fresh, send = obtain(session, asked, generation)
-        copied = {name: getattr(row, name) for name in NewFamily.__dataclass_fields__}
+        kept = facts_of(NewStudent, student) | {"key": student.root, "kept": tuple(student.kept)}
+        fresh, send = obtain(session, NewStudent(**kept), generation)
         wanted = session.scalars(select(RequestRow).where(RequestRow.family == row.id)).all()
         return self._create(
             session,
-            NewFamily(**copied | {"student": fresh.key}),
+            NewFamily(**facts_of(NewFamily, row) | {"student": fresh.key}),
             fresh,
             send,
             self._ladder_for(session, row, fresh),
@@ -264,10 +241,14 @@ class FamilyStore(Store):
         statement = select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
         for member in session.scalars(statement):
             composition = composition_of(layermap, member.code)
-            facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
-            facts["digest"] = composition.digest(row.commit, student.key)
-            ladder.append(NewMember(**facts))
+            digest = composition.digest(row.commit, student.key)
+            ladder.append(NewMember(**facts_of(NewMember, member) | {"digest": digest}))
         return ladder
+
+
+def _created(row: FamilyRow, student: StudentRow, created: bool, following: Next | None) -> Created:
+    family, made = record(Family, row), record(Student, student)
+    return Created(family=family, student=made, created=created, next=following)
 
 
 def _wanted(session: Session, student: StudentRow) -> str | None:

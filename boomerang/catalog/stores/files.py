@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from boomerang.catalog.store import Store
-from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow
+from boomerang.catalog.tables import ComparisonRow, FilesRow, HashRow
 from boomerang.checkpoint.sources import FileSource
 
 _AT_ONCE = 1000

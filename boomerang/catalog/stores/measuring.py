@@ -10,7 +10,7 @@ from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
 from boomerang.catalog.store import Store, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
-from boomerang.catalog.tables.families import FamilyRow, MemberRow
+from boomerang.catalog.tables import FamilyRow, MemberRow
 from boomerang.catalog.transitions import MEASURING, Actor, Measuring, check
 
 

@@ -10,10 +10,9 @@ from boomerang.catalog.leases import WORK, forget_tries, tries_of, work_of
 from boomerang.catalog.records.families import Member, NewMember
 from boomerang.catalog.records.states import Fact, FactName, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
-from boomerang.catalog.store import Store, family_row, member_row, record
+from boomerang.catalog.store import Store, facts_of, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
-from boomerang.catalog.tables.base import TryRow
-from boomerang.catalog.tables.families import MemberRow, SweepRow
+from boomerang.catalog.tables import MemberRow, SweepRow, TryRow
 from boomerang.catalog.transitions import FACTS, Actor, check
 
 MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
@@ -69,8 +68,7 @@ class MemberStore(Store):
             session.execute(delete(MemberRow).where(MemberRow.family == family))
             now = session.now()
             for member in members:
-                facts = {name: getattr(member, name) for name in NewMember.__dataclass_fields__}
-                facts |= known.get(member.digest, {})
+                facts = facts_of(NewMember, member) | known.get(member.digest, {})
                 session.add(MemberRow(family=family, updated=now, **facts))
             if row.patch_order is None:
                 achieved(row)

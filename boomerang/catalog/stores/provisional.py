@@ -20,7 +20,7 @@ from boomerang.catalog.store import family_row, record
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.requests import CANCELLED
 from boomerang.catalog.stores.students import obtain
-from boomerang.catalog.tables.families import ProvisionalRow
+from boomerang.catalog.tables import ProvisionalRow
 from boomerang.catalog.transitions import KEYING, Actor, check
 
 _OVER = (Keying.FAILED.value, Keying.CANCELLED.value)

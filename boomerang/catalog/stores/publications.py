@@ -13,7 +13,7 @@ from boomerang.catalog.leases import forget_tries, work_of
 from boomerang.catalog.records.families import Publication, Revision, family_name
 from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.store import Store, record
-from boomerang.catalog.tables.families import (
+from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
     NameRow,

@@ -12,7 +12,7 @@ from boomerang.catalog.records.students import digest_of
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, member_row, record
 from boomerang.catalog.stores.members import change_fact
-from boomerang.catalog.tables.families import MemberRow, RequestRow
+from boomerang.catalog.tables import MemberRow, RequestRow
 from boomerang.catalog.transitions import REQUEST, Actor, check
 from boomerang.errors import BoomerangError
 from boomerang.family.budget import meant
@@ -55,14 +55,11 @@ class RequestStore(Store):
             if row is None:
                 return
             change_request(session, row, Fact.RUNNING, None, Actor.WORKER)
-            for member in members:
-                self._afresh(session, session.get(MemberRow, (member.family, member.k)), fact)
-
-    def _afresh(self, session: Session, row: MemberRow | None, fact: FactName) -> None:
-        if row is None or getattr(row, fact) != Fact.FAILED:
-            return
-        forget_tries(session, work_of(fact, row.digest))
-        change_fact(session, row, fact, Fact.NO, "asked for again", Actor.WORKER)
+            for one in members:
+                member = session.get(MemberRow, (one.family, one.k))
+                if member is not None and getattr(member, fact) == Fact.FAILED:
+                    forget_tries(session, work_of(fact, member.digest))
+                    change_fact(session, member, fact, Fact.NO, "asked for again", Actor.WORKER)
 
     def set_request(self, request: int, state: Fact, reason: str | None = None) -> None:
         """Change the state of a request; one that was deleted meanwhile is left alone.

@@ -9,8 +9,8 @@ from boomerang.catalog.leases import holder_of
 from boomerang.catalog.records.states import Lease, StudentState
 from boomerang.catalog.records.students import NewStudent, Student, salted_key
 from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up, later
-from boomerang.catalog.store import Store, record, student_row
-from boomerang.catalog.tables.students import StudentRow
+from boomerang.catalog.store import Store, facts_of, record, student_row
+from boomerang.catalog.tables import StudentRow
 from boomerang.catalog.transitions import STUDENT, Actor, check
 
 
@@ -94,7 +94,7 @@ def obtain(session: Session, new: NewStudent, generation: int = 1) -> tuple[Stud
         requeue(session, row, "asked for again")
         return row, True
     now = session.now()
-    values: dict[str, Any] = {name: getattr(new, name) for name in NewStudent.__dataclass_fields__}
+    values = facts_of(NewStudent, new)
     values |= {"key": key, "root": new.key, "kept": list(new.kept), "generation": generation}
     row = StudentRow(**values, state="", created=now, updated=now, sent=now)
     session.add(row)

@@ -139,7 +139,7 @@ def test_all_who_listen_ask_once(url: str) -> None:
 def test_old_steps_are_forgotten_and_states_are_not(url: str) -> None:
     from sqlalchemy import update
 
-    from boomerang.catalog.tables.base import EventRow
+    from boomerang.catalog.tables import EventRow
 
     catalog = Catalog(url)
     kept, gone = grow(catalog, 0, 2)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import delete
 
-from boomerang.catalog.tables.students import ComparisonRow
+from boomerang.catalog.tables import ComparisonRow
 from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair
 from boomerang.service.models import digests, pairs

@@ -14,7 +14,7 @@ from boomerang.catalog.records.families import Family, NewRequest
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.stores.distillation import outdate
 from boomerang.catalog.stores.measuring import unsettle
-from boomerang.catalog.tables.families import FamilyRow
+from boomerang.catalog.tables import FamilyRow
 from boomerang.catalog.transitions import Actor
 from boomerang.errors import BadName, HubFailure
 from boomerang.hub.publish import Published
@@ -282,7 +282,7 @@ def test_a_name_that_was_never_published_is_free_again(context: Context) -> None
 def test_names_from_before_they_were_kept_stay(context: Context, tmp_path: Path) -> None:
     from sqlalchemy import delete
 
-    from boomerang.catalog.tables.families import NameRow
+    from boomerang.catalog.tables import NameRow
 
     first, second = family(context), family(context, order="first")
     before = context.catalog.names()

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boomerang.catalog.records.leases import Lease
-from boomerang.catalog.records.requests import NewRequest
-from boomerang.catalog.tables.files import FilesRow
 from sqlalchemy import delete
 
 from boomerang.catalog.leases import revoke
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.families import NewRequest
+from boomerang.catalog.records.states import Fact, Lease, StudentState
+from boomerang.catalog.tables import FilesRow
 from boomerang.cli.service.asking import NotMade, is_made
 from boomerang.errors import HubUnreachable, TeacherNotFound
 from boomerang.hub.publish import Published

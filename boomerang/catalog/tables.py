@@ -1,11 +1,11 @@
-"""The tables of families, and of all that they have: members, requests, publications."""
+"""The tables of the catalog. Times are Unix seconds (UTC), the same on every database."""
 
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from boomerang.catalog.tables.base import Attempts, Base, Serial, Text
+from boomerang.catalog.base import Attempts, Base, Serial, Text
 
 
 class FamilyRow(Attempts, Base):
@@ -174,3 +174,118 @@ class StaleRow(Base):
     since: Mapped[float]
     sent: Mapped[float] = mapped_column(default=0.0)
     sends: Mapped[int] = mapped_column(default=0)
+
+
+class StudentRow(Attempts, Base):
+    """A student, named by what makes it.
+
+    `saved` is the step of its last checkpoint, `micro_batch` how many sequences at a time memory
+    was enough for, `killed_at` the step at which memory ran out last. `verify` is when somebody
+    asked whether it is whole, until that is known; `files` are the sha256 of its weights as they
+    were when it became ready.
+    """
+
+    __tablename__ = "students"
+
+    key: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    root: Mapped[str] = mapped_column(Text(64), index=True)
+    teacher: Mapped[str]
+    teacher_commit: Mapped[str]
+    teacher_source: Mapped[str | None]
+    kept: Mapped[list[int]]
+    layers: Mapped[int]
+    recipe: Mapped[dict[str, Any]]
+    recipe_name: Mapped[str]
+    data: Mapped[str | None]
+    data_digest: Mapped[str | None]
+    seed: Mapped[int]
+    origin: Mapped[str]
+    location: Mapped[str | None]
+    revision_commit: Mapped[str | None]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    step: Mapped[int] = mapped_column(default=0)
+    steps: Mapped[int] = mapped_column(default=0)
+    loss: Mapped[float | None]
+    ce: Mapped[float | None]
+    kl: Mapped[float | None]
+    cosine: Mapped[float | None]
+    tokens: Mapped[int] = mapped_column(default=0)
+    tokens_per_s: Mapped[float | None]
+    eta_s: Mapped[float | None]
+    generation: Mapped[int] = mapped_column(default=1)
+    cancel: Mapped[bool] = mapped_column(default=False)
+    saved: Mapped[int | None]
+    micro_batch: Mapped[int | None]
+    killed_at: Mapped[int | None]
+    verify: Mapped[float | None]
+    files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created: Mapped[float]
+    started: Mapped[float | None]
+    finished: Mapped[float | None]
+    updated: Mapped[float]
+
+
+class HashRow(Base):
+    """The sha256 of a file while its size, inode and modification time are unchanged."""
+
+    __tablename__ = "file_hashes"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    inode: Mapped[int]
+    mtime_ns: Mapped[int]
+    sha256: Mapped[str] = mapped_column(Text(64))
+
+
+class FilesRow(Base):
+    """The sha256 of each file of a model at a commit, by path, whatever lies there now."""
+
+    __tablename__ = "model_files"
+
+    commit: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    files: Mapped[dict[str, Any]]
+
+
+class ComparisonRow(Base):
+    """Whether two models, by the commits that stand for their content, have the same embeddings."""
+
+    __tablename__ = "comparisons"
+
+    teacher: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    student: Mapped[str] = mapped_column(Text(64), primary_key=True)
+    same: Mapped[bool]
+
+
+class TryRow(Attempts, Base):
+    """How often the work under a lease was tried in vain, for work that has no row of its own."""
+
+    __tablename__ = "tries"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+
+
+class LeaseRow(Base):
+    """Who works on what. The row outlives its holder, so that the fence only ever grows."""
+
+    __tablename__ = "leases"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str | None]
+    fence: Mapped[int]
+    expires: Mapped[float]
+
+
+class EventRow(Base):
+    """Something that happened, written in the transaction that made it so."""
+
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    time: Mapped[float]
+    family: Mapped[str | None] = mapped_column(index=True)
+    student: Mapped[str | None] = mapped_column(index=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)

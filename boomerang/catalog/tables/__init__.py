@@ -1,1 +1,0 @@
-"""The catalog's tables. Times are Unix seconds (UTC), the same on every database."""
