@@ -47,15 +47,23 @@ class Base(DeclarativeBase):
     }
 
 
-class Attempts:
-    """How often a job was sent and tried: see setbacks.py."""
+class Sent:
+    """When something was sent to a queue last, and how often nobody took it."""
+
+    sent: Mapped[float] = mapped_column(default=0.0)
+    sends: Mapped[int] = mapped_column(default=0)
+
+
+class Attempts(Sent):
+    """How often a job was tried (setbacks.py); `due` is when again, if anything is in its way.
+
+    `waited` is when the wait after the last setback was over; it stays when `due` is gone.
+    """
 
     attempts: Mapped[int] = mapped_column(default=0)
     away_since: Mapped[float | None]
     waited: Mapped[float | None]
     due: Mapped[float | None]
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
 
 
 class SchemaRow(Base):

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from boomerang.catalog.base import Attempts, Sent
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import WORK, died, forget_tries, holder_of, tries_of, work_of
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
-from boomerang.catalog.setbacks import Limits, Sent, Setback, Tried, again, later
+from boomerang.catalog.setbacks import Limits, Setback, again, later
 from boomerang.catalog.store import Store
 from boomerang.catalog.stores.measuring import change_measuring
 from boomerang.catalog.stores.members import change_fact
@@ -231,12 +232,12 @@ class _Look:
     def _enough(self) -> str:
         return f"its worker was lost {self.most} times"
 
-    def _lost(self, row: Tried) -> tuple[float | None, str]:
+    def _lost(self, row: Attempts) -> tuple[float | None, str]:
         """Count the loss of a worker: seconds until the next attempt, if any, and what is said."""
         wait = again(row, Setback.DIED, self.session.now(), Limits(self.most, 0.0))
         return wait, self._enough if wait is None else later("its worker was lost", wait)
 
-    def _due(self, row: Tried) -> bool:
+    def _due(self, row: Attempts) -> bool:
         now = self.session.now()
         if row.due is None:
             return self._late(row)

@@ -8,7 +8,11 @@ with nothing achieved in between.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Settings know the limits, and load no database for that.
+    from boomerang.catalog.base import Attempts
 
 _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 300.0
 _SLACK_SECONDS = 600.0
@@ -31,26 +35,7 @@ class Limits:
     seconds: float
 
 
-class Sent(Protocol):
-    """A row of something that is sent to a queue: when last, and how often nobody took it."""
-
-    sent: Any
-    sends: Any
-
-
-class Tried(Sent, Protocol):
-    """A row of something that is tried: `due` is when again, None where nothing is in its way.
-
-    `waited` is when the wait after the last setback was over; it stays when `due` is gone.
-    """
-
-    attempts: Any
-    away_since: Any
-    waited: Any
-    due: Any
-
-
-def again(row: Tried, kind: Setback, now: float, limits: Limits) -> float | None:
+def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float | None:
     """Count a setback: seconds until the next attempt, None where there shall be none."""
     wait: float
     row.due = None
@@ -73,12 +58,12 @@ def again(row: Tried, kind: Setback, now: float, limits: Limits) -> float | None
     return wait
 
 
-def achieved(row: Tried) -> None:
+def achieved(row: "Attempts") -> None:
     """Something was achieved: the next setback is the first one."""
     row.attempts, row.away_since, row.due = 0, None, None
 
 
-def afresh(row: Tried, now: float) -> None:
+def afresh(row: "Attempts", now: float) -> None:
     """Somebody wants it anew, as if nobody had tried yet; the caller sends the job."""
     achieved(row)
     row.sent, row.sends = now, 0

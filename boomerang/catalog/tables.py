@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from boomerang.catalog.base import Attempts, Base, Serial, Text
+from boomerang.catalog.base import Attempts, Base, Sent, Serial, Text
 
 
 class FamilyRow(Attempts, Base):
@@ -97,14 +97,12 @@ class MemberRow(Base):
     updated: Mapped[float]
 
 
-class SweepRow(Base):
+class SweepRow(Sent, Base):
     """The digest of a member that may belong to nobody any more; its folder is removed then."""
 
     __tablename__ = "sweeps"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
 
 
 class RequestRow(Attempts, Base):
@@ -164,7 +162,7 @@ class RepoRow(Base):
     made_of: Mapped[str | None]
 
 
-class StaleRow(Base):
+class StaleRow(Sent, Base):
     """A repository that may hold something else than would be published now, `since` when."""
 
     __tablename__ = "stale"
@@ -172,8 +170,6 @@ class StaleRow(Base):
     repo: Mapped[str] = mapped_column(primary_key=True)
     family: Mapped[str] = mapped_column(Text(16), index=True)
     since: Mapped[float]
-    sent: Mapped[float] = mapped_column(default=0.0)
-    sends: Mapped[int] = mapped_column(default=0)
 
 
 class StudentRow(Attempts, Base):

@@ -89,8 +89,6 @@ class Sweep(Message):
 
 
 MESSAGES: tuple[type[Message], ...] = tuple(Message.__subclasses__())
-
-
 log = logging.getLogger("boomerang.jobs")
 
 

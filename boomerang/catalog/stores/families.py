@@ -12,11 +12,12 @@ from boomerang.catalog.records.families import (
     NewFamily,
     NewMember,
     NewRequest,
+    Planned,
     Rebuilt,
     has_result,
 )
 from boomerang.catalog.records.states import Fact, Next, StudentState
-from boomerang.catalog.records.students import NewStudent, Student
+from boomerang.catalog.records.students import NewStudent, Student, salted_key
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
@@ -52,27 +53,23 @@ class FamilyStore(Store):
         Of any number of equal calls at once, exactly one is told to send the distillation. A
         student that failed or was cancelled is queued again.
         """
+        plan = Planned(
+            family=new, student=student, members=tuple(members), requests=tuple(requests)
+        )
         with self.db.write() as session:
-            row, send = obtain(session, student)
-            return self._create(session, new, row, send, members, requests)
+            return self._create(session, plan)
 
-    def _create(
-        self,
-        session: Session,
-        new: NewFamily,
-        student: StudentRow,
-        send: bool,
-        members: Sequence[NewMember],
-        requests: Sequence[NewRequest],
-    ) -> Created:
+    def _create(self, session: Session, plan: Planned, generation: int = 1) -> Created:
+        student, send = obtain(session, plan.student, generation)
+        new = plan.family
         row = session.get(FamilyRow, new.id)
         created, revived = row is None, False
         if row is None:
-            row = self._insert(session, new, members)
+            row = self._insert(session, new, plan.members)
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
             revived = self._wanted_again(session, row)
-        asked = [keep_request(session, row.id, request) for request in requests]
+        asked = [keep_request(session, row.id, request) for request in plan.requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
         following = self._following(session, row, student, send, fresh, any(asked), lacks)
@@ -221,29 +218,26 @@ class FamilyStore(Store):
     def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
         same = select(StudentRow.generation).where(StudentRow.root == student.root)
         generation = max(session.scalars(same)) + 1
-        kept = facts_of(NewStudent, student) | {"key": student.root, "kept": tuple(student.kept)}
-        fresh, send = obtain(session, NewStudent(**kept), generation)
-        wanted = session.scalars(select(RequestRow).where(RequestRow.family == row.id)).all()
-        return self._create(
-            session,
-            NewFamily(**facts_of(NewFamily, row) | {"student": fresh.key}),
-            fresh,
-            send,
-            self._ladder_for(session, row, fresh),
-            [NewRequest(kind=w.kind, what=w.what, options=w.options) for w in wanted],  # type: ignore[arg-type]
+        key, layermap = (
+            salted_key(student.root, generation),
+            LayerMap(tuple(student.kept), student.layers),
         )
-
-    @staticmethod
-    def _ladder_for(session: Session, row: FamilyRow, student: StudentRow) -> list[NewMember]:
-        """The ladder of a family, for another student of the same shape."""
-        layermap = LayerMap(tuple(student.kept), student.layers)
-        ladder: list[NewMember] = []
-        statement = select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
-        for member in session.scalars(statement):
-            composition = composition_of(layermap, member.code)
-            digest = composition.digest(row.commit, student.key)
-            ladder.append(NewMember(**facts_of(NewMember, member) | {"digest": digest}))
-        return ladder
+        made_of = facts_of(NewStudent, student) | {"key": student.root, "kept": tuple(student.kept)}
+        ladder = session.scalars(
+            select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
+        )
+        members = []
+        for member in ladder:
+            digest = composition_of(layermap, member.code).digest(row.commit, key)
+            members.append(NewMember(**facts_of(NewMember, member) | {"digest": digest}))
+        asked = session.scalars(select(RequestRow).where(RequestRow.family == row.id))
+        plan = Planned(
+            family=NewFamily(**facts_of(NewFamily, row) | {"student": key}),
+            student=NewStudent(**made_of),
+            members=tuple(members),
+            requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
+        )
+        return self._create(session, plan, generation)
 
 
 def _created(row: FamilyRow, student: StudentRow, created: bool, following: Next | None) -> Created:

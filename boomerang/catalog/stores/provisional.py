@@ -19,7 +19,6 @@ from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again,
 from boomerang.catalog.store import family_row, record
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.requests import CANCELLED
-from boomerang.catalog.stores.students import obtain
 from boomerang.catalog.tables import ProvisionalRow
 from boomerang.catalog.transitions import KEYING, Actor, check
 
@@ -54,8 +53,8 @@ class ProvisionalStore(FamilyStore):
     def waiting(self, family: str) -> Provisional | None:
         """The family of a provisional id, as long as it has become none."""
         with self.db.read() as session:
-            row = session.get(ProvisionalRow, family)
-            return None if row is None or row.became is not None else record(Provisional, row)
+            row = _unkeyed(session, family)
+            return None if row is None else record(Provisional, row)
 
     def all_waiting(self) -> tuple[Provisional, ...]:
         """Every family that is not keyed, newest first."""
@@ -80,11 +79,9 @@ class ProvisionalStore(FamilyStore):
         """A provisional family that is to be keyed now."""
         with self.db.read() as session:
             row = session.get(ProvisionalRow, family)
-            return (
-                record(Provisional, row)
-                if row is not None and row.state == Keying.HASHING
-                else None
-            )
+            if row is None or row.state != Keying.HASHING:
+                return None
+            return record(Provisional, row)
 
     def set_hashed(
         self, family: str, done: int, total: int, reason: str | None = None, *, lease: Lease
@@ -116,12 +113,7 @@ class ProvisionalStore(FamilyStore):
             row = session.get(ProvisionalRow, family)
             if row is None or row.state != Keying.HASHING or row.asked != list(asked):
                 return ()
-            made = []
-            for one in planned:
-                student, send = obtain(session, one.student)
-                made.append(
-                    self._create(session, one.family, student, send, one.members, one.requests)
-                )
+            made = [self._create(session, one) for one in planned]
             row.became, row.done = made[0].family.id, row.total
             change_keying(session, row, Keying.KEYED, None, Actor.WORKER)
             return tuple(made)
