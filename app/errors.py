@@ -42,11 +42,6 @@ NO_SNIFF = [(b"x-content-type-options", b"nosniff")]
 _SHOWN = (str, int, float, list, dict, tuple)
 
 
-def status_of(error: BoomerangError) -> int:
-    """The HTTP status of an error."""
-    return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-
-
 def problem(
     status: int, slug: str, title: str, detail: str, *, value: Any = None, fix: str = "",
     headers: dict[str, str] | None = None,
@@ -68,7 +63,7 @@ def install(app: FastAPI, redact: Redactor) -> None:
 
     @app.exception_handler(BoomerangError)
     async def ours(request: Request, error: BoomerangError) -> JSONResponse:
-        status = status_of(error)
+        status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
         retry = {409: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(status)
         headers = {"Retry-After": retry} if retry else None
         value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None

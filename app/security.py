@@ -52,10 +52,11 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        answer = self._refusal(request) or self.app
-        await answer(scope, _bounded(receive, _longest(request)), _plain(send))
+        most = LIST_BYTES if _reads(request.method, request.url.path) else BODY_BYTES
+        answer = self._refusal(request, most) or self.app
+        await answer(scope, _bounded(receive, most), _plain(send))
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: Request, most: int) -> Response | None:
         host = request.headers.get("host", "")
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         if self._check_hosts and name not in self._hosts:
@@ -73,10 +74,9 @@ class Guard:
         if changes and has_body and kind != "application/json":
             return problem(415, "content-type", "Not JSON", f"The body is {kind or 'untyped'!r}.",
                            value=kind, fix="Send Content-Type: application/json.")  # fmt: skip
-        if request.url.path == WEBHOOK:
-            return self._not_the_hub(request) or _longer(request, length)
-        refusal = self._unauthorised(request) if self._keys else None
-        return refusal or _longer(request, length)
+        hub = request.url.path == WEBHOOK
+        refusal = self._not_the_hub(request) if hub else self._unauthorised(request)
+        return refusal or (too_long(most) if length.isdecimal() and int(length) > most else None)
 
     def _not_the_hub(self, request: Request) -> Response | None:
         secret, sent = self._webhook, request.headers.get("x-webhook-secret", "")
@@ -87,7 +87,7 @@ class Guard:
 
     def _unauthorised(self, request: Request) -> Response | None:
         needed = scope_of(request.method, request.url.path)
-        if needed is None:
+        if needed is None or not self._keys:
             return None
         given = _sent(request)
         digest = hashlib.sha256(given.encode()).hexdigest()
@@ -158,15 +158,6 @@ def _sent(request: Request) -> str:
 
 def _reads(method: str, path: str) -> bool:
     return method == "POST" and READING_POSTS.fullmatch(path) is not None
-
-
-def _longest(request: Request) -> int:
-    return LIST_BYTES if _reads(request.method, request.url.path) else BODY_BYTES
-
-
-def _longer(request: Request, length: str) -> Response | None:
-    most = _longest(request)
-    return too_long(most) if length.isdecimal() and int(length) > most else None
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

@@ -33,10 +33,12 @@ class Blob:
     oid: str
     sha256: str | None = None
 
-    @property
-    def pointer_size(self) -> int:
-        """Bytes of the pointer that git keeps in place of a large file."""
-        return len(_pointer(self.sha256 or "", self.size))
+    def lfs(self, key: str) -> dict[str, Any]:
+        """What of a large file is told besides: its sha256, and the pointer's size in git."""
+        if self.sha256 is None:
+            return {}
+        pointer = len(_pointer(self.sha256, self.size))
+        return {"lfs": {key: self.sha256, "size": self.size, "pointerSize": pointer}}
 
 
 def blob_of(volume: Volume, name: str, settings: Settings, catalog: Catalog) -> Blob:
@@ -113,7 +115,7 @@ class Answers:
     settings: Settings
     catalog: Catalog
 
-    def info(self, *, blobs: bool, expand: Sequence[str] = ()) -> dict[str, Any]:
+    def info(self, *, blobs: bool, expand: Sequence[str] | None) -> dict[str, Any]:
         """What `model_info` asks; with `expand` only those of these properties."""
         volume = self.volume
         private = bool(self.settings.api_keys)
@@ -180,9 +182,7 @@ class Answers:
     def _file(self, name: str, expand: bool) -> dict[str, Any]:
         blob = self._blob(name)
         entry: dict[str, Any] = {"type": "file", "oid": blob.oid, "size": blob.size, "path": name}
-        if blob.sha256 is not None:
-            entry["lfs"] = {"oid": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size}
-        return entry | self._expanded(expand)
+        return entry | blob.lfs("oid") | self._expanded(expand)
 
     def _expanded(self, expand: bool) -> dict[str, Any]:
         return {"lastCommit": self._commit} if expand else {}
@@ -191,12 +191,7 @@ class Answers:
         if not blobs:
             return {"rfilename": name}
         blob = self._blob(name)
-        entry: dict[str, Any] = {"rfilename": name, "size": blob.size, "blobId": blob.oid}
-        if blob.sha256 is not None:
-            entry["lfs"] = {
-                "sha256": blob.sha256, "size": blob.size, "pointerSize": blob.pointer_size,
-            }  # fmt: skip
-        return entry
+        return {"rfilename": name, "size": blob.size, "blobId": blob.oid} | blob.lfs("sha256")
 
     def _blob(self, name: str) -> Blob:
         return blob_of(self.volume, name, self.settings, self.catalog)

@@ -4,13 +4,22 @@ import json
 from typing import Annotated
 from urllib.parse import parse_qs, urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.hub.answers import MAIN, Answers
-from app.hub.listing import PAGE, Wanted, listed
-from app.hub.opening import REFUSED, answered, opened, parts_after, reads, refused, split_revision
+from app.hub.opening import (
+    REFUSED,
+    Listed,
+    Wanted,
+    answered,
+    listed,
+    opened,
+    reads,
+    refused,
+    revision_and_path,
+)
 from app.openapi import Responses, download_of, headers, problems
 from app.schemas.hub import HubCommit, HubEntry, HubModel, HubNothing, HubPaths, HubRefs
 from app.security import check_may_have
@@ -34,58 +43,33 @@ _PATHS = {
     }
 }
 
-_Expand = Annotated[list[str] | None, Query()]
-
 
 @reads(router, "/api/models", list[HubModel], responses=_PAGED | problems(422, 503))
 async def models(
-    request: Request,
-    context: ContextDep,
-    expand: _Expand = None,
-    filter: _Expand = None,
-    author: str = "",
-    search: str = "",
-    pipeline_tag: str = "",
-    full: bool = False,
-    config: bool = False,
-    cardData: bool = False,  # noqa: N803
-    limit: int = PAGE,
-    cursor: int = 0,
-    num_parameters: str = "",
-    sort: str = "",
+    request: Request, context: ContextDep, wanted: Annotated[Wanted, Depends()]
 ) -> Response:
     """What `list_models` asks: members that can be downloaded now."""
-    wanted = Wanted(author, search, tuple(filter or ()), pipeline_tag, tuple(expand or ()),
-                    full or config or cardData, limit, max(cursor, 0), num_parameters,
-                    sort)  # fmt: skip
     page, following = await context.lanes.answered(lambda: listed(context, wanted))
     return JSONResponse(page, headers=_next(context, request, following))
 
 
 @reads(router, MODEL, HubModel, responses=REFUSED)
 async def info(
-    ns: str, name: str, context: ContextDep, blobs: bool = False, expand: _Expand = None
+    ns: str, name: str, context: ContextDep, blobs: bool = False, expand: Listed = None
 ) -> Response:
     """What `model_info` asks at no revision."""
-    return await _info(context, f"{ns}/{name}", MAIN, blobs, expand)
+    return await answered(context, f"{ns}/{name}", MAIN,
+                          lambda a: a.info(blobs=blobs, expand=expand))  # fmt: skip
 
 
 @reads(router, MODEL + "/revision/{revision:path}", HubModel, responses=REFUSED)
 async def info_at(
     ns: str, name: str, revision: str, context: ContextDep, blobs: bool = False,
-    expand: _Expand = None,
+    expand: Listed = None,
 ) -> Response:  # fmt: skip
     """What `model_info` asks at a revision."""
-    return await _info(context, f"{ns}/{name}", revision.rstrip("/"), blobs, expand)
-
-
-async def _info(
-    context: Context, repo: str, revision: str, blobs: bool, expand: list[str] | None
-) -> Response:
-    def make(answers: Answers) -> Response:
-        return JSONResponse(answers.info(blobs=blobs, expand=expand or ()))
-
-    return await answered(context, repo, revision, make)
+    return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
+                          lambda a: a.info(blobs=blobs, expand=expand))  # fmt: skip
 
 
 @reads(router, MODEL + "/tree/{rest:path}", list[HubEntry], responses=_PAGED | REFUSED)
@@ -94,7 +78,7 @@ async def tree(
     recursive: bool = False, expand: bool = False, limit: int | None = None, cursor: int = 0,
 ) -> Response:  # fmt: skip
     """The files and folders of a revision, in pages."""
-    revision, folder = split_revision(parts_after(request, 4)[1:])
+    revision, folder = revision_and_path(request, 4)
     folder = folder.strip("/")
     page = max(1, min(limit or TREE_PAGE, EXPANDED_PAGE if expand else TREE_PAGE))
     start = max(cursor, 0)
@@ -134,7 +118,7 @@ async def paths_info(
     """Facts about the named files and folders."""
     paths, expand = await _asked(request)
     return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
-                         lambda a: JSONResponse(a.entries(paths, expand=expand)))  # fmt: skip
+                          lambda a: a.entries(paths, expand=expand))  # fmt: skip
 
 
 async def _asked(request: Request) -> tuple[list[str], bool]:
@@ -158,20 +142,19 @@ async def _asked(request: Request) -> tuple[list[str], bool]:
 @reads(router, MODEL + "/refs", HubRefs, responses=REFUSED)
 async def refs(ns: str, name: str, context: ContextDep) -> Response:
     """Branches and tags."""
-    return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse(a.refs()))
+    return await answered(context, f"{ns}/{name}", MAIN, lambda a: a.refs())
 
 
 @reads(router, MODEL + "/commits/{revision:path}", list[HubCommit], responses=REFUSED)
 async def commits(ns: str, name: str, revision: str, context: ContextDep) -> Response:
     """The history of a revision."""
-    return await answered(context, f"{ns}/{name}", revision.rstrip("/"),
-                         lambda a: JSONResponse(a.commits()))  # fmt: skip
+    return await answered(context, f"{ns}/{name}", revision.rstrip("/"), lambda a: a.commits())
 
 
 @reads(router, MODEL + "/auth-check", HubNothing, responses=REFUSED)
 async def auth_check(ns: str, name: str, context: ContextDep) -> Response:
     """Whether the asker may read: whoever comes this far may."""
-    return await answered(context, f"{ns}/{name}", MAIN, lambda a: JSONResponse({}))
+    return await answered(context, f"{ns}/{name}", MAIN, lambda a: {})
 
 
 _FILE = download_of(
@@ -192,7 +175,7 @@ async def resolve(
     ns: str, name: str, revision: str, file: str, request: Request, context: ContextDep
 ) -> Response:
     """One file at a revision."""
-    revision, file = split_revision(parts_after(request, 2)[1:])
+    revision, file = revision_and_path(request, 2)
     volume = await context.lanes.answered(lambda: opened(context, f"{ns}/{name}", revision))
     if isinstance(volume, Response):
         return volume

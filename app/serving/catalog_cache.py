@@ -35,13 +35,10 @@ class Snapshot:
         changes = self.catalog.changes_after(self.event)
         if changes.newest == self.event:
             return self
+        # With an event of before this one, the catalog is another.
+        known = 0 <= self.event < changes.newest
         # A new one, so that what a slow thread still reads for the old one is not taken for new.
-        kept = {} if self._older(changes) else self._untouched(changes)
-        return Snapshot(self.catalog, changes.newest, kept)
-
-    def _older(self, changes: Changes) -> bool:
-        # An event of before this one: the catalog is another.
-        return self.event < 0 or changes.newest < self.event
+        return Snapshot(self.catalog, changes.newest, self._untouched(changes) if known else {})
 
     def _untouched(self, changes: Changes) -> dict[tuple[str, str], object]:
         found = dict(self._found)

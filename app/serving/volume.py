@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,18 +74,12 @@ def volume_of(
     files = member_files(settings, pair, family, member, card=card)
     record = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
     pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{record}".encode()).hexdigest()
-    return Volume(family, member, repo, files, _revision(pinned, files), pinned)
-
-
-def _revision(pinned: str, files: Mapping[str, ByteFile]) -> str:
-    """40 hex digits that stand for every byte of every file.
-
-    The digest pins teacher and student; what is written here is hashed itself. The student's
-    own record is in it because a student that was damaged is made again under its key.
-    """
+    # 40 hex digits for every byte of every file. The digest pins teacher and student; what is
+    # written here is hashed itself. The student's own record is in it because a student that was
+    # damaged is made again under its key.
     total = hashlib.sha256(f"{pinned}\n".encode())
     for name, file in sorted(files.items()):
         total.update(f"{name} {file.size}\n".encode())
         if all(isinstance(piece, Literal) for piece in file.pieces):
             total.update(file.read())
-    return total.hexdigest()[:40]
+    return Volume(family, member, repo, files, total.hexdigest()[:40], pinned)

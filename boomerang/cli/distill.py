@@ -1,7 +1,8 @@
 """The student that is distilled, its sizes measured, and one published: the commands for each."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -10,19 +11,7 @@ from typing import Annotated, Any
 import typer
 
 import boomerang
-from boomerang.cli.options import (
-    BUDGET,
-    Json,
-    Kept,
-    Limit,
-    MeasuredOrder,
-    Student,
-    TaskNames,
-    Teacher,
-    Text,
-    find,
-    layers,
-)
+from boomerang.cli import options
 from boomerang.cli.progress import Bar
 from boomerang.cli.show import distilled_view, emit, measures_view, transfer_view
 from boomerang.errors import BadRecipe, BadTask
@@ -41,7 +30,7 @@ class LayerMaps(StrEnum):
 
 
 def distill(
-    teacher: Teacher,
+    teacher: options.Teacher,
     out: Annotated[Path, typer.Option(help="Folder of the student.", show_default=False)],
     text: Annotated[
         list[Path] | None, typer.Option(help="Folder or file of text; may be given repeatedly.")
@@ -63,7 +52,7 @@ def distill(
         LayerMaps, typer.Option("--map", help="Layers kept: the recipe's, or by hidden states.")
     ] = LayerMaps.PUBLISHED,
     kept: Annotated[str | None, typer.Option(help="Layers kept, one by one: 0,1,3,5.")] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Distil a student. The same command goes on where it was interrupted."""
     if steps is not None and minutes is not None:
@@ -73,34 +62,19 @@ def distill(
     if (base is None) != (base_student is None):
         raise typer.BadParameter("--base and --base-student belong together.")
     if base is not None and base_student is not None:
-        emit(_transferred(teacher, base, base_student, out, reference), as_json, transfer_view)
+        models = options.find(teacher), options.find(base), options.find(base_student)
+        own = options.find(reference) if reference else None
+        with _shown("transferring") as told:
+            made = transfer(*models, out, reference=own, told=told)
+        emit(made, as_json, transfer_view)
         return
-    where, model = text_of(text or [], dataset or []), find(teacher)
-    with Bar("distilling") as bar:
+    where, model = text_of(text or [], dataset or []), options.find(teacher)
+    with _shown("distilling") as told:
         record = boomerang.distil(
-            model, out, where, recipe=recipe, steps=steps, minutes=minutes,
-            layer_map=map_, kept=layers(kept), told=lambda event: _show(bar, "distilling", event),
+            model, out, where, recipe=recipe, steps=steps, minutes=minutes, layer_map=map_,
+            kept=options.layers(kept), told=told,
         )  # fmt: skip
     emit(record, as_json, distilled_view)
-
-
-def _transferred(
-    teacher: str, base: str, base_student: str, out: Path, reference: str | None
-) -> dict[str, Any]:
-    models = find(teacher), find(base), find(base_student)
-    own = find(reference) if reference else None
-    with Bar("transferring") as bar:
-        return transfer(
-            *models, out, reference=own, told=lambda event: _show(bar, "transferring", event)
-        )
-
-
-def _show(bar: Bar, title: str, event: Mapping[str, Any]) -> None:
-    if event["event"] in ("start", "step"):
-        bar.say(title)
-        bar.steps(event)
-    elif event["event"] == "fetching":
-        bar.fetched(event)
 
 
 def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:
@@ -119,13 +93,13 @@ def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:
 
 
 def measure(
-    teacher: Teacher,
-    student: Student,
-    text: Text,
-    order: MeasuredOrder = "auto",
-    kept: Kept = None,
-    tasks: TaskNames = None,
-    limit: Limit = None,
+    teacher: options.Teacher,
+    student: options.Student,
+    text: options.Text,
+    order: options.MeasuredOrder = "auto",
+    kept: options.Kept = None,
+    tasks: options.TaskNames = None,
+    limit: options.Limit = None,
     member: Annotated[
         list[str] | None, typer.Option(help="Run the tasks for this size alone; may be repeated.")
     ] = None,
@@ -135,18 +109,16 @@ def measure(
     tokens: Annotated[
         int, typer.Option(min=1, help="Held-out tokens: fewer are faster, and less sure.")
     ] = 65536,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Measure every size on held-out text, beside naive pruning to the same depth."""
     if tasks is None and (limit or member or tasks_folder):
         raise typer.BadParameter("--limit, --member and --tasks-folder belong to --tasks.")
     wanted = tasks_of(tasks, limit, member, tasks_folder)
-    models = find(teacher), find(student)
-    with Bar("measuring") as bar:
-        found = boomerang.measure(
-            *models, text, order=order, kept=layers(kept), tasks=wanted, tokens=tokens,
-            told=lambda event: _show_measuring(bar, event),
-        )  # fmt: skip
+    models = options.find(teacher), options.find(student)
+    with _shown("measuring") as told:
+        found = boomerang.measure(*models, text, order=order, kept=options.layers(kept),
+                                  tasks=wanted, tokens=tokens, told=told)  # fmt: skip
     emit({**found, "teacher": teacher, "student": student}, as_json, measures_view)
 
 
@@ -163,31 +135,43 @@ def tasks_of(
     return Tasks(parts, limit, tuple(members or ()), folder)
 
 
-def _show_measuring(bar: Bar, event: Mapping[str, Any]) -> None:
-    kind = event["event"]
-    if kind == "fetching":
-        bar.fetched(event)
-    elif kind == "choosing":
-        bar.say(f"choosing the order: {event['looked']} members looked at")
-    elif kind == "order":
-        bar.say("measuring")
-    elif kind in ("early", "member"):
-        bar.count(event["tokens"], event["of"])
-    elif kind == "task":
-        bar.say(f"tasks: {event['name']}")
-
-
 def publish(
-    teacher: Teacher,
-    student: Student,
-    size: Annotated[str, typer.Option(help=f"A size's name, {BUDGET}.", show_default=False)],
+    teacher: options.Teacher,
+    student: options.Student,
+    size: Annotated[
+        str, typer.Option(help=f"A size's name, {options.BUDGET}.", show_default=False)
+    ],
     order: Annotated[str, typer.Option(help="last, first, or 5,3,1.", show_default=False)],
     to: Annotated[str, typer.Option(help="NAMESPACE/NAME on the Hub.", show_default=False)],
     public: Annotated[bool, typer.Option("--public", help="Not private.")] = False,
-    kept: Kept = None,
-    as_json: Json = False,
+    kept: options.Kept = None,
+    as_json: options.Json = False,
 ) -> None:
     """Push one size to the Hub, private unless told otherwise."""
-    models = find(teacher), find(student)
-    done = library.publish(*models, size, to, order=order, public=public, kept=layers(kept))
+    models = options.find(teacher), options.find(student)
+    done = library.publish(*models, size, to, order=order, public=public, kept=options.layers(kept))
     emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")
+
+
+@contextmanager
+def _shown(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Give what is to be called with each event of the work, for a bar."""
+    with Bar(title) as bar:
+
+        def told(event: Mapping[str, Any]) -> None:
+            match event["event"]:
+                case "start" | "step":
+                    bar.say(title)
+                    bar.steps(event)
+                case "fetching":
+                    bar.fetched(event)
+                case "choosing":
+                    bar.say(f"choosing the order: {event['looked']} members looked at")
+                case "order":
+                    bar.say(title)
+                case "early" | "member":
+                    bar.count(event["tokens"], event["of"])
+                case "task":
+                    bar.say(f"tasks: {event['name']}")
+
+        yield told

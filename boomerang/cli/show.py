@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -75,25 +75,53 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
-def plan_view(plan: Mapping[str, Any]) -> Any:
+COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "size": lambda m: m["size"] or "–",
+    BLOCKS: lambda m: bar(m["code"]),
+    "layers": lambda m: str(m["layers"]),
+    "parameters": lambda m: f"{m['parameters']:,}",
+    "GB": lambda m: f"{m['bytes'] / 1e9:.{3 if m['bytes'] >= 1e7 else 6}f}",
+    "tied": lambda m: "yes" if m["tied"] else "no",
+    "perplexity": lambda m: number(m["perplexity"]),
+    "KL": lambda m: number(m["kl"]),
+    "naive perplexity": lambda m: number(m["naive_perplexity"]),
+    "naive KL": lambda m: number(m["naive_kl"]),
+    "not good because": lambda m: " ".join(m["flags"]),
+    "built": lambda m: str(m["built"]),
+    "published": lambda m: str(m.get("repo") or m["published"]),
+}
+MEASURES = ("perplexity", "KL", "naive perplexity", "naive KL")
+
+
+def plan_view(plan: Mapping[str, Any]) -> Group:
     """The ladder of a plan, and what the budget buys."""
-    bars = [bar(m["code"]) for m in plan["members"]]
-    rows = [
-        (
-            m["size"],
-            blocks,
-            str(m["layers"]),
-            f"{m['parameters']:,}",
-            f"{m['bytes'] / 1e9:.3f}" if m["bytes"] >= 1e7 else f"{m['bytes'] / 1e9:.6f}",
-            "yes" if m["tied"] else "no",
-        )
-        for m, blocks in zip(plan["members"], bars, strict=True)
-    ]
-    title = f"{plan['teacher']}: {len(rows)} sizes"
-    shown = table(("size", BLOCKS, "layers", "parameters", "GB", "tied"), rows)
-    bought = plan["budget"]
-    lines = [order_line(plan["order"]), legend(bars), *([budget_line(bought)] if bought else [])]
-    return Group(title, shown, *lines)
+    columns = ("size", BLOCKS, "layers", "parameters", "GB", "tied")
+    title = f"{plan['teacher']}: {len(plan['members'])} sizes"
+    return Group(title, *_ladder(plan, columns, plan["order"]))
+
+
+def measures_view(found: Mapping[str, Any]) -> Group:
+    """The members of a measuring."""
+    columns = ("size", BLOCKS, "layers", *MEASURES, "not good because")
+    tasks = [task for m in found["members"] for task in _task_rows(m)]
+    shown = [table(("task", "size", "metric", "value", "±", "examples"), tasks)] if tasks else []
+    note = [found["note"]] if found["note"] else []
+    return Group(*_ladder(found, columns, found["order"]), *note, *shown)
+
+
+def family_view(family: Mapping[str, Any]) -> Group:
+    """A family of the service: how far it is, and its sizes."""
+    columns = ("size", BLOCKS, "layers", "parameters", *MEASURES, "built", "published")
+    title = f"{family['id']}  {family['teacher']}: the student is {family['student']['state']}"
+    return Group(title, *_ladder(family, columns, family.get("chosen") or family["order"]))
+
+
+def _ladder(of: Mapping[str, Any], columns: Sequence[str], order: str) -> list[Table | str]:
+    """The members of something with these columns, what its order does, what its budget buys."""
+    members, bought = of["members"], of.get("budget")
+    rows = [[COLUMNS[column](member) for column in columns] for member in members]
+    lines = [order_line(order), legend(bar(member["code"]) for member in members)]
+    return [table(columns, rows), *lines, *([budget_line(bought)] if bought else [])]
 
 
 def order_line(order: str) -> str:
@@ -108,35 +136,6 @@ def budget_line(bought: Mapping[str, Any]) -> str:
     return f"{bought['asked']} buys {bought['size']}: {bought['parameters']:,} parameters, {how}."
 
 
-def measures_view(found: Mapping[str, Any]) -> Any:
-    """The members of a measuring."""
-    bars = [bar(m["code"]) for m in found["members"]]
-    rows = [
-        (
-            m["size"] or "–",
-            blocks,
-            str(m["layers"]),
-            *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
-            " ".join(m["flags"]),
-        )
-        for m, blocks in zip(found["members"], bars, strict=True)
-    ]
-    columns = (
-        "size",
-        BLOCKS,
-        "layers",
-        "perplexity",
-        "KL",
-        "naive perplexity",
-        "naive KL",
-        "not good because",
-    )
-    tasks = [task for m in found["members"] for task in _task_rows(m)]
-    shown = [table(("task", "size", "metric", "value", "±", "examples"), tasks)] if tasks else []
-    lines = [order_line(found["order"]), legend(bars), *([found["note"]] if found["note"] else [])]
-    return Group(table(columns, rows), *lines, *shown)
-
-
 def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """One row for each figure of a member's tasks, or for the reason why there is none."""
     rows: list[tuple[str, ...]] = []
@@ -149,32 +148,6 @@ def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
             error, count = number(one["stderr"]), str(one["samples"] or "")
             rows.append((one["task"], size, kind, number(one["value"]), error, count))
     return rows
-
-
-def family_view(family: Mapping[str, Any]) -> Any:
-    """A family of the service: how far it is, and its sizes."""
-    student = family["student"]
-    bars = [bar(m["code"]) for m in family["members"]]
-    rows = [
-        (
-            m["size"],
-            blocks,
-            str(m["layers"]),
-            f"{m['parameters']:,}",
-            *(number(m[key]) for key in ("perplexity", "kl", "naive_perplexity", "naive_kl")),
-            str(m["built"]),
-            str(m.get("repo") or m["published"]),
-        )
-        for m, blocks in zip(family["members"], bars, strict=True)
-    ]
-    columns = (
-        "size", BLOCKS, "layers", "parameters", "perplexity", "KL", "naive perplexity", "naive KL",
-        "built", "published",
-    )  # fmt: skip
-    title = f"{family['id']}  {family['teacher']}: the student is {student['state']}"
-    order, bought = family.get("chosen") or family["order"], family.get("budget")
-    lines = [order_line(order), legend(bars), *([budget_line(bought)] if bought else [])]
-    return Group(title, table(columns, rows), *lines)
 
 
 def rebuilt_view(done: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.cli.demo.server import running
+from boomerang.cli.demo.server import serving
 from boomerang.cli.demo.table import explanation, findings, lines_of_text, measures_table
 from boomerang.cli.progress import Bar, duration
 from boomerang.cli.service.asking import wait_made
@@ -45,7 +45,7 @@ def demo(
     say = terminal().print
     _check_examples(examples)
     fresh_home(home)
-    with running(home, examples, port) as url, Service(url) as service:
+    with serving(home, examples, port) as (url, _), Service(url) as service:
         say(f"The service runs at {url}; everything it keeps is in {home}.")
         family = made(service, recipe, say)
         say(f"\nDistilled and measured in {duration(time.monotonic() - began)}. Downloading three:")

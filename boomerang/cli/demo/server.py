@@ -26,17 +26,10 @@ class NotServed(BoomerangError):
 
 
 @contextmanager
-def running(home: Path, examples: Path, port: int) -> Iterator[str]:
-    """Serve `examples` from `home`; yield the URL once it is ready. Raises NotServed."""
-    with serving(home, examples, port) as (url, _):
-        yield url
-
-
-@contextmanager
 def serving(
     home: Path, examples: Path, port: int, settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, int]]:
-    """As `running`, with more settings; yield the service's process id beside its URL."""
+    """Serve `examples` from `home`; yield URL and process id once it is ready. Raises NotServed."""
     port = port or free_port()
     url, log = f"http://127.0.0.1:{port}", home / "serve.log"
     command = [sys.executable, "-m", "boomerang", "serve", "--port", str(port)]

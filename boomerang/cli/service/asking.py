@@ -7,19 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from boomerang.cli.options import (
-    BUDGET,
-    LOCAL,
-    Json,
-    Kept,
-    Key,
-    Limit,
-    MeasuredOrder,
-    TaskNames,
-    Teacher,
-    Url,
-    Wait,
-)
+from boomerang.cli import options
 from boomerang.cli.progress import Bar
 from boomerang.cli.service.client import POLL_SECONDS, Refused, Service, Unreachable
 from boomerang.cli.show import emit, family_view, rebuilt_view
@@ -28,22 +16,22 @@ from boomerang.family.layer_map import parse_layers
 
 
 def request(
-    teacher: Teacher,
-    budget: Annotated[str, typer.Argument(help=f"{BUDGET}, or a size's name.")],
+    teacher: options.Teacher,
+    budget: Annotated[str, typer.Argument(help=f"{options.BUDGET}, or a size's name.")],
     data: Annotated[
         list[str] | None, typer.Option(help="Text, by the service's name; may be repeated.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Name of a recipe.")] = None,
     student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
-    order: MeasuredOrder = "auto",
+    order: options.MeasuredOrder = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
-    kept: Kept = None,
-    tasks: TaskNames = None,
-    limit: Limit = None,
-    wait: Wait = False,
-    url: Url = LOCAL,
-    api_key: Key = "",
-    as_json: Json = False,
+    kept: options.Kept = None,
+    tasks: options.TaskNames = None,
+    limit: options.Limit = None,
+    wait: options.Wait = False,
+    url: options.Url = options.LOCAL,
+    api_key: options.Key = "",
+    as_json: options.Json = False,
 ) -> None:
     """Ask a running service for a size."""
     texts = data[0] if data and len(data) == 1 else data or None
@@ -68,10 +56,10 @@ def rebuild(
     family: Annotated[str | None, typer.Argument(help="Id of a family.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every family.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Distil again, beside the old.")] = False,
-    wait: Wait = False,
-    url: Url = LOCAL,
-    api_key: Key = "",
-    as_json: Json = False,
+    wait: options.Wait = False,
+    url: options.Url = options.LOCAL,
+    api_key: options.Key = "",
+    as_json: options.Json = False,
 ) -> None:
     """Verify families and make what is missing. The exit status says whether it worked."""
     if (family is None) is not every:

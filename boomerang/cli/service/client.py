@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -15,8 +15,6 @@ from boomerang.errors import BadRequest, BoomerangError
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 60.0
 """How long a service that stopped answering is waited for."""
-
-T = TypeVar("T")
 
 
 class Refused(BoomerangError):
@@ -76,14 +74,10 @@ class Service:
 
     def family(self, id_: str) -> dict[str, Any]:
         """A family, also across a restart of the service. Raises Refused or Unreachable."""
-        return self.patiently(lambda: self.get(f"/families/{quote(id_, safe='')}"))
-
-    def patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again for a while where the service does not answer."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return ask()
+                return self.get(f"/families/{quote(id_, safe='')}")
             except Unreachable:
                 if time.monotonic() > until:
                     raise
@@ -94,26 +88,15 @@ class Service:
 
         Raises Refused or Unreachable.
         """
-        path = f"/families/{quote(id_, safe='')}/events"
-        accept = {"Accept": "text/event-stream"}
-        with (
-            _errors(self.url),
-            self._client.stream("GET", path, params={"after": after}, headers=accept) as answer,
-        ):
-            if not answer.is_success:
-                answer.read()
-                _answer(answer)
+        path = f"/families/{quote(id_, safe='')}/events?after={after}"
+        with self._streamed(path, "text/event-stream") as answer:
             yield from parse_events(answer.iter_lines())
 
     def download(self, path: str, to: Path, progress: Callable[[int, int], None]) -> int:
         """GET a file to disk and return its bytes; it appears whole or not at all."""
         part = to.with_name(f".{to.name}.part")
-        accept = {"Accept": "*/*"}
         try:
-            with _errors(self.url), self._client.stream("GET", path, headers=accept) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    _answer(answer)
+            with self._streamed(path, "*/*") as answer:
                 total, done = int(answer.headers["content-length"]), 0
                 with part.open("wb") as file:
                     for chunk in answer.iter_raw():
@@ -126,6 +109,17 @@ class Service:
             return done
         finally:
             part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _streamed(self, path: str, accept: str) -> Iterator[httpx.Response]:
+        with (
+            _errors(self.url),
+            self._client.stream("GET", path, headers={"Accept": accept}) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                _answer(answer)
+            yield answer
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
