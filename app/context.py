@@ -9,7 +9,6 @@ thread, and is then told when to ask again.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from anyio import CapacityLimiter, fail_after, to_thread
@@ -72,7 +71,7 @@ class Lanes:
         Raises what it raises, and HubBusy where the Hub does not answer in time.
         """
         try:
-            return await run_in_threadpool(_here, work)
+            return await run_in_threadpool(without_hub()(work))
         except NeedsHub:
             pass
         who = object()
@@ -86,51 +85,23 @@ class Lanes:
                 retry_after=self._seconds,
             ) from error
         try:
-            return await to_thread.run_sync(self._there, work, limiter=self._threads)
+            hurried = self._hurry.within(PATIENCE * self._seconds)(work)
+            return await to_thread.run_sync(hurried, limiter=self._threads)
         finally:
             self._lane.release_on_behalf_of(who)
 
-    def _there(self, work: Callable[[], T]) -> T:
-        with self._hurry.within(PATIENCE * self._seconds):
-            return work()
 
-
-def _here(work: Callable[[], T]) -> T:
-    with without_hub():
-        return work()
-
-
-@dataclass(frozen=True)
 class Context:
-    """The parts of a running front end."""
+    """The parts of a running front end. Raises BadRequest for settings that are not safe."""
 
-    settings: Settings
-    catalog: Catalog
-    producer: Producer
-    cache: CatalogCache
-    pairs: Pairs
-    volumes: Volumes
-    lanes: Lanes
-    watch: EventWatch
-    redact: Redactor
-
-    @classmethod
-    def start(cls, settings: Settings) -> "Context":
-        """Open the catalog and the queue. Raises BadRequest for settings that are not safe."""
+    def __init__(self, settings: Settings) -> None:
         settings.check()
-        catalog, producer = Catalog(settings.database_url), Producer(settings.redis_url)
-        cache, pairs = CatalogCache(catalog), Pairs(settings, catalog, producer)
-        return cls(
-            settings,
-            catalog,
-            producer,
-            cache,
-            pairs,
-            Volumes(settings, catalog, pairs),
-            Lanes(settings.hub_seconds),
-            EventWatch(catalog),
-            Redactor(settings),
-        )
+        self.settings, self.redact = settings, Redactor(settings)
+        self.catalog, self.producer = Catalog(settings.database_url), Producer(settings.redis_url)
+        self.cache, self.watch = CatalogCache(self.catalog), EventWatch(self.catalog)
+        self.pairs = Pairs(settings, self.catalog, self.producer)
+        self.volumes = Volumes(settings, self.catalog, self.pairs)
+        self.lanes = Lanes(settings.hub_seconds)
 
     def stop(self) -> None:
         """Close what was opened."""

@@ -22,7 +22,7 @@ from boomerang.service.settings import Settings, get_settings
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    app.state.context = Context.start(app.state.settings)
+    app.state.context = Context(app.state.settings)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
     gc.collect()

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, problems, text
@@ -120,16 +120,12 @@ _PROBLEMS = problems(401, 422, 502, 503)
 class Repo(BaseModel):
     """The repository that changed."""
 
-    model_config = ConfigDict(extra="ignore")
-
     type: str
     name: str
 
 
 class Payload(BaseModel):
     """What of a Hub webhook (version 3) is read; `updatedRefs` says which branches moved."""
-
-    model_config = ConfigDict(extra="ignore")
 
     repo: Repo
     updatedRefs: list[dict[str, Any]] = []  # noqa: N815

@@ -33,22 +33,14 @@ def moment(seconds: float) -> str:
 def brief(repo: str, family: Family, member: Member, *, private: bool) -> dict[str, Any]:
     """What a list of models says of each: from the catalog alone, no file is opened."""
     tags = ["transformers", "safetensors", "boomerang", "boomerang-distillation"]
+    tags += [f"license:{family.license}"] if family.license else []
     return {
-        "_id": member.digest[:24],
-        "id": repo,
-        "modelId": repo,
-        "author": NAMESPACE,
+        "_id": member.digest[:24], "id": repo, "modelId": repo, "author": NAMESPACE,
         "createdAt": moment(family.created),
         "lastModified": moment(max(family.updated, member.updated)),
-        "private": private,
-        "gated": False,
-        "disabled": False,
-        "downloads": 0,
-        "likes": 0,
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "tags": tags + ([f"license:{family.license}"] if family.license else []),
-    }
+        "private": private, "gated": False, "disabled": False, "downloads": 0, "likes": 0,
+        "library_name": "transformers", "pipeline_tag": "text-generation", "tags": tags,
+    }  # fmt: skip
 
 
 def full(volume: Volume) -> dict[str, Any]:

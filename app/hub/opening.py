@@ -168,11 +168,6 @@ class Wanted:
         """Whether the files of a member have to be looked at."""
         return self.full or self.config or self.cardData or bool(self.expand)
 
-    @property
-    def page(self) -> int:
-        """How many come at once."""
-        return max(1, min(self.limit, FULL_PAGE if self.opens else PAGE))
-
 
 def listed(context: Context, wanted: Wanted) -> tuple[list[dict[str, Any]], int | None]:
     """One page, and where the next begins if there is one."""
@@ -181,7 +176,7 @@ def listed(context: Context, wanted: Wanted) -> tuple[list[dict[str, Any]], int 
     if wanted.sort:
         found.sort(key=lambda one: one[2].get(wanted.sort, 0), reverse=True)
     start = max(wanted.cursor, 0)
-    stop = start + wanted.page
+    stop = start + max(1, min(wanted.limit, FULL_PAGE if wanted.opens else PAGE))
     page = found[start:stop]
     shown = [_full(context, snapshot, wanted, one) if wanted.opens else one[2] for one in page]
     following = stop if stop < len(found) else None
@@ -208,13 +203,12 @@ def _matching(context: Context, snapshot: Snapshot, wanted: Wanted) -> Iterator[
 
 
 def _matches(body: dict[str, Any], wanted: Wanted) -> bool:
-    if wanted.author and wanted.author.casefold() != body["author"]:
-        return False
-    if wanted.pipeline_tag and wanted.pipeline_tag != body["pipeline_tag"]:
-        return False
-    if not set(wanted.filter or ()) <= {*body["tags"], body["pipeline_tag"]}:
-        return False
-    return wanted.search.casefold() in body["id"].casefold()
+    return (
+        wanted.author.casefold() in ("", body["author"])
+        and wanted.pipeline_tag in ("", body["pipeline_tag"])
+        and {*body["tags"], body["pipeline_tag"]}.issuperset(wanted.filter or ())
+        and wanted.search.casefold() in body["id"].casefold()
+    )
 
 
 def _full(

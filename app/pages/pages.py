@@ -23,14 +23,11 @@ def _figure(value: float | str | None, digits: int = 2) -> str:
 
 
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
-_templates.env.filters["count"] = lambda value: f"{value:,}"
-_templates.env.filters["mb"] = lambda value: (
-    f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
-)
-_templates.env.filters["figure"] = _figure
-_templates.env.filters["bar"] = bar
-_templates.env.filters["legend"] = legend
-_templates.env.filters["order_in_words"] = order_in_words
+_templates.env.filters |= {
+    "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
+    "count": "{:,}".format,
+    "mb": lambda value: f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB",
+}  # fmt: skip
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -168,14 +168,9 @@ _REQUEST = tuple(RequestAnswer.model_fields)
 
 
 def family_json(
-    family: Family,
-    student: Student,
-    members: Sequence[Member],
-    requests: Sequence[Request],
-    name: str,
-    redact: Redact,
-    **more: Any,
-) -> dict[str, Any]:
+    family: Family, student: Student, members: Sequence[Member], requests: Sequence[Request],
+    name: str, redact: Redact, **more: Any,
+) -> dict[str, Any]:  # fmt: skip
     """A family with its student, its whole ladder, what was asked of it and `more`."""
     shown = {
         **fields_of(family, _OWN),

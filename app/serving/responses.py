@@ -42,13 +42,9 @@ class Refused(Enum):
 
 
 async def serve(
-    request: Request,
-    file: ByteFile,
-    *,
-    etag: str,
-    media_type: str = "application/octet-stream",
+    request: Request, file: ByteFile, *, etag: str, media_type: str = "application/octet-stream",
     headers: Mapping[str, str] | None = None,
-) -> Response:
+) -> Response:  # fmt: skip
     """Answer GET or HEAD with a file or the ranges of it that are asked for.
 
     The bytes are read while they are sent: see Stream for what happens when that fails.

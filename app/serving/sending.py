@@ -49,13 +49,9 @@ class Stream(Response):
     """
 
     def __init__(
-        self,
-        body: Iterable[Span | bytes],
-        file: ByteFile,
-        status: int,
-        headers: Mapping[str, str],
-        media_type: str,
-    ) -> None:
+        self, body: Iterable[Span | bytes], file: ByteFile, status: int,
+        headers: Mapping[str, str], media_type: str,
+    ) -> None:  # fmt: skip
         self._file = file
         self._body = tuple(body)
         self._size = sum(len(p) if isinstance(p, bytes) else p[1] - p[0] for p in self._body)

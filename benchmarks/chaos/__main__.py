@@ -23,7 +23,7 @@ from benchmarks.chaos import toy
 from benchmarks.chaos.victims import kill_one
 from boomerang.catalog.catalog import Catalog
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.cli.demo.server import serving
+from boomerang.cli.demo.demo import serving
 from boomerang.cli.service.asking import is_made
 from boomerang.cli.service.client import Service
 from boomerang.errors import BoomerangError

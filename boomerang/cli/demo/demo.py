@@ -1,30 +1,35 @@
 """The demo: one request, end to end, on the small teacher of the examples.
 
-A service with embedded parts in a fresh folder; a distillation; three sizes downloaded whole;
-every size loaded by name with transformers, measured and asked for a line of text.
+A service with embedded parts in a fresh folder, `boomerang serve` as a child, stopped in the end; a
+distillation; three sizes downloaded whole; every size loaded by name with transformers, measured
+and asked for a line of text.
 """
 
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
+import httpx
 import typer
 
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.cli.demo.server import serving
 from boomerang.cli.demo.table import explanation, findings, lines_of_text, measures_table
 from boomerang.cli.progress import Bar, duration
 from boomerang.cli.service.asking import wait_made
 from boomerang.cli.service.client import Service
 from boomerang.cli.show import budget_line, order_line, terminal
-from boomerang.errors import BadRequest, CorruptCheckpoint
+from boomerang.errors import BadRequest, BoomerangError, CorruptCheckpoint
 from boomerang.processes.job import JobFailed
 
 TEACHER = "kjv/KJV-1.4M"
@@ -130,6 +135,15 @@ def from_hub(url: str, family: Mapping[str, Any], data: Path, home: Path) -> lis
     length = int(family["student"]["recipe"]["sequence_length"])
     job = {"models": names, "data": str(data.absolute()), "length": length}
     path.write_text(json.dumps(job), "utf-8")
+    # A fresh cache, the service as the Hub, and nobody's token.
+    environment = environment_without("HF_") | {
+        "HF_ENDPOINT": url,
+        "HF_HOME": str((home / "hf").absolute()),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
     found: list[dict[str, Any]] = []
     with (
         Bar("loading") as bar,
@@ -139,7 +153,7 @@ def from_hub(url: str, family: Mapping[str, Any], data: Path, home: Path) -> lis
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=_hub_environment(url, home),
+            env=environment,
         ) as process,
     ):
         bar.count(0, len(names))
@@ -154,20 +168,6 @@ def from_hub(url: str, family: Mapping[str, Any], data: Path, home: Path) -> lis
     return found
 
 
-def _hub_environment(url: str, home: Path) -> dict[str, str]:
-    """A fresh cache, the service as the Hub, and nobody's token."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    return {
-        **kept,
-        "HF_ENDPOINT": url,
-        "HF_HOME": str((home / "hf").absolute()),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
-
-
 def _check_examples(examples: Path) -> None:
     for folder in (examples / TEACHER, examples / DATA):
         if not folder.is_dir():
@@ -176,3 +176,82 @@ def _check_examples(examples: Path) -> None:
                 value=str(folder),
                 fix="Run the demo in the repository, or give --examples.",
             )
+
+
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+
+class NotServed(BoomerangError):
+    """The demo's service did not start."""
+
+    slug, title = "not-served", "The service did not start"
+
+
+@contextmanager
+def serving(
+    home: Path, examples: Path, port: int, settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, int]]:
+    """Serve `examples` from `home`; yield URL and process id once it is ready. Raises NotServed."""
+    if port == 0:
+        # One that nobody listens on now.
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = int(found.getsockname()[1])
+    url, log = f"http://127.0.0.1:{port}", home / "serve.log"
+    # The settings of another service are not this one's.
+    ours = environment_without("BOOMERANG_", "REDIS_URL", "DATABASE_URL", "HF_ENDPOINT") | {
+        "BOOMERANG_HOME": str(home.absolute()),
+        "BOOMERANG_MODELS": str(examples.absolute()),
+        **(settings or {}),
+    }
+    command = [sys.executable, "-m", "boomerang", "serve", "--port", str(port)]
+    with log.open("w", encoding="utf-8") as output:
+        # A session of its own: ^C reaches the demo alone, which then stops the service in order.
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=ours, start_new_session=True
+        )
+        # Told to stop, this process must not leave the service behind.
+        before = signal.signal(signal.SIGTERM, _exit)
+        try:
+            _wait_ready(process, url, log)
+            yield url, process.pid
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            _stop(process)
+
+
+def environment_without(*beginnings: str) -> dict[str, str]:
+    """The environment of this process, but for what begins so."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(beginnings)}
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.2)
+    said = log.read_text("utf-8", errors="replace").strip().splitlines()
+    raise NotServed(
+        f"The service did not come up: {said[-1] if said else 'it said nothing'}.",
+        value=url,
+        fix=f"See {log} and the folder logs beside it.",
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

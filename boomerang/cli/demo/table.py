@@ -27,8 +27,10 @@ def measures_table(family: Mapping[str, Any], seen: Seen) -> Table:
             f"{of['parameters']:,}",
             f"{of['perplexity']:.2f}",
             f"{of['kl']:.4f}",
-            "–" if at == last else _figure(member["naive_perplexity"], 2),
-            "–" if at == last else _figure(member["naive_kl"], 4),
+            *(
+                "–" if at == last or member[key] is None else f"{member[key]:.{digits}f}"
+                for key, digits in (("naive_perplexity", 2), ("naive_kl", 4))
+            ),
         )
         for at, (member, of) in enumerate(zip(family["members"], seen, strict=True))
     ]
@@ -64,47 +66,33 @@ def findings(family: Mapping[str, Any], seen: Seen) -> list[str]:
     return [
         _falls("Perplexity", sizes, [of["perplexity"] for of in seen]),
         _falls("KL to the teacher", sizes, [of["kl"] for of in seen]),
-        _beats("perplexity", members),
-        _beats("kl", members),
+        _beats("perplexity", "perplexity", members),
+        _beats("KL", "kl", members),
         _agree(members, seen),
     ]
 
 
 def _falls(what: str, sizes: Sequence[str], values: Sequence[float]) -> str:
-    rises = [
-        f"{a} → {b} ({number(x)} → {number(y)})"
-        for a, b, x, y in zip(sizes, sizes[1:], values, values[1:], strict=False)
-        if not y < x
-    ]
+    steps = zip(sizes, sizes[1:], values, values[1:], strict=False)
+    rises = [f"{a} → {b} ({number(x)} → {number(y)})" for a, b, x, y in steps if not y < x]
     if not rises:
         return f"{what} falls at every step from student to teacher."
     return f"{what} does NOT fall at {len(rises)} of {len(sizes) - 1} steps: {'; '.join(rises)}."
 
 
-def _beats(measure: str, members: Sequence[Mapping[str, Any]]) -> str:
-    """Members and naive pruning as the service measured them: on the same tokens.
-
-    The teacher is left out: nothing is pruned of it.
-    """
-    name = "KL" if measure == "kl" else measure
-    known = [
-        m for m in members[:-1] if m[measure] is not None and m[f"naive_{measure}"] is not None
-    ]
-    lost = [
-        f"{m['size']} ({number(m[measure])} against {number(m[f'naive_{measure}'])})"
-        for m in known
-        if not m[measure] < m[f"naive_{measure}"]
-    ]
-    unknown = len(members) - 1 - len(known)
+def _beats(name: str, measure: str, members: Sequence[Mapping[str, Any]]) -> str:
+    # As the service measured both, on the same tokens. Nothing is pruned of the teacher.
+    pairs = [(m["size"], m[measure], m[f"naive_{measure}"]) for m in members[:-1]]
+    unknown = sum(own is None or naive is None for _, own, naive in pairs)
     if unknown:
         return f"In {name}, {unknown} sizes were not compared with naive pruning."
+    lost = [f"{m} ({number(x)} against {number(y)})" for m, x, y in pairs if not x < y]
     if not lost:
         return f"In {name}, every size below the teacher is better than naive pruning."
     return f"In {name}, NOT better than naive pruning: {'; '.join(lost)}."
 
 
 def _agree(members: Sequence[Mapping[str, Any]], seen: Seen) -> str:
-    """How far the service's figures are from those of the loaded models, at most."""
     apart = [
         abs(of[key] - member[key])
         for member, of in zip(members, seen, strict=True)
@@ -113,11 +101,5 @@ def _agree(members: Sequence[Mapping[str, Any]], seen: Seen) -> str:
     ]
     if not apart:
         return "The service measured nothing to compare these figures with."
-    return (
-        "Measured on the models as loaded; the service's own figures are at most "
-        f"{max(apart):.1g} from these."
-    )
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    said = "Measured on the models as loaded; the service's own figures are at most"
+    return f"{said} {max(apart):.1g} from these."

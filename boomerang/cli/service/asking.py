@@ -1,7 +1,7 @@
 """Commands that ask a running service, and wait with a bar for what it makes: request, rebuild."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -144,19 +144,23 @@ def wait_rebuilt(service: Service, family: Family) -> dict[str, Any]:
     with Bar(f"rebuilding {id_}") as bar:
         checked = False
         while not (checked and remeasured):
-            for event, kind, values in _followed(service, id_, at):
-                at = event
-                if kind == "progress":
-                    bar.steps(values)
-                state = values.get("state")
-                if kind == "student" and state in ("failed", "cancelled"):
-                    raise _not_made(f"The rebuild of {id_} is {state}", values)
-                if kind == "unverified" and values.get("again_in") is None:
-                    raise _not_made(f"{id_} could not be verified", values)
-                checked = checked or kind == "verified" or (kind, state) == ("student", "ready")
-                remeasured = remeasured or kind == "measuring"
-                if checked and remeasured:
-                    break
+            try:
+                for event, kind, values in service.events(id_, at):
+                    at = event
+                    if kind == "progress":
+                        bar.steps(values)
+                    state = values.get("state")
+                    if kind == "student" and state in ("failed", "cancelled"):
+                        raise _not_made(f"The rebuild of {id_} is {state}", values)
+                    if kind == "unverified" and values.get("again_in") is None:
+                        raise _not_made(f"{id_} could not be verified", values)
+                    checked |= kind == "verified" or (kind, state) == ("student", "ready")
+                    remeasured |= kind == "measuring"
+                    if checked and remeasured:
+                        break
+            except Unreachable:
+                # The stream broke; if the service is there again, it goes on where it was.
+                service.family(id_)
     return wait_made(service, id_, f"checking {id_}")
 
 
@@ -165,10 +169,8 @@ def rebuild_all(service: Service, family: str | None, *, force: bool, wait: bool
 
     Returns `families`, each with its `id`, the `state` of its student and an `error` or None.
     """
-    if family is not None:
-        ids = [family]
-    else:
-        ids = [str(one["id"]) for one in service.get("/families")["families"]]
+    every = () if family is not None else service.get("/families")["families"]
+    ids = [family] if family is not None else [str(one["id"]) for one in every]
     asked = [(id_, _asked(service, id_, force)) for id_ in ids]
     return {"families": [_rebuilt(service, id_, answer, wait) for id_, answer in asked]}
 
@@ -190,14 +192,6 @@ def _rebuilt(
     except (Refused, NotMade) as error:
         return {"id": id_, "state": None, "error": str(error)}
     return {"id": family["id"], "state": family["student"]["state"], "error": None}
-
-
-def _followed(service: Service, id_: str, after: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    try:
-        yield from service.events(id_, after)
-    except Unreachable:
-        # The stream broke; if the service is there again, it goes on where it was.
-        service.family(id_)
 
 
 def _not_made(what: str, of: Mapping[str, Any]) -> NotMade:

@@ -16,9 +16,7 @@ def serve(
 ) -> None:
     """Run everything on this machine until ^C."""
     given = {"host": host, "port": port}
-    supervisor.serve(
-        settings(Settings, **{k: v for k, v in given.items() if v is not None}), typer.echo
-    )
+    supervisor.serve(settings(**{k: v for k, v in given.items() if v is not None}), typer.echo)
 
 
 def worker(
@@ -29,13 +27,13 @@ def worker(
 ) -> None:
     """Run one worker, of a service that has a Redis of its own."""
     names = tuple(name.strip() for name in queues.split(",") if name.strip())
-    raise typer.Exit(parts.worker(settings(Settings), names, concurrency))
+    raise typer.Exit(parts.worker(settings(), names, concurrency))
 
 
-def settings(kind: Any, **given: Any) -> Any:
+def settings(**given: Any) -> Settings:
     """Read the settings; what is wrong with them is one line."""
     try:
-        return kind(**given)
+        return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "BOOMERANG_" + "_".join(str(part) for part in first["loc"]).upper()
