@@ -72,15 +72,12 @@ def download_of(media_type: str, *others: str, **named: str) -> Responses:
     `others` are the types of text that may be had instead.
     """
     content = {media_type: _BYTES}
+    whole = content | dict.fromkeys(others, _TEXT)
     shown = _VALIDATORS | headers(**named)
     part = shown | headers(Content_Range="which bytes these are, where it is one range")
     ranges = content | {"multipart/byteranges": _BYTES}
     return {
-        200: {
-            "description": "All of it",
-            "content": content | dict.fromkeys(others, _TEXT),
-            "headers": shown,
-        },
+        200: {"description": "All of it", "content": whole, "headers": shown},
         206: {"description": "The ranges asked for", "content": ranges, "headers": part},
         304: {"description": "If-None-Match names it: nothing is sent", "headers": shown},
         **problems(412, 416),

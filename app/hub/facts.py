@@ -45,33 +45,21 @@ def brief(repo: str, family: Family, member: Member, *, private: bool) -> dict[s
 
 def full(volume: Volume) -> dict[str, Any]:
     """What the files of a member add to that."""
-    card, config = front_matter(volume), _json(volume.files.get(CONFIG))
-    pipeline = str(card.get("pipeline_tag", "text-generation"))
-    found: dict[str, Any] = {
-        "sha": volume.revision,
-        "pipeline_tag": pipeline,
-        "library_name": str(card.get("library_name", "transformers")),
-        "cardData": card,
-        "config": _config(volume, config),
-        "tags": _tags(card, config),
-        "safetensors": tensors(volume),
-        "usedStorage": sum(file.size for file in volume.files.values()),
-        "transformersInfo": {
-            "auto_model": _AUTO_MODELS.get(pipeline, "AutoModel"),
-            "pipeline_tag": pipeline,
-            "processor": "AutoTokenizer",
-        },
-        "spaces": [],
-    }
-    return found | ({"model-index": card["model-index"]} if "model-index" in card else {})
-
-
-def front_matter(volume: Volume) -> dict[str, Any]:
-    """The metadata of the member's card."""
     readme = volume.files.get(CARD)
     parts = readme.read().decode().split("---\n", 2) if readme else []
-    found = yaml.safe_load(parts[1]) if len(parts) == 3 else None
-    return found if isinstance(found, dict) else {}
+    said = yaml.safe_load(parts[1]) if len(parts) == 3 else None
+    card = said if isinstance(said, dict) else {}
+    config, pipeline = _json(volume.files.get(CONFIG)), card.get("pipeline_tag", "text-generation")
+    found: dict[str, Any] = {
+        "sha": volume.revision, "pipeline_tag": str(pipeline),
+        "library_name": str(card.get("library_name", "transformers")), "cardData": card,
+        "config": _config(volume, config), "tags": _tags(card, config),
+        "safetensors": tensors(volume), "spaces": [],
+        "usedStorage": sum(file.size for file in volume.files.values()),
+        "transformersInfo": {"auto_model": _AUTO_MODELS.get(str(pipeline), "AutoModel"),
+                             "pipeline_tag": str(pipeline), "processor": "AutoTokenizer"},
+    }  # fmt: skip
+    return found | ({"model-index": card["model-index"]} if "model-index" in card else {})
 
 
 def tensors(volume: Volume) -> dict[str, Any]:
