@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from boomerang.assembly.bytefile import ByteFile
+from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.files import CARD
@@ -17,7 +18,7 @@ from workers.context import Context
 from workers.leases import Holding, holding
 from workers.models.members import made_of, member_files
 from workers.outages import failed
-from workers.settle import close_request, subject
+from workers.settle import close_request
 
 WEIGHTS = ".safetensors"
 
@@ -26,7 +27,7 @@ def assemble(context: Context, family_id: str, k: int, want: int | None = None) 
     """Build a member in its folder; return what was done, in a word."""
     family = context.catalog.family(family_id)
     member = context.catalog.member(family_id, k)
-    with holding(context, subject("build", member)) as held:
+    with holding(context, work_of("built", member.digest)) as held:
         if held is None:
             return "already running"
         say = context.catalog.set_fact
@@ -142,7 +143,7 @@ def sweep(context: Context) -> str:
     """Remove the folders of members that no family has; return how many."""
     removed = 0
     for digest in context.catalog.sweeps():
-        with holding(context, f"build:{digest}") as held:
+        with holding(context, work_of("built", digest)) as held:
             if held is None:
                 continue
             folder = context.settings.member_folder(digest)

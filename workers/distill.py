@@ -195,14 +195,8 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
 
 
 def _again(context: Context, student: Student, held: Holding, kind: Setback, reason: str) -> str:
-    now = patiently(held)(
-        context.catalog.student_again,
-        student.key,
-        kind,
-        reason,
-        context.settings.limits,
-        lease=held.lease,
-    )
+    again, limits = context.catalog.student_again, context.settings.limits
+    now = patiently(held)(again, student.key, kind, reason, limits, lease=held.lease)
     return "failed" if now.state is StudentState.FAILED else "again"
 
 

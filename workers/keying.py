@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from boomerang.catalog.records.families import Created, Provisional
 from boomerang.catalog.records.states import Keying, LostLease
-from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
@@ -190,10 +189,8 @@ def _failed(context: Context, family: str, held: Holding, error: Exception) -> s
     try:
         if passes(error):
             log.warning("family %s: %s", family, reason)
-            patiently(held)(
-                catalog.key_again, family, Setback.OUTSIDE, reason, context.settings.limits,
-                lease=held.lease,
-            )  # fmt: skip
+            limits = context.settings.limits
+            patiently(held)(catalog.key_again, family, reason, limits, lease=held.lease)
             return "later"
         if not isinstance(error, BoomerangError | OSError):
             log.exception("family %s", family)

@@ -55,12 +55,8 @@ def measure(context: Context, family_id: str) -> str:
         except Exception as error:
             if held.end is not None:
                 return _ended(context, family_id, held, held.end)
-            reason, limits = said(error), context.settings.limits
-            if passes(error) and patiently(held)(
-                catalog.measure_again,
-                *(family_id, Setback.OUTSIDE, reason, limits),
-                lease=held.lease,
-            ):
+            reason = said(error)
+            if passes(error) and _again(context, family_id, held, Setback.OUTSIDE, reason):
                 return "again"
             if not isinstance(error, BoomerangError | OSError):
                 log.exception("family %s", family_id)
@@ -85,6 +81,11 @@ def _ended(context: Context, family_id: str, held: Holding, end: End) -> str:
     except FamilyNotFound:
         return "deleted"
     return end.name.lower()
+
+
+def _again(context: Context, family: str, held: Holding, kind: Setback, reason: str) -> bool:
+    again, limits = context.catalog.measure_again, context.settings.limits
+    return patiently(held)(again, family, kind, reason, limits, lease=held.lease)
 
 
 class _Measuring:
@@ -134,11 +135,8 @@ class _Measuring:
             return _ended(self.context, self.family.id, self.held, self.held.end)
         if outcome.reason is not None:
             setback = SETBACKS.get(outcome.ending)
-            if setback is not None and patiently(self.held)(
-                self.catalog.measure_again,
-                *(self.family.id, setback, outcome.reason, self.settings.limits),
-                lease=self.held.lease,
-            ):
+            told = self.context, self.family.id, self.held
+            if setback is not None and _again(*told, setback, outcome.reason):
                 return "again"
             return self._without(outcome.reason, Fact.FAILED)
         if self.data is None:

@@ -94,15 +94,9 @@ def failed(
         log.exception("member %s of %s", member.size, member.family, exc_info=error)
     try:
         there = getattr(catalog.member(member.family, member.k), fact) is Fact.YES
-        if (
-            (not there or fact == "published")
-            and passes(error)
-            and patiently(held)(
-                catalog.member_again,
-                *(*which, Setback.OUTSIDE, said(error), context.settings.limits),
-                lease=held.lease,
-            )
-        ):
+        again, limits = catalog.member_again, context.settings.limits
+        may_pass = passes(error) and (not there or fact == "published")
+        if may_pass and patiently(held)(again, *which, said(error), limits, lease=held.lease):
             return "again"
         state = Fact.YES if there else Fact.FAILED
         catalog.set_fact(*which, state, said(error), lease=held.lease)

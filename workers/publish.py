@@ -2,6 +2,7 @@
 
 import shutil
 
+from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.checkpoint.content import refuse_without_derivatives
@@ -12,7 +13,7 @@ from workers.context import Context
 from workers.leases import holding
 from workers.models.members import made_of, member_files
 from workers.outages import failed
-from workers.settle import close_request, has_weights, is_current, is_published, subject
+from workers.settle import close_request, has_weights, is_current, is_published
 
 
 def publish(
@@ -34,7 +35,7 @@ def publish(
     """
     family = context.catalog.family(family_id)
     member = context.catalog.member(family_id, k)
-    with holding(context, subject("publish", member)) as held:
+    with holding(context, work_of("published", member.digest)) as held:
         if held is None:
             return "already running"
         # Read first: what changes from here on is published once more.

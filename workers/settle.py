@@ -50,8 +50,7 @@ def _settle(context: Context, family: Family, request: Request) -> int:
     close_request(context, family.id, request.id)
     sent = 0
     for member in _pending(context, family, request):
-        held = context.catalog.lease_holder(subject(request.kind, member)) is not None
-        if not held and not context.catalog.member_waits(member, FACT_OF[request.kind]):
+        if not context.catalog.member_waits(member, FACT_OF[request.kind]):
             sent += context.producer.send(_job(context, family, member, request))
     return sent
 
@@ -84,8 +83,7 @@ def refresh(context: Context, family: Family) -> int:
         if member.published is not Fact.YES or member.repo not in stale:
             continue
         there, since = catalog.publication(member.repo), stale[member.repo]
-        held = catalog.lease_holder(subject("publish", member)) is not None
-        if held or catalog.member_waits(member, "published"):
+        if catalog.member_waits(member, "published"):
             continue
         try:
             if there is None or is_current(context, family, member, there):
@@ -114,11 +112,6 @@ def is_current(context: Context, family: Family, member: Member, there: Publicat
 def has_weights(there: Publication, source: str) -> bool:
     """Whether what is published was made of a student's bytes, as far as anybody knows."""
     return there.made_of is None or there.made_of == source
-
-
-def subject(kind: str, member: Member) -> str:
-    """The lease under which a member is built or published."""
-    return f"{kind}:{member.digest}"
 
 
 def repo_of(context: Context, family: Family, member: Member, request: Request) -> str:

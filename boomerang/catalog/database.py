@@ -73,7 +73,6 @@ class Session(orm.Session):
         self,
         kind: str,
         payload: dict[str, Any],
-        *,
         family: str | None = None,
         student: str | None = None,
     ) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Family, Member, NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Student
+from boomerang.catalog.stores.requests import FACT_OF
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
@@ -27,7 +29,6 @@ from tests.interleavings.plans import KEPT, LAYERS, ladder, plan
 from tests.interleavings.world import REFUSED, World
 from workers.context import Context
 from workers.leases import Holding
-from workers.settle import subject
 
 SERIAL = itertools.count(1)
 
@@ -153,9 +154,9 @@ def _measure(world: World, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def member_files(context: Context, family: Family, member: Member, repo: str = "") -> Files:
     kind = "publish" if repo else "build"
-    outside(context, subject(kind, member))
+    outside(context, work_of(FACT_OF[kind], member.digest))
     card = card_now(context, family, member, repo)
-    return Files(context, subject(kind, member), _made(context, family), card)
+    return Files(context, work_of(FACT_OF[kind], member.digest), _made(context, family), card)
 
 
 def card_now(context: Context, family: Family, member: Member, repo: str) -> str:

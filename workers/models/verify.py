@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 
+from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Origin, Student
@@ -30,7 +31,6 @@ from workers.context import Context
 from workers.leases import Holding, holding
 from workers.models.folders import put_aside
 from workers.models.members import member_files
-from workers.settle import subject
 
 log = logging.getLogger("boomerang.workers")
 
@@ -135,7 +135,7 @@ def verify_members(context: Context, student: Student, held: Holding) -> None:
 
 def _verify_built(context: Context, family: Family, member: Member, held: Holding) -> None:
     folder = context.settings.member_folder(member.digest)
-    with holding(context, subject("build", member)) as own:
+    with holding(context, work_of("built", member.digest)) as own:
         if own is None:
             return
         files = member_files(context, family, member)
@@ -150,7 +150,7 @@ def _verify_built(context: Context, family: Family, member: Member, held: Holdin
 
 def _verify_published(context: Context, family: Family, member: Member) -> None:
     # Else whoever publishes it again just now would bring back what somebody has taken down.
-    with holding(context, subject("publish", member)) as own:
+    with holding(context, work_of("published", member.digest)) as own:
         if own is None:
             return
         member = context.catalog.member(family.id, member.k)

@@ -72,7 +72,9 @@ class FamilyStore(Store):
         asked = [keep_request(session, row.id, request) for request in plan.requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
-        following = self._following(session, row, student, send, fresh, any(asked), lacks)
+        following = (
+            "distill" if send else _following(session, row, student, fresh, any(asked), lacks)
+        )
         return _created(row, student, created, following)
 
     def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
@@ -98,35 +100,13 @@ class FamilyStore(Store):
         session.note("family", {"state": "created"}, family=row.id, student=new.student)
         return row
 
-    def _following(
-        self,
-        session: Session,
-        family: FamilyRow,
-        student: StudentRow,
-        send: bool,
-        created: bool,
-        asked: bool,
-        lacks_tasks: bool = False,
-    ) -> Next | None:
-        if send:
-            return "distill"
-        if student.state != StudentState.READY:
-            return None
-        again = lacks_tasks or family.measuring == Fact.FAILED
-        if created or again:
-            afresh(family, session.now())
-            if again:
-                change_measuring(session, family, Measuring.WAITING, None, Actor.REQUEST)
-            return "measure"
-        return "settle" if asked and family.chosen is not None else None
-
     def add_requests(self, family: str, requests: Sequence[NewRequest]) -> Created:
         """Ask a family for more builds or publications. Raises FamilyNotFound."""
         with self.db.write() as session:
             row = family_row(session, family)
             asked = [keep_request(session, family, request) for request in requests]
             student = student_row(session, row.student)
-            following = self._following(session, row, student, False, False, any(asked))
+            following = _following(session, row, student, False, any(asked), False)
             return _created(row, student, False, following)
 
     def family(self, family: str) -> Family:
@@ -238,6 +218,21 @@ class FamilyStore(Store):
             requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
         )
         return self._create(session, plan, generation)
+
+
+def _following(
+    session: Session, family: FamilyRow, student: StudentRow, fresh: bool, asked: bool, lacks: bool
+) -> Next | None:
+    """The job that a family needs whose student is there, or is being made: it `lacks` tasks."""
+    if student.state != StudentState.READY:
+        return None
+    again = lacks or family.measuring == Fact.FAILED
+    if fresh or again:
+        afresh(family, session.now())
+        if again:
+            change_measuring(session, family, Measuring.WAITING, None, Actor.REQUEST)
+        return "measure"
+    return "settle" if asked and family.chosen is not None else None
 
 
 def _created(row: FamilyRow, student: StudentRow, created: bool, following: Next | None) -> Created:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.leases import WORK, forget_tries, tries_of, work_of
+from boomerang.catalog.leases import WORK, forget_tries, holder_of, tries_of, work_of
 from boomerang.catalog.records.families import Member, NewMember
 from boomerang.catalog.records.states import Fact, FactName, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
@@ -111,24 +111,16 @@ class MemberStore(Store):
             return record(Member, row)
 
     def member_again(
-        self,
-        family: str,
-        k: int,
-        fact: FactName,
-        kind: Setback,
-        reason: str,
-        limits: Limits,
-        *,
-        lease: Lease | None = None,
+        self, family: str, k: int, fact: FactName, reason: str, limits: Limits, *, lease: Lease
     ) -> bool:
-        """After a setback: have a member built or published later; False where it was enough.
+        """What it needs is away: have a member built or published later; False after too long.
 
         One that was there before is there still.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)
             tried = tries_of(session, work_of(fact, row.digest))
-            wait = again(tried, kind, session.now(), limits)
+            wait = again(tried, Setback.OUTSIDE, session.now(), limits)
             if wait is None:
                 return False
             state = Fact.YES if getattr(row, fact) == Fact.YES else Fact.NO
@@ -136,10 +128,12 @@ class MemberStore(Store):
             return True
 
     def member_waits(self, member: Member, fact: FactName) -> bool:
-        """Whether a member had a setback, and is not to be tried again yet."""
+        """Whether somebody works on a member, or it is not to be tried again yet."""
+        subject = work_of(fact, member.digest)
         with self.db.read() as session:
-            row = session.get(TryRow, work_of(fact, member.digest))
-            return row is not None and row.due is not None
+            row = session.get(TryRow, subject)
+            put_off = row is not None and row.due is not None
+            return put_off or holder_of(session, subject) is not None
 
     def referenced(self, digests: Sequence[str]) -> frozenset[str]:
         """Which of these digests still belong to a family."""

@@ -97,12 +97,7 @@ class ProvisionalStore(FamilyStore):
                 session.note("hashing", payload, family=family)
 
     def key_family(
-        self,
-        family: str,
-        asked: Sequence[dict[str, Any]],
-        planned: Sequence[Planned],
-        *,
-        lease: Lease,
+        self, family: str, asked: Sequence[dict[str, Any]], planned: Sequence[Planned], lease: Lease
     ) -> tuple[Created, ...]:
         """Make a provisional family the family that its content names, or join it.
 
@@ -126,15 +121,13 @@ class ProvisionalStore(FamilyStore):
                 row.running, row.reason = False, reason
                 row.sent, row.sends = (0.0, 0) if soon else (session.now(), row.sends)
 
-    def key_again(
-        self, family: str, kind: Setback, reason: str, limits: Limits, *, lease: Lease
-    ) -> None:
-        """After a setback: hashed later, or failed where it has had enough of them."""
+    def key_again(self, family: str, reason: str, limits: Limits, *, lease: Lease) -> None:
+        """What it needs is away: hashed later, or failed after too long."""
         with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is None or row.state != Keying.HASHING:
                 return
-            wait = again(row, kind, session.now(), limits)
+            wait = again(row, Setback.OUTSIDE, session.now(), limits)
             row.running = False
             if wait is None:
                 change_keying(session, row, Keying.FAILED, gave_up(reason, limits),

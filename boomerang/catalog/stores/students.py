@@ -29,12 +29,7 @@ class StudentStore(Store):
             return tuple(record(Student, row) for row in rows)
 
     def set_student_state(
-        self,
-        key: str,
-        state: StudentState,
-        reason: str | None = None,
-        *,
-        lease: Lease | None = None,
+        self, key: str, state: StudentState, reason: str | None = None, lease: Lease | None = None
     ) -> Student:
         """Change a state, with its event; a cancellation that was taken back queues it."""
         with self.db.write(lease) as session:

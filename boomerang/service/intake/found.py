@@ -23,7 +23,7 @@ from boomerang.family.related import check_fine_tune
 from boomerang.hub.find import Found, find
 from boomerang.service.intake.asked import Asked
 from boomerang.service.models import pairs
-from boomerang.service.models.digests import Digests, Unhashed
+from boomerang.service.models.digests import Digests, Unhashed, signature
 from boomerang.service.settings import Settings
 from boomerang.texts.datasets import Dataset
 from boomerang.texts.files import LocalFile, TextFile
@@ -46,32 +46,26 @@ class Base:
 
 
 def find_base(
-    settings: Settings,
-    catalog: Catalog,
-    asked: str,
-    teacher: Checkpoint,
-    commit: str,
-    named: tuple[str, ...],
-    at_once: int | None,
+    settings: Settings, catalog: Catalog, asked: str, teacher: Found, commit: str, most: int | None
 ) -> Base:
     """The base of a teacher by its name, or by the teacher's card where `asked` is `auto`.
 
-    `named` is what the Hub read from that card. Raises BadRequest where it names none, BadRecipe
-    where the base has no student that is ready, StudentMismatch where the teacher is no fine-tune
-    of it, and as `open_pair` with `at_once`.
+    Raises BadRequest where the card names none, BadRecipe where the base has no student that is
+    ready, StudentMismatch where the teacher is no fine-tune of it, and as `open_pair` with `most`
+    bytes at once.
     """
-    name = _named_by(teacher, named) if asked == AUTO else asked
+    name = _named_by(teacher) if asked == AUTO else asked
     student = _ready(catalog, name)
-    pair = pairs.open_pair(settings, catalog, student, verify=False, at_once=at_once)
-    check_fine_tune(dissect(teacher), pair)
+    pair = pairs.open_pair(settings, catalog, student, verify=False, at_once=most)
+    check_fine_tune(dissect(teacher.checkpoint), pair)
     return Base(name, student, pair, _own(catalog, commit, student))
 
 
-def _named_by(teacher: Checkpoint, named: tuple[str, ...]) -> str:
-    found = named or _of_card(teacher)
+def _named_by(teacher: Found) -> str:
+    found = teacher.base_model or _of_card(teacher.checkpoint)
     if not found:
         raise BadRequest(
-            f"The card of {teacher.name!r} names no base_model.",
+            f"The card of {teacher.checkpoint.name!r} names no base_model.",
             value=AUTO,
             fix='Name it: {"base": "owner/name"}, or leave it out to distil the teacher.',
         )
@@ -94,18 +88,12 @@ def _ready(catalog: Catalog, base: str) -> Student:
 
 
 def _own(catalog: Catalog, commit: str, base: Student) -> Student | None:
-    return next(
-        (
-            s
-            for s in catalog.students()
-            if s.teacher_commit == commit
-            and s.kept == base.kept
-            and s.state is StudentState.READY
-            and s.origin is Origin.DISTILLED
-            and not _is_transferred(s)
-        ),
-        None,
-    )
+    for one in catalog.students():
+        ours = one.state is StudentState.READY and one.origin is Origin.DISTILLED
+        same = one.teacher_commit == commit and one.kept == base.kept
+        if ours and same and not _is_transferred(one):
+            return one
+    return None
 
 
 def _is_transferred(student: Student) -> bool:
@@ -198,14 +186,13 @@ def look_up(
             try:
                 pair = pairs.compared(catalog, pair, commits, most)
             except Unhashed:
-                digests, uncompared = Digests.unnamed(files), pair.compared
+                # Nor is a name by content given to what was not compared.
+                digests = Digests({source: signature(source) for source in files})
+                uncompared = pair.compared
         student = Given(given, given.commit(digests), pair)
     commit = teacher.commit(digests)
     if asked.base is not None:
-        student = find_base(
-            settings, catalog, asked.base, teacher.checkpoint, commit,
-            teacher.base_model, most,
-        )  # fmt: skip
+        student = find_base(settings, catalog, asked.base, teacher, commit, most)
     text = None if texts is None else _pinned(texts, digests)
     return Materials(teacher, commit, student, text, digests.unhashed, uncompared)
 

@@ -53,11 +53,6 @@ class Digests:
             found[source] = take_hash(catalog, source)
         return cls(found)
 
-    @classmethod
-    def unnamed(cls, sources: Iterable[FileSource]) -> "Digests":
-        """What stands for files whose names by content are not to be given yet."""
-        return cls({source: signature(source) for source in sources})
-
     def __call__(self, source: FileSource) -> str:
         """What stands for the content of one of the files."""
         return self.of[source]
