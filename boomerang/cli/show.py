@@ -35,12 +35,12 @@ def transfer_view(record: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"warning: {delta['warning']}"] if delta["warning"] else lines)
 
 
-def emit(value: object, as_json: bool, show: Any = None) -> None:
+def emit(value: object, as_json: bool, show: Any) -> None:
     """Print a value as JSON, or by `show(value)`, which returns text or a rich renderable."""
     if as_json:
         sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
         return
-    shown = value if show is None else show(value)
+    shown = show(value)
     if isinstance(shown, str):
         sys.stdout.write(shown + "\n")
         return

@@ -35,6 +35,8 @@ from boomerang.processes.job import JobFailed
 TEACHER = "kjv/KJV-1.4M"
 DATA = "kjv"
 BUDGET = "1.25M"
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 MARK = ".boomerang-demo"
 """The file that tells a home of the demo's from a folder of somebody's own."""
 
@@ -48,7 +50,13 @@ def demo(
     """Distil the small teacher of the examples and show every size of its family."""
     began = time.monotonic()
     say = terminal().print
-    _check_examples(examples)
+    for folder in (examples / TEACHER, examples / DATA):
+        if not folder.is_dir():
+            raise BadRequest(
+                f"There is no folder {str(folder)!r}.",
+                value=str(folder),
+                fix="Run the demo in the repository, or give --examples.",
+            )
     fresh_home(home)
     with serving(home, examples, port) as (url, _), Service(url) as service:
         say(f"The service runs at {url}; everything it keeps is in {home}.")
@@ -166,20 +174,6 @@ def from_hub(url: str, family: Mapping[str, Any], data: Path, home: Path) -> lis
     if process.returncode != 0 or len(found) != len(names):
         raise JobFailed(f"Loading from {url} ended early.", fix=f"See {log}.")
     return found
-
-
-def _check_examples(examples: Path) -> None:
-    for folder in (examples / TEACHER, examples / DATA):
-        if not folder.is_dir():
-            raise BadRequest(
-                f"There is no folder {str(folder)!r}.",
-                value=str(folder),
-                fix="Run the demo in the repository, or give --examples.",
-            )
-
-
-START_SECONDS = 120.0
-STOP_SECONDS = 60.0
 
 
 class NotServed(BoomerangError):
