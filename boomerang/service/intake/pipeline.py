@@ -2,11 +2,12 @@
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Created
+from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.records.students import Origin
 from boomerang.service.intake import asked, found, planned
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.planned import Plan
 from boomerang.service.jobs import KeyFamily, Producer, Rehash
-from boomerang.service.models.checkpoints import is_gone
 from boomerang.service.models.digests import AT_ONCE, Unhashed
 from boomerang.service.settings import Settings
 from boomerang.texts import task_names
@@ -17,8 +18,8 @@ def ask(
 ) -> tuple[str, Plan]:
     """Make the family of a request, or find it, and send what has to be done.
 
-    Returns its id, which is provisional where files have to be hashed first. Raises whatever is
-    wrong with the request.
+    Returns its id, which is provisional where files have to be hashed or compared first. Raises
+    whatever is wrong with the request.
     """
     if body.tasks:
         # Names alone: a folder of tasks is code, which no request may bring.
@@ -29,7 +30,17 @@ def ask(
         if error.student is not None:
             producer.send(Rehash(key=error.student))
         raise
-    return record(plan, settings, catalog, producer), plan
+    records = plan.records
+    if plan.behind:
+        waiting, send = catalog.expect(records, plan.behind)
+        if send:
+            producer.send(KeyFamily(family=waiting.id))
+        return waiting.id, plan
+    created = catalog.create_family(
+        records.family, records.student, records.members, records.requests
+    )
+    begin(created, settings, catalog, producer)
+    return created.family.id, plan
 
 
 def take(
@@ -50,25 +61,10 @@ def take(
     return planned.plan(request, materials)
 
 
-def record(plan: Plan, settings: Settings, catalog: Catalog, producer: Producer) -> str:
-    """Make the family of a plan, or find it, and send what has to be done. Return its id.
-
-    It is provisional where files have to be hashed or compared first.
-    """
-    records = plan.records
-    if plan.behind:
-        waiting, send = catalog.expect(records, plan.behind)
-        if send:
-            producer.send(KeyFamily(family=waiting.id))
-        return waiting.id
-    created = catalog.create_family(
-        records.family, records.student, records.members, records.requests
-    )
-    begin(created, settings, catalog, producer)
-    return created.family.id
-
-
 def begin(created: Created, settings: Settings, catalog: Catalog, producer: Producer) -> None:
     """Send the work of a family that was asked for; a ready student that is gone is made again."""
-    gone = is_gone(settings, created.student)
+    student, folder = created.student, settings.student_folder(created.student.key)
+    ours = student.state is StudentState.READY and student.origin is Origin.DISTILLED
+    # Not merely unmounted.
+    gone = ours and folder.parent.is_dir() and not folder.is_dir()
     producer.start(catalog.rebuild(created.family.id) if gone else created)

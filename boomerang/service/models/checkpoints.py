@@ -25,13 +25,6 @@ def student_folder(settings: Settings, student: Student) -> Path:
     return settings.student_folder(student.key)
 
 
-def is_gone(settings: Settings, student: Student) -> bool:
-    """Whether a student of ours that is ready is not where it should be (not merely unmounted)."""
-    folder = settings.student_folder(student.key)
-    ours = student.state is StudentState.READY and student.origin is Origin.DISTILLED
-    return ours and folder.parent.is_dir() and not folder.is_dir()
-
-
 def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
     """The teacher's headers: from its folder, or by range from the Hub once that is gone."""
     folder = teacher_folder(settings, student)
