@@ -12,7 +12,7 @@ from boomerang.errors import BoomerangError
 from boomerang.processes.job import Ending, Outcome
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.jobs import Measure
-from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import End, Holding, holding
 from workers.models.folders import check_pair, check_teacher, fetch_student, fetch_teacher
@@ -177,9 +177,9 @@ def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]
         return {"recipe": student.recipe}
     catalog, settings = context.catalog, context.settings
     base = catalog.student(asked["base_student"])
-    checkpoints.student_checkpoint(settings, base)
+    pairs.student_checkpoint(settings, base)
     if base.teacher_source is not None:
-        checkpoint = checkpoints.teacher_checkpoint(settings, base)
+        checkpoint = pairs.teacher_checkpoint(settings, base)
         pairs.check_folder(catalog, base.teacher_commit, checkpoint)
     told = {
         "base": str(fetch_teacher(context, base, held)),

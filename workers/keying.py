@@ -19,7 +19,7 @@ from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import begin, take
 from boomerang.service.intake.planned import Plan
 from boomerang.service.jobs import KeyFamily
-from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models import pairs
 from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases import End, Holding, Over, holding
@@ -74,10 +74,7 @@ def rehash(context: Context, student: str) -> str:
     One that was given is compared with its teacher, where nobody has.
     """
     found, settings = context.catalog.student(student), context.settings
-    sides = (
-        checkpoints.teacher_checkpoint(settings, found),
-        checkpoints.student_checkpoint(settings, found),
-    )
+    sides = (pairs.teacher_checkpoint(settings, found), pairs.student_checkpoint(settings, found))
     sources = [source for side in sides for source in files_of(side)]
     with holding(context, f"compare:{student}") as held:
         if held is None or _hash(context, sources, lambda got: None):

@@ -15,7 +15,7 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import SourceChanged, TeacherNotFound
 from boomerang.family.pair import Pair
 from boomerang.hub import fetch, resolve
-from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import Holding, holding
 from workers.outages import patiently
@@ -42,7 +42,7 @@ log = logging.getLogger("boomerang.workers")
 
 def fetch_teacher(context: Context, student: Student, held: Holding) -> Path:
     """The teacher's folder, fetched from the Hub where it is not there yet. Raises Over."""
-    folder = checkpoints.teacher_folder(context.settings, student)
+    folder = pairs.teacher_folder(context.settings, student)
     if student.teacher_source is None:
         _fetch(context, student.teacher, student.teacher_commit, folder, held)
     return folder
@@ -53,7 +53,7 @@ def fetch_student(context: Context, student: Student, held: Holding) -> Path:
 
     Raises Over.
     """
-    folder = checkpoints.student_folder(context.settings, student)
+    folder = pairs.student_folder(context.settings, student)
     if student.origin is Origin.HUB:
         _fetch(context, str(student.location), str(student.revision_commit), folder, held)
     return folder
@@ -109,7 +109,7 @@ def check_teacher(context: Context, student: Student, held: Holding) -> None:
     One that was fetched and is damaged is set aside and fetched again. Raises SourceChanged for a
     local one, Over, and whatever keeps this from being found out.
     """
-    folder = checkpoints.teacher_folder(context.settings, student)
+    folder = pairs.teacher_folder(context.settings, student)
     if student.teacher_source is not None:
         changed = _local_changes(context, student, folder, held)
         if changed:
@@ -128,7 +128,7 @@ def check_teacher(context: Context, student: Student, held: Holding) -> None:
 
 def _local_changes(context: Context, student: Student, folder: Path, held: Holding) -> str:
     """The files of a local teacher that are not what they were, if any; once hashed, by name."""
-    checkpoint = checkpoints.teacher_checkpoint(context.settings, student)
+    checkpoint = pairs.teacher_checkpoint(context.settings, student)
     known = context.catalog.files_at(student.teacher_commit)
     if known is not None:
         return _changed(known, _read(context, folder, known, held))

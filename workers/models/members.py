@@ -8,7 +8,7 @@ from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
-from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models import pairs
 from boomerang.service.models.members import card_text
 from boomerang.service.models.members import member_files as unverified_files
 from workers.context import Context
@@ -44,8 +44,8 @@ def made_of(context: Context, family: Family) -> str:
     Raises as `member_files`.
     """
     student = context.catalog.student(family.student)
-    checkpoint = checkpoints.student_checkpoint(context.settings, student)
-    if checkpoints.is_remote(checkpoint):
+    checkpoint = pairs.student_checkpoint(context.settings, student)
+    if pairs.is_remote(checkpoint):
         return str(student.revision_commit)
     return pairs.folder_commit(context.catalog, checkpoint)
 

@@ -24,7 +24,7 @@ from boomerang.errors import (
 )
 from boomerang.family.pair import Pair
 from boomerang.hub import resolve
-from boomerang.service.models import checkpoints, pairs
+from boomerang.service.models import pairs
 from boomerang.service.models.digests import take_hash
 from workers import assemble
 from workers.context import Context
@@ -40,7 +40,7 @@ def damage_of(context: Context, student: Student, held: Holding) -> str | None:
 
     Raises whatever keeps this from being found out.
     """
-    folder = checkpoints.student_folder(context.settings, student)
+    folder = pairs.student_folder(context.settings, student)
     if not folder.is_dir():
         if not folder.parent.is_dir():
             raise Interrupted(
@@ -71,11 +71,11 @@ def _misfit(
     context: Context, student: Student, checkpoint: Checkpoint, *, sure: bool
 ) -> str | None:
     """Whether a student is none of its teacher's. `sure` are bytes that were checked before."""
-    teacher = checkpoints.teacher_checkpoint(context.settings, student)
+    teacher = pairs.teacher_checkpoint(context.settings, student)
     if student.teacher_source is not None:
         pairs.check_folder(context.catalog, student.teacher_commit, teacher)
     try:
-        near = not checkpoints.is_remote(teacher)
+        near = not pairs.is_remote(teacher)
         # One of ours says itself what it keeps.
         kept = None if student.origin is Origin.DISTILLED else tuple(student.kept)
         pair = Pair.of(teacher, checkpoint, kept=kept, verify=near)
@@ -90,7 +90,7 @@ def _misfit(
 
 def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
     """The sha256 of each of a student's files, by name, remembered for whoever asks for them."""
-    folder = checkpoints.student_folder(context.settings, student)
+    folder = pairs.student_folder(context.settings, student)
     found = {}
     for source in files_of(Checkpoint.open(folder)):
         held.check()

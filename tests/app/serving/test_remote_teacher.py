@@ -16,7 +16,7 @@ from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.pair import Pair
-from boomerang.service.models import checkpoints
+from boomerang.service.models import pairs
 from boomerang.service.models.members import member_files
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
@@ -66,7 +66,7 @@ class Evicted:
         self.members: tuple[Member, ...] = front.catalog.members(self.family.id)
         self.near = Pair.of(
             Checkpoint.open(teacher, "org/teacher"),
-            checkpoints.student_checkpoint(front.settings, student),
+            pairs.student_checkpoint(front.settings, student),
         )
 
     def url(self, member: Member) -> str:

@@ -197,9 +197,9 @@ def test_a_hub_that_is_away_does_not_damage_a_student(
     context: Context, monkeypatch: pytest.MonkeyPatch, made: str
 ) -> None:
     away = fails(2, lambda *_: None, HubUnreachable("Status 503."))
-    monkeypatch.setattr("boomerang.service.models.checkpoints.teacher_checkpoint", away)
+    monkeypatch.setattr("boomerang.service.models.pairs.teacher_checkpoint", away)
     monkeypatch.setattr("boomerang.service.models.pairs.check_folder", lambda *_: None)
-    monkeypatch.setattr("boomerang.service.models.checkpoints.is_remote", lambda _: True)
+    monkeypatch.setattr("boomerang.service.models.pairs.is_remote", lambda _: True)
     context.catalog.rebuild(made)
     assert distill(context, KEY) == "not verified"
     assert context.catalog.student(KEY).verify is not None
