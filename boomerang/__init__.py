@@ -9,11 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from boomerang.face.assemble import assemble
-    from boomerang.face.distil import distil
-    from boomerang.face.measure import measure
-    from boomerang.face.models import open_pair
-    from boomerang.face.plan import plan
+    from boomerang.face.members import assemble
+    from boomerang.face.plan import open_pair, plan
+    from boomerang.face.runs import distil, measure
     from boomerang.family.ladder import Member
 
 __version__ = "0.1.0"
@@ -21,10 +19,10 @@ __all__ = ["Member", "assemble", "distil", "measure", "open_pair", "plan"]
 
 _WHERE = {
     "Member": "boomerang.family.ladder",
-    "assemble": "boomerang.face.assemble",
-    "distil": "boomerang.face.distil",
-    "measure": "boomerang.face.measure",
-    "open_pair": "boomerang.face.models",
+    "assemble": "boomerang.face.members",
+    "distil": "boomerang.face.runs",
+    "measure": "boomerang.face.runs",
+    "open_pair": "boomerang.face.plan",
     "plan": "boomerang.face.plan",
 }
 """The module of each name, which is loaded when it is first asked for (PEP 562)."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.states import Fact, LostLease
-from boomerang.checkpoint.content import sha256_of
 from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.service.models.digests import take_hash

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from boomerang.catalog.records.families import Created, Provisional
 from boomerang.catalog.records.states import Keying, LostLease
-from boomerang.checkpoint.content import files_of
+from boomerang.checkpoint.folders import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
 from boomerang.service.intake.asked import FamilyRequest

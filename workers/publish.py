@@ -5,8 +5,8 @@ import shutil
 from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, LostLease
-from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.errors import Unusable
 from boomerang.hub.publish import publish as push
 from workers.context import Context

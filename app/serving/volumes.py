@@ -16,8 +16,8 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family, Member, Revision, repo_id
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Student
-from boomerang.checkpoint.content import files_of
 from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.folders import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair

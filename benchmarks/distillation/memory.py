@@ -20,7 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.learner import Learner
-from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.available import give_back_large_blocks
 from boomerang.distill.memory.estimate import estimate_memory
 from boomerang.distill.students import student as students
 from boomerang.distill.trainer import Trainer

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.distillation.shapes import Shape, lengths, peak, random_teacher
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.learner import Learner
-from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.available import give_back_large_blocks
 from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
 from boomerang.distill.students import student as students
 from boomerang.distill.trainer import Trainer

@@ -19,8 +19,8 @@ from boomerang.family.pair import Pair
 from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
-from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import choose, klpatch
+from boomerang.quality.choosing.search import Judge
 from boomerang.quality.choosing.similarity import distances
 from boomerang.quality.measure import Quality, measure, naive_counterpart
 from boomerang.recipes.recipe import Recipe

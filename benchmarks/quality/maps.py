@@ -15,7 +15,7 @@ from benchmarks.quality.paired import Estimate
 from boomerang.family.composition import Choice
 from boomerang.family.layer_map import LayerMap
 from boomerang.modules.couple import Couple
-from boomerang.quality.choosing.judge import Judge
+from boomerang.quality.choosing.search import Judge
 from boomerang.quality.measure import Quality, measure
 from boomerang.recipes.recipe import Recipe
 

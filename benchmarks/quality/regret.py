@@ -20,9 +20,8 @@ from benchmarks.quality.family import Source, lowest
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import Couple
-from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import klpatch
-from boomerang.quality.choosing.search import search
+from boomerang.quality.choosing.search import Judge, search
 from boomerang.quality.measure import Quality, measure
 from boomerang.recipes.recipe import Recipe
 

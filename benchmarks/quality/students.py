@@ -6,11 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from boomerang.checkpoint.content import content_commit
+from boomerang.checkpoint.folders import content_commit
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.layer_map import LayerMap
-from boomerang.recipes.keys import student_key
-from boomerang.recipes.recipe import Recipe
+from boomerang.recipes.recipe import Recipe, student_key
 from boomerang.texts.texts import Texts
 
 

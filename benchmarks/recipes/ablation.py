@@ -14,7 +14,7 @@ from pydantic import Field
 from boomerang.distill.__main__ import main
 from boomerang.distill.learner import Learner
 from boomerang.distill.parallel.launch import leave
-from boomerang.distill.patching import ENDS, patched, set_of
+from boomerang.distill.passes import ENDS, patched, set_of
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
 from boomerang.modules.causal import Causal

@@ -16,7 +16,7 @@ from boomerang.architecture.refusals import quantised, refuse_config
 from boomerang.architecture.supported import ARCHITECTURES, Architecture, Part, Role
 from boomerang.architecture.wrappers import text_only
 from boomerang.checkpoint.header import FLOAT_NAMES, Tensor
-from boomerang.checkpoint.table import Checkpoint
+from boomerang.checkpoint.table import Checkpoint, put_once
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 
 SUPPORTED: Mapping[str, Architecture] = {**ARCHITECTURES, **ENCODERS}
@@ -93,14 +93,8 @@ def dissect(checkpoint: Checkpoint) -> Anatomy:
     tensors: dict[Role, Tensor] = {}
     for name, tensor in checkpoint.tensors.items():
         role = architecture.role(name)
-        if role is not None and role in tensors:
-            raise CorruptCheckpoint(
-                f"{name!r} and {tensors[role].name!r} are the same tensor of {checkpoint.name!r}.",
-                value=name,
-                fix="Save the model again with transformers 5.",
-            )
         if role is not None:
-            tensors[role] = tensor
+            put_once(checkpoint, tensors, role, tensor)
     _check_stored(checkpoint, architecture, tensors)
     tied = _settle_head(architecture, config, tensors)
     anatomy = Anatomy(checkpoint, architecture, tensors, depth, tied)

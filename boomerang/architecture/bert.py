@@ -12,7 +12,7 @@ from typing import Any
 
 from boomerang.architecture.supported import Architecture
 from boomerang.checkpoint.header import Tensor
-from boomerang.checkpoint.table import Checkpoint
+from boomerang.checkpoint.table import Checkpoint, put_once
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 
 ENCODERS: Mapping[str, Architecture] = {
@@ -121,7 +121,7 @@ def modern(checkpoint: Checkpoint) -> Checkpoint:
         stem, dot, last = name.rpartition(".")
         if stem.endswith("LayerNorm"):
             name = stem + dot + _OLD_NORM.get(last, last)
-        _put(checkpoint, tensors, name, tensor)
+        put_once(checkpoint, tensors, name, tensor)
     bias, decoder_bias = tensors.get(_BIAS), tensors.get(_DECODER_BIAS)
     if bias and decoder_bias and checkpoint.config.get("tie_word_embeddings", True):
         _check_tied(checkpoint, bias, decoder_bias)
@@ -154,7 +154,7 @@ def as_student(student: Checkpoint, teacher: Checkpoint) -> Checkpoint:
                 value=name,
                 fix="Save the model again with transformers 5.",
             )
-        _put(student, tensors, new, tensor)
+        put_once(student, tensors, new, tensor)
     words, types_of_teacher = tensors.get(_WORDS), teacher.tensors[_SEGMENTS]
     if words is not None:
         tensors[_SEGMENTS] = _zeros(types_of_teacher, words)
@@ -184,20 +184,8 @@ def not_measured(name: str) -> UnsupportedArchitecture:
 
 
 def _zeros(like: Tensor, words: Tensor) -> Tensor:
-    """Token types as the teacher has them, in the dtype of the student's words."""
     size = like.parameters * ((words.stop - words.start) // max(words.parameters, 1))
     return Tensor(_SEGMENTS, words.dtype, like.shape, Zeros(size), 0, size)
-
-
-def _put(checkpoint: Checkpoint, tensors: dict[str, Tensor], name: str, tensor: Tensor) -> None:
-    if name in tensors:
-        raise CorruptCheckpoint(
-            f"{tensor.name!r} and {tensors[name].name!r} are the same tensor of "
-            f"{checkpoint.name!r}.",
-            value=tensor.name,
-            fix="Save the model again with transformers 5.",
-        )
-    tensors[name] = tensor
 
 
 def _refuse(checkpoint: Checkpoint) -> None:

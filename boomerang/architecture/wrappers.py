@@ -11,7 +11,7 @@ from typing import Any
 
 from boomerang.architecture.refusals import REFUSED_TYPES
 from boomerang.checkpoint.header import Tensor
-from boomerang.checkpoint.table import Checkpoint
+from boomerang.checkpoint.table import Checkpoint, put_once
 from boomerang.errors import CorruptCheckpoint, UnsupportedArchitecture
 
 LANGUAGE_MODEL: Mapping[str, str] = {
@@ -85,16 +85,8 @@ def text_only(checkpoint: Checkpoint) -> Checkpoint:
     text = text_config(config)
     tensors: dict[str, Tensor] = {}
     for name, tensor in checkpoint.tensors.items():
-        if _IMAGES.match(name):
-            continue
-        new = alone(name)
-        if new in tensors:
-            raise CorruptCheckpoint(
-                f"{name!r} and {tensors[new].name!r} are the same tensor of {checkpoint.name!r}.",
-                value=name,
-                fix="Save the model again with transformers 5.",
-            )
-        tensors[new] = tensor
+        if not _IMAGES.match(name):
+            put_once(checkpoint, tensors, alone(name), tensor)
     _say_sizes(text, tensors)
     files = {n: source for n, source in checkpoint.files.items() if not _IMAGE_FILES.fullmatch(n)}
     return replace(checkpoint, config=text, tensors=tensors, files=files)

@@ -1,6 +1,6 @@
 """What a ByteFile is made of: literal bytes, ranges of other files, ranges to be cast."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from boomerang.checkpoint.header import ITEM_BYTES
@@ -59,17 +59,27 @@ class Cast:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes [start, stop) of the cast elements."""
-        wide, narrow = ITEM_BYTES[self.from_dtype], ITEM_BYTES[self.to_dtype]
+        cast, wide, narrow = conversion(self)
         first, end = start // narrow, -(-stop // narrow)
         data = self.source.read(self.start + first * wide, self.start + end * wide)
-        # A plan casts nothing, and starts without the array library.
-        from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
-
-        cast = caster(self.from_dtype, self.to_dtype)(data)
-        return cast[start - first * narrow : stop - first * narrow]
+        found = cast(data) if cast else data
+        return found[start - first * narrow : stop - first * narrow]
 
 
 Piece = Literal | Range | Cast
+
+
+def conversion(
+    piece: Range | Cast,
+) -> tuple[Callable[[bytes | memoryview], bytes] | None, int, int]:
+    """What casts the elements, if anything does, and their widths before and after in bytes."""
+    if isinstance(piece, Range):
+        return None, 1, 1
+    # A plan and most members cast nothing, and do without the array library.
+    from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
+
+    cast = caster(piece.from_dtype, piece.to_dtype)
+    return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
 
 
 def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:

@@ -14,8 +14,7 @@ from queue import SimpleQueue
 from threading import Event
 from typing import Protocol, runtime_checkable
 
-from boomerang.assembly.pieces import Cast, Literal, Piece, Range
-from boomerang.checkpoint.header import ITEM_BYTES
+from boomerang.assembly.pieces import Cast, Literal, Piece, Range, conversion
 
 BLOCK = 1 << 19
 """Bytes of a block. Of the sizes from 256 KiB to 4 MiB, at the same bytes under way, this took the
@@ -111,7 +110,7 @@ class _Fetching:
         self, piece: Range | Cast, source: Streams, start: int, stop: int
     ) -> Iterator[Promised]:
         """Promise the bytes [start, stop) of a piece, a block whenever the next is taken."""
-        wide, narrow, cast = _widths(piece)
+        cast, wide, narrow = conversion(piece)
         first, end = start // narrow, -(-stop // narrow)
         blocks: list[Block] = []
         for at in range(first * narrow, end * narrow, BLOCK):
@@ -135,23 +134,10 @@ class _Fetching:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _widths(piece: Range | Cast) -> tuple[int, int, Callable[[Data], bytes] | None]:
-    """Bytes of an element in the source and in the piece, and what makes one of the other."""
-    if isinstance(piece, Range):
-        return 1, 1, None
-    from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
-
-    wide, narrow = ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
-    return wide, narrow, caster(piece.from_dtype, piece.to_dtype)
-
-
 def _run(
-    chunks: Bytes,
-    blocks: list[Block],
-    cast: Callable[[Data], bytes] | None,
-    order: Order,
+    chunks: Bytes, blocks: list[Block], cast: Callable[[Data], bytes] | None, order: Order,
     gone: Event,
-) -> None:
+) -> None:  # fmt: skip
     """Keep the promises of one run, in their order, from one stream of its bytes."""
     rest: Data = b""
     with closing(chunks):
@@ -169,7 +155,6 @@ def _run(
 
 
 def _taken(chunks: Bytes, rest: Data, size: int, gone: Event) -> tuple[Data, memoryview]:
-    """Exactly `size` bytes of a stream, and what came beyond them."""
     rest = memoryview(rest)
     if len(rest) >= size:
         return rest[:size], rest[size:]

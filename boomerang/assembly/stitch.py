@@ -74,13 +74,9 @@ def _placed(pair: Pair, composition: Composition) -> Iterator[Placed]:
 
 
 def member_files(
-    pair: Pair,
-    composition: Composition,
-    *,
-    record: Mapping[str, Any] | None = None,
-    card: str | None = None,
-    shard_bytes: int = SHARD_BYTES,
-) -> dict[str, ByteFile]:
+    pair: Pair, composition: Composition, *, record: Mapping[str, Any] | None = None,
+    card: str | None = None, shard_bytes: int = SHARD_BYTES,
+) -> dict[str, ByteFile]:  # fmt: skip
     """All files of a member by name: config, weights, tokenizer, licence, record and card.
 
     `record` is what boomerang.json says beside the composition itself. Raises as

@@ -171,7 +171,6 @@ class Reader:
         return True
 
     def _advance(self, count: int) -> None:
-        """Go on behind `count` bytes of the present part."""
         if self._part is not None:
             piece, start, stop = self._part
             rest = (piece, start + count, stop) if start + count < stop else None

@@ -10,14 +10,12 @@ large pieces, a third cheaper to make than many small ones.
 import errno
 import fcntl
 import os
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
 from boomerang.assembly.followers import WINDOW, Digest, Follower, fill, take_in, write_back
-from boomerang.assembly.pieces import Cast, Literal, Piece, Range
+from boomerang.assembly.pieces import Cast, Literal, Piece, Range, conversion
 from boomerang.assembly.prefetch import Promised
-from boomerang.checkpoint.header import ITEM_BYTES
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import SourceChanged
 
@@ -173,7 +171,7 @@ class Writer:
         descriptor = self._descriptor(source)
         if not self._buffer:
             self._buffer = memoryview(bytearray(BUFFER))
-        cast, wide, narrow = _conversion(piece)
+        cast, wide, narrow = conversion(piece)
         round_place = BUFFER * narrow // max(wide, narrow)
         at = piece.start + done
         while at < piece.stop:
@@ -215,17 +213,6 @@ class Writer:
                 source.check(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _conversion(piece: Range | Cast) -> tuple[Callable[[memoryview], bytes] | None, int, int]:
-    """What casts the elements, if anything does, and their widths before and after in bytes."""
-    if isinstance(piece, Range):
-        return None, 1, 1
-    # Most members cast nothing, and are written without the array library.
-    from boomerang.checkpoint.casting import caster  # noqa: PLC0415 - numpy
-
-    cast = caster(piece.from_dtype, piece.to_dtype)
-    return cast, ITEM_BYTES[piece.from_dtype], ITEM_BYTES[piece.to_dtype]
 
 
 def _pipe() -> tuple[tuple[int, int], int]:

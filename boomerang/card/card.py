@@ -9,13 +9,11 @@ from itertools import groupby
 
 import yaml
 
-from boomerang.card.facts import PAPER, Facts, Size, on_the_hub
+from boomerang.card.facts import HARNESS, PAPER, Facts, Size, Task, on_the_hub
 from boomerang.card.metadata import metadata
 from boomerang.card.snippets import snippets
-from boomerang.card.tasks import task_section
-from boomerang.card.text import number, table
-from boomerang.family.composition import Side
-from boomerang.family.picture import bar, legend, order_in_words
+from boomerang.family.composition import Side, bar, legend
+from boomerang.family.patch_order import order_in_words
 
 
 def card(facts: Facts) -> str:
@@ -26,7 +24,7 @@ def card(facts: Facts) -> str:
         _flags(facts.size),
         _layers(facts),
         _family(facts),
-        task_section(facts.tasks),
+        _tasks(facts.tasks),
         _recipe(facts),
         snippets(facts.repo_id, masked=facts.masked),
         _terms(facts),
@@ -79,7 +77,7 @@ def _layers(facts: Facts) -> str:
         f"## Which layers come from where\n\n{squares}\n\n{legend([squares])} The student keeps "
         f"the teacher's layers {_indices(composition.layermap.kept)}. The order in which blocks "
         f"are put back: {order_in_words(facts.order)}.\n\n"
-        + table(("here", "from the", "its layers"), rows)
+        + _table(("here", "from the", "its layers"), rows)
     )
 
 
@@ -98,7 +96,7 @@ def _family(facts: Facts) -> str:
             _size_name(size, facts),
             f"{size.parameters:,}",
             str(size.layers),
-            *(number(values[index]) for _, values in shown),
+            *(_number(values[index]) for _, values in shown),
         )
         for index, size in enumerate(facts.sizes)
     ]
@@ -110,14 +108,36 @@ def _family(facts: Facts) -> str:
             f"\n\nMeasured on {text}; KL is KL(teacher ‖ model) in nats a token. Naive pruning "
             "is the teacher's own layers at the same depth, without distillation."
         )
-    return "## The family\n\n" + table(head, rows) + measured
+    return "## The family\n\n" + _table(head, rows) + measured
+
+
+def _tasks(tasks: Sequence[Task]) -> str:
+    if not tasks:
+        return ""
+    rows = [
+        (
+            task.task,
+            task.label,
+            _number(task.value),
+            _number(task.stderr),
+            "" if task.shots is None else str(task.shots),
+            f"{task.samples or ''}{' of more' if task.limited else ''}",
+        )
+        for task in tasks
+    ]
+    head = ("task", "metric", "value", "standard error", "shots", "examples")
+    return (
+        f"## Tasks\n\n{_table(head, rows)}\n\nMeasured with "
+        f"[lm-evaluation-harness]({HARNESS}) {tasks[0].harness or ''}".rstrip()
+        + "."
+    )
 
 
 def _recipe(facts: Facts) -> str:
     if not facts.recipe:
         return ""
     rows = [(str(key), _value(value)) for key, value in facts.recipe.items()]
-    return "## How the student was made\n\n" + table(("setting", "value"), rows)
+    return "## How the student was made\n\n" + _table(("setting", "value"), rows)
 
 
 def _terms(facts: Facts) -> str:
@@ -132,7 +152,6 @@ def _terms(facts: Facts) -> str:
 
 
 def _link(repo_id: str) -> str:
-    """A repository as a link; a local model's name as it is."""
     if on_the_hub(repo_id):
         return f"[{repo_id}](https://huggingface.co/{repo_id})"
     return f"`{repo_id}`"
@@ -164,3 +183,12 @@ def _indices(indices: Sequence[int]) -> str:
         values = [value for _, value in run]
         parts.append(_span(range(values[0], values[-1] + 1)))
     return ", ".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

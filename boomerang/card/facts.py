@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from boomerang.card.tasks import Task
 from boomerang.family.composition import Choice, Composition
 
 PAPER = "2510.05064"
 """arXiv number of the method."""
+HARNESS = "https://github.com/EleutherAI/lm-evaluation-harness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,31 @@ class Size:
     naive_kl: float | None = None
     repo_id: str | None = None
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One figure of the evaluation harness, whose version is `harness`.
+
+    `stderr` is its standard error, `shots` the examples in the prompt, `samples` the number of
+    examples it is taken over; `limited` says that the task has more.
+    """
+
+    task: str
+    metric: str
+    value: float
+    stderr: float | None = None
+    filter: str = "none"
+    version: str | None = None
+    samples: int | None = None
+    shots: int | None = None
+    harness: str | None = None
+    limited: bool = False
+
+    @property
+    def label(self) -> str:
+        """The metric, with the filter of answers where there is one."""
+        return self.metric if self.filter == "none" else f"{self.metric} ({self.filter})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from boomerang.card.facts import PAPER, Facts, on_the_hub
-from boomerang.card.tasks import task_result
+from boomerang.card.facts import HARNESS, PAPER, Facts, Task, on_the_hub
 from boomerang.hub.publish import OURS
 
 
@@ -44,5 +43,25 @@ def _results(facts: Facts) -> list[dict[str, Any]]:
     results: list[dict[str, Any]] = []
     if measured:
         results.append({"task": task, "dataset": dataset, "metrics": measured})
-    results.extend({"task": task, **task_result(one)} for one in facts.tasks)
+    results.extend({"task": task, **_task_result(one)} for one in facts.tasks)
     return [{"name": facts.title, "results": results}] if results else []
+
+
+def _task_result(task: Task) -> dict[str, Any]:
+    """One result of the model index: where it is from, over what, and how sure it is."""
+    about = {
+        "version": task.version,
+        "num_few_shot": task.shots,
+        "examples": task.samples,
+        "limited": task.limited or None,
+    }
+    metric: dict[str, Any] = {"type": task.metric, "value": task.value, "name": task.label}
+    if task.stderr is not None:
+        metric["args"] = {"stderr": task.stderr}
+    dataset = {"type": task.task, "name": task.task}
+    known = {key: value for key, value in about.items() if value is not None}
+    return {
+        "dataset": {**dataset, "args": known} if known else dataset,
+        "metrics": [metric],
+        "source": {"name": f"lm-evaluation-harness {task.harness or ''}".strip(), "url": HARNESS},
+    }

@@ -1,9 +1,15 @@
-"""Which folders of this machine a name may mean."""
+"""Folders of this machine: which a name may mean, and what stands for the commit of one."""
 
+import hashlib
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boomerang.errors import BadName
+from boomerang.checkpoint.files import travels
+from boomerang.checkpoint.sources import FileSource
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import BadName, Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +38,51 @@ class Folders:
                 f"{name!r} leads out of {self.called}.", value=name, fix="Move the folder there."
             )
         return path
+
+
+_CHUNK = 1 << 20
+"""Bytes that are hashed between two looks at whether they are wanted still."""
+
+
+def files_of(checkpoint: Checkpoint) -> Iterator[FileSource]:
+    """The files on this machine that a member may be cut from."""
+    weights = {tensor.source for tensor in checkpoint.tensors.values()}
+    others = {source for name, source in checkpoint.files.items() if travels(name)}
+    return (source for source in weights | others if isinstance(source, FileSource))
+
+
+def sha256_of(source: FileSource, told: Callable[[int], object] | None = None) -> str:
+    """Hex digest of a file's content.
+
+    `told` is given the number of bytes of each chunk; what it raises ends the hashing. Raises
+    SourceChanged where the file is not what it was, also when it changes meanwhile.
+    """
+    total, buffer = hashlib.sha256(), bytearray(_CHUNK)
+    with open(source.open(), "rb", buffering=0) as file:
+        while got := os.readv(file.fileno(), [buffer]):
+            total.update(memoryview(buffer)[:got])
+            if told is not None:
+                told(got)
+        source.check(file.fileno())
+    return total.hexdigest()
+
+
+def content_commit(checkpoint: Checkpoint, digest: Callable[[FileSource], str] = sha256_of) -> str:
+    """40 hex digits over the content of a local checkpoint's files.
+
+    `digest` gives the sha256 of one file; the service remembers those that it took.
+    """
+    total = hashlib.sha256()
+    for line in sorted(f"{source.name} {digest(source)}\n" for source in files_of(checkpoint)):
+        total.update(line.encode())
+    return total.hexdigest()[:40]
+
+
+def refuse_without_derivatives(teacher: str, licence: str | None) -> None:
+    """Raise Unusable where the licence forbids derived works, which every member is."""
+    if licence and "nd" in licence.lower().replace("_", "-").split("-"):
+        raise Unusable(
+            f"The licence of {teacher!r} ({licence}) forbids derived works.",
+            value=licence,
+            fix="Use a teacher whose licence allows them.",
+        )

@@ -130,13 +130,3 @@ def corrupt(source: Source, why: str) -> BoomerangError:
         value=source.name,
         fix="Download or save the checkpoint again.",
     )
-
-
-def refuse_keys(shard: str, promised: set[str], stored: set[str]) -> NoReturn:
-    """Raise CorruptCheckpoint for a shard that has other tensors than its index promises."""
-    raise CorruptCheckpoint(
-        f"{shard} and the index disagree: missing {sorted(promised - stored)[:5]}, "
-        f"unexpected {sorted(stored - promised)[:5]}.",
-        value=shard,
-        fix="Download or save the checkpoint again.",
-    )

@@ -8,12 +8,14 @@ Format: https://github.com/huggingface/safetensors#format
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from boomerang.checkpoint.files import CONFIG, INDEX, OTHER_WEIGHTS, SINGLE
-from boomerang.checkpoint.header import Tensor, corrupt, parse_header, read_json, refuse_keys
+from boomerang.checkpoint.header import Tensor, corrupt, parse_header, read_json
 from boomerang.checkpoint.sources import FileSource, Source
 from boomerang.errors import CorruptCheckpoint, NoSafetensors, TeacherNotFound
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,14 @@ class Checkpoint:
         shards = _shards(name, files)
         for shard, promised in shards.items():
             stored = parse_header(files[shard])
-            if promised is not None and set(stored) != promised:
-                refuse_keys(shard, promised, set(stored))
+            if promised is not None and stored.keys() != promised:
+                raise CorruptCheckpoint(
+                    f"{shard} and the index disagree: missing "
+                    f"{sorted(promised - stored.keys())[:5]}, "
+                    f"unexpected {sorted(stored.keys() - promised)[:5]}.",
+                    value=shard,
+                    fix="Download or save the checkpoint again.",
+                )
             twice = tensors.keys() & stored.keys()
             if twice:
                 raise CorruptCheckpoint(
@@ -116,3 +124,15 @@ def _shards(name: str, files: Mapping[str, Source]) -> dict[str, set[str] | None
         value=name,
         fix="Convert it first: load it and call save_pretrained, which writes safetensors.",
     )
+
+
+def put_once(checkpoint: Checkpoint, tensors: dict[K, Tensor], key: K, tensor: Tensor) -> None:
+    """Put a tensor under a key. Raises CorruptCheckpoint where another one stands there."""
+    if key in tensors:
+        raise CorruptCheckpoint(
+            f"{tensor.name!r} and {tensors[key].name!r} are the same tensor of "
+            f"{checkpoint.name!r}.",
+            value=tensor.name,
+            fix="Save the model again with transformers 5.",
+        )
+    tensors[key] = tensor

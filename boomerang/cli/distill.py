@@ -15,9 +15,8 @@ from boomerang.cli import options
 from boomerang.cli.progress import Bar
 from boomerang.cli.show import distilled_view, emit, measures_view, transfer_view
 from boomerang.errors import BadRecipe, BadTask
-from boomerang.face import publish as library
-from boomerang.face.distil import transfer
-from boomerang.face.measure import Tasks
+from boomerang.face import members
+from boomerang.face.runs import Tasks, transfer
 from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import check
 
@@ -149,7 +148,7 @@ def publish(
 ) -> None:
     """Push one size to the Hub, private unless told otherwise."""
     models = options.find(teacher), options.find(student)
-    done = library.publish(*models, size, to, order=order, public=public, kept=options.layers(kept))
+    done = members.publish(*models, size, to, order=order, public=public, kept=options.layers(kept))
     emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")
 
 

@@ -10,7 +10,8 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from boomerang.cli.progress import duration
-from boomerang.family.picture import bar, legend, order_in_words
+from boomerang.family.composition import bar, legend
+from boomerang.family.patch_order import order_in_words
 
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""

@@ -7,8 +7,7 @@ event, 143 when told to stop (with a checkpoint in the run folder).
 """
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from contextlib import nullcontext
 
 import torch
 from safetensors import SafetensorError
@@ -17,8 +16,7 @@ from transformers.utils import logging
 from boomerang.distill.distillation import distil
 from boomerang.distill.job import DistillJob
 from boomerang.distill.learner import Learner
-from boomerang.distill.memory.allocator import give_back_large_blocks
-from boomerang.distill.parallel.devices import Devices
+from boomerang.distill.memory.available import give_back_large_blocks
 from boomerang.distill.parallel.launch import joined, leave, process_rank
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
 from boomerang.processes.reporting import Reporter, locked, run_job
@@ -33,15 +31,15 @@ def main(arguments: list[str], learners: type[Learner] = Learner) -> int:
 
     def work() -> None:
         job = DistillJob.load(arguments[0] if arguments else "")
-        with joined() as devices, devices.together(), _alone_in(job.run, devices):
+        with (
+            joined() as devices,
+            devices.together(),
+            # The first process holds the lock of the run folder for all.
+            locked(job.run) if devices.first else nullcontext(),
+        ):
             distil(job, report, devices, learners)
 
     return run_job(work, report, _failed, SafetensorError)
-
-
-def _alone_in(run: Path, devices: Devices) -> AbstractContextManager[None]:
-    """The lock of a run folder, which the first process holds for all."""
-    return locked(run) if devices.first else nullcontext()
 
 
 def _failed(error: Exception) -> TrainingFailed:

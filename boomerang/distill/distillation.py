@@ -12,13 +12,12 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.checkpoints import Progress
 from boomerang.distill.job import DistillJob, Placement
 from boomerang.distill.learner import Learner
-from boomerang.distill.memory.available import available
+from boomerang.distill.memory.available import available, refuse_what_cannot_fit
 from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
-from boomerang.distill.memory.shortage import refuse_what_cannot_fit
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import gathered, placement
 from boomerang.distill.students import student as students
-from boomerang.distill.students import writing
+from boomerang.distill.students import student as students_student
 from boomerang.distill.students.delta import transfer
 from boomerang.distill.trainer import Trainer
 from boomerang.errors import BadRecipe, TrainingFailed
@@ -61,10 +60,8 @@ class _Plan:
             layermap = LayerMap.from_kept(job.kept, anatomy.depth)
         files, frozen = anatomy.checkpoint, recipe.freezes(anatomy.tied)
         length = length_for(files.config, recipe.sequence_length)
-        pair, compute = (
-            Pair.planned(files, layermap, frozen=frozen),
-            Accelerator.of(device()).compute,
-        )
+        pair = Pair.planned(files, layermap, frozen=frozen)
+        compute = Accelerator.of(device()).compute
         free = devices.least(devices.portion(available(device())))
         shape = (pair, recipe, length, frozen, compute)
         placed = placement(estimate_memory(*shape), free, devices, job.placement)
@@ -140,7 +137,7 @@ def _train(job: DistillJob, report: Reporter, devices: Devices, learners: type[L
     state = gathered(student.model.state_dict(keep_vars=True), devices)
     if devices.first:
         record = _record(job, plan, progress, final)
-        writing.write(student, job.teacher, job.out, plan.layermap, record, state)
+        students_student.write(student, job.teacher, job.out, plan.layermap, record, state)
 
 
 def _record(

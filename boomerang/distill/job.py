@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from boomerang.family.layer_map import LayerMap
 from boomerang.processes.reporting import JobFile
-from boomerang.recipes.keys import TRAINER_VERSION
-from boomerang.recipes.recipe import Recipe
+from boomerang.recipes.recipe import TRAINER_VERSION, Recipe
 
 
 class Delta(BaseModel):

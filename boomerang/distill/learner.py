@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -11,15 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from boomerang.distill.job import Placement
+from boomerang.distill.memory.available import halve
 from boomerang.distill.memory.estimate import MemoryEstimate
-from boomerang.distill.memory.shortage import halve
-from boomerang.distill.objective.losses import Losses, Weights, distillation_losses
-from boomerang.distill.objective.mean import Mean
+from boomerang.distill.objective.losses import Losses, Mean, Weights, distillation_losses
 from boomerang.distill.optimisers import optimiser_for, set_rate
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import Root, clip, sharded, sum_gradients
-from boomerang.distill.passes import passes, shares
-from boomerang.distill.patching import member_for
+from boomerang.distill.passes import member_for, passes, shares
 from boomerang.distill.students.student import trained
 from boomerang.errors import TrainingFailed
 from boomerang.family.composition import Choice, Composition
@@ -147,7 +145,9 @@ class Learner:
         """Add the gradients of this process's part of a batch, and return the losses of all."""
         losses, member = Mean(), partial(self.member, step, steps)
         work = (batch, self.recipe.micro_batch, member, self.micro_batch, self.devices)
-        with self._alike() if self.shards else self.devices.apart(self.report) as check:
+        # Of shards all devices go through the same passes, and meet before each.
+        alike = nullcontext(partial(self.devices.check, self.report))
+        with alike if self.shards else self.devices.apart(self.report) as check:
             for one in passes(*work, self.shards):
                 check()
                 found = self.losses(one.composition, one.rows)
@@ -158,10 +158,6 @@ class Learner:
     def member(self, step: int, steps: int, part: int) -> Composition:
         """The member that micro-batch `part` of the recipe's runs through in a step."""
         return member_for(self.recipe, self.couple.layermap, step, steps, part)
-
-    def _alike(self) -> AbstractContextManager[Callable[[], None]]:
-        """A stretch in which all devices go through the same passes, with a check before each."""
-        return nullcontext(lambda: self.devices.check(self.report))
 
     def losses(self, composition: Composition, ids: Tensor) -> Losses:
         """The losses of a member on sequences (B, T + 1), with gradient for the student."""

@@ -7,14 +7,53 @@ from pathlib import Path
 from torch import Tensor
 
 from boomerang.distill.checkpoints import Progress, RunCheckpoint, expected
-from boomerang.distill.guard import Guard, ended_badly
 from boomerang.distill.learner import Learner
 from boomerang.distill.memory.available import available
-from boomerang.distill.objective.mean import Mean
+from boomerang.distill.objective.losses import Mean
 from boomerang.distill.optimisers import rate_at
 from boomerang.distill.pace import Pace, steps_in
 from boomerang.errors import TrainingFailed
 from boomerang.processes.reporting import Stopped
+
+RUNAWAY = 1.5
+"""How far above the untrained student's a loss may be, as a factor."""
+PATIENCE = 25
+"""Steps in a row above it after which a run counts as diverged."""
+
+
+@dataclass
+class Guard:
+    """Watches the losses of a run against `initial`, that of the student before any step."""
+
+    initial: float
+    above: int = 0
+
+    def sound(self, loss: float) -> bool:
+        """Whether a state with this loss is worth keeping."""
+        return math.isfinite(loss) and loss <= RUNAWAY * self.initial
+
+    def watch(self, step: int, steps: int, loss: float) -> None:
+        """Take note of the loss of one step.
+
+        Raises TrainingFailed where it is not finite, or was far above the initial one for
+        PATIENCE steps in a row: a spike alone comes back by itself.
+        """
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"The loss is not finite at step {step} of {steps} ({loss}).",
+                value=step,
+                fix="Lower the learning rate; the last checkpoint is from before it.",
+            )
+        self.above = 0 if self.sound(loss) else self.above + 1
+        if self.above >= PATIENCE:
+            raise TrainingFailed(
+                f"The loss has diverged: {loss:.4g} at step {step} of {steps}, for "
+                f"{self.above} steps above {RUNAWAY} times the {self.initial:.4g} of the "
+                "untrained student.",
+                value=step,
+                fix="Lower the learning rate; the last checkpoint is from before it.",
+            )
+
 
 _SAVING = 0.03
 """The share of its time that a run spends on checkpoints, at most."""
@@ -44,7 +83,11 @@ class Trainer:
         TrainingFailed where the loss or its gradient is not finite, or the loss runs away: the
         checkpoint is then the last one that was good.
         """
-        progress = self._begin(self._restored() or Progress(self.identity, 0, self._steps()))
+        restored = self._restored()
+        if restored is None:
+            steps = self.recipe.steps or steps_in(self.recipe.minutes or 0, self.learner)
+            restored = Progress(self.identity, 0, steps)
+        progress = self._begin(restored)
         parameters = sum(p.numel() for p in self.learner.couple.student.model.parameters())
         self.report("start", steps=progress.steps, parameters=parameters, step=progress.step)
         first, said, saved, news = progress, self.devices.now(), self.devices.now(), Mean()
@@ -65,9 +108,6 @@ class Trainer:
                 if self.checkpoint_seconds > 0:
                     pause = max(self.checkpoint_seconds, (saved - now) / _SAVING)
         return progress
-
-    def _steps(self) -> int:
-        return self.recipe.steps or steps_in(self.recipe.minutes or 0, self.learner)
 
     def _restored(self) -> Progress | None:
         """Where the checkpoint is, None without one.
@@ -126,14 +166,12 @@ class Trainer:
         return self.stream.batch(self.recipe.seed, step, sequences, steps)
 
     def _update(self, batch: Tensor, step: int, steps: int, rate: float, news: Mean) -> None:
-        """One optimiser step: its micro-batches, clipping, and the update at `rate` of the peak."""
         losses = self.learner.gradients(batch, step, steps)
         news.merge(losses)
         self.guard.watch(step + 1, steps, losses.means()["loss"])
         self.learner.update(step, steps, rate, losses.means()["ce"])
 
     def _present_loss(self) -> float:
-        """The student's loss on the run's first sequences, nothing patched."""
         return self.learner.evaluate(self.learner.first())["loss"]
 
     def _say(self, progress: Progress, first: Progress, news: Mean) -> None:
@@ -158,7 +196,12 @@ class Trainer:
         if not self.guard.sound(loss):
             self.report("unsound", step=progress.step, loss=loss if math.isfinite(loss) else None)
             if progress.step == progress.steps:
-                raise ended_badly(loss, self.guard.initial, progress.steps)
+                raise TrainingFailed(
+                    f"After {progress.steps} steps the student's loss is {loss:.4g}, far above the "
+                    f"{self.guard.initial:.4g} it began with.",
+                    value=progress.steps,
+                    fix="Lower the learning rate; the last checkpoint is from before it.",
+                )
             return
         self.checkpoint.save(progress)
         seconds = round(self.devices.now() - began, 3)

@@ -5,7 +5,7 @@ same places are equal, because both are brought to one canonical form when they 
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +29,14 @@ class Choice(StrEnum):
     """The teacher's whole block (a *patch*)."""
     FIRST = "f"
     """The teacher's first layer of the block alone (what naive pruning keeps)."""
+
+
+SQUARES = {
+    Choice.BLOCK: ("■", "the teacher's block"),
+    Choice.STUDENT: ("□", "the student's layer"),
+    Choice.FIRST: ("◧", "the first layer of the teacher's block"),
+}
+"""How people read a choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +109,14 @@ class Composition:
                 value=sorted(patched),
                 fix=f"Choose among {sorted(long)}.",
             )
-        choices = [
-            Choice.BLOCK if j in patched else Choice.STUDENT for j in range(_width(layermap))
-        ]
+        width = range(len(layermap.kept))
+        choices = [Choice.BLOCK if j in patched else Choice.STUDENT for j in width]
         for sweep in (range(1, len(choices)), range(len(choices) - 2, -1, -1)):
             for j in sweep:
                 neighbour = choices[j - sweep.step]
                 if j not in long and neighbour is Choice.BLOCK:
                     choices[j] = Choice.BLOCK
         return cls.of(layermap, choices)
-
-    @classmethod
-    def naive(cls, layermap: LayerMap) -> "Composition":
-        """The teacher pruned to the student's depth without distillation."""
-        return cls.of(layermap, [Choice.FIRST] * _width(layermap))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -131,9 +133,8 @@ class Composition:
     @property
     def sides(self) -> frozenset[Side]:
         """Which of the two models it takes anything from."""
-        return frozenset(
-            {self.embeddings, self.norm, self.head, *(layer.side for layer in self.layers)}
-        )
+        ends = (self.embeddings, self.norm, self.head)
+        return frozenset({*ends, *(layer.side for layer in self.layers)})
 
     @property
     def code(self) -> str:
@@ -145,10 +146,6 @@ class Composition:
         """40 hex digits that name this member of this teacher and this student (their keys)."""
         text = f"{teacher}\n{student}\n{self.layermap.kept}/{self.layermap.layers}\n{self.code}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
-
-
-def _width(layermap: LayerMap) -> int:
-    return len(layermap.kept)
 
 
 def last_to_first(layermap: LayerMap) -> tuple[int, ...]:
@@ -171,3 +168,19 @@ def composition_of(layermap: LayerMap, code: str) -> Composition:
         raise BadComposition(
             f"{code!r} is no composition.", value=code, fix="Take it from the family's ladder."
         ) from None
+
+
+def bar(code: str) -> str:
+    """One square for each student layer of a composition's code: `ssbb+stt` is `□□■■`."""
+    return "".join(SQUARES[Choice(letter)][0] for letter in code.partition("+")[0])
+
+
+def legend(bars: Iterable[str]) -> str:
+    """What the squares of these bars mean; the rare one only where it is among them."""
+    shown = "".join(bars)
+    parts = [
+        f"{square} {meaning}"
+        for choice, (square, meaning) in SQUARES.items()
+        if choice is not Choice.FIRST or square in shown
+    ]
+    return "One square for each layer of the student: " + ", ".join(parts) + "."

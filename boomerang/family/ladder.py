@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from boomerang.architecture.supported import Part, Role
+from boomerang.architecture.supported import Part
 from boomerang.checkpoint.header import ITEM_BYTES
 from boomerang.family.budget import Budget, meant, named, within
 from boomerang.family.composition import Composition
@@ -106,16 +106,11 @@ def _member(pair: Pair, k: int, composition: Composition) -> Member:
     tied = is_tied(pair, composition)
     parameters, size = _ends(pair, composition, tied)
     for layer in composition.layers:
-        for role, tensor in _layer_tensors(pair, layer.teacher_index):
-            parameters += tensor
-            size += tensor * ITEM_BYTES[pair.dtypes[role]]
+        # All layers of a model have one shape: the teacher's layer counts for the student's too.
+        for role, tensor in pair.layers[layer.teacher_index]:
+            parameters += tensor.parameters
+            size += tensor.parameters * ITEM_BYTES[pair.dtypes[role]]
     return Member("", k, composition, parameters, size, len(composition.layers), tied)
-
-
-def _layer_tensors(pair: Pair, index: int) -> Iterator[tuple[Role, int]]:
-    # All layers of a model have one shape, so the teacher's layer counts for the student's too.
-    for role, tensor in pair.layers[index]:
-        yield role, tensor.parameters
 
 
 def _ends(pair: Pair, composition: Composition, tied: bool) -> tuple[int, int]:

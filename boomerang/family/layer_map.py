@@ -33,46 +33,32 @@ class LayerMap:
             )
 
     @classmethod
-    def published(cls, layers: int, first: int = 1, every: int = 2, last: int = 2) -> "LayerMap":
-        """Keep the `first` layers, then one in `every`, and the `last` ones.
+    def published(cls, layers: int) -> "LayerMap":
+        """Keep the first layer, then every second one, and the last two.
 
-        The defaults are the paper's for Qwen3-4B-Base (36 layers: 0, 2, …, 32, 34, 35);
-        `first=2, last=1` gives its map of Llama-3.2-3B (28 layers: 0, 1, 3, …, 25, 27).
+        The paper's map of Qwen3-4B-Base (36 layers: 0, 2, …, 32, 34, 35). Raises StudentMismatch
+        for a teacher of fewer than three layers.
         """
-        if first < 1 or every < 1 or last < 0 or first + last > layers:
+        if layers < 3:
             raise StudentMismatch(
-                f"first={first}, every={every}, last={last} is no layer map of {layers} layers.",
-                value=[first, every, last],
-                fix="first and every are at least 1, and first + last at most the depth.",
+                f"There is no published layer map of {layers} layers.",
+                value=layers,
+                fix="Name a teacher of at least three layers, or the layers to keep.",
             )
-        middle = range(first - 1 + every, layers - last, every)
-        kept = [*range(first), *middle, *range(layers - last, layers)]
-        return cls(tuple(kept), layers)
+        return cls((*range(0, layers - 2, 2), layers - 2, layers - 1), layers)
 
     @classmethod
-    def keeping_kinds(
-        cls, layers: int, kinds: Sequence[Hashable], first: int = 1, every: int = 2, last: int = 2
-    ) -> "LayerMap":
+    def keeping_kinds(cls, kinds: Sequence[Hashable]) -> "LayerMap":
         """The published map, with kept layers moved within their blocks where it loses a kind.
 
         `kinds` has one value for each of the teacher's layers. Every kind must be kept, in the
         teacher's proportion to less than one layer; the published map is returned where it does
         that. Otherwise, from the first layer to the last, each block keeps its first layer of the
         kind that is furthest behind its proportion so far: the order in which the teacher mixes
-        kinds is kept as well as blocks allow, and no layer leaves its block.
-
-        Raises StudentMismatch as `published`, and where `kinds` has another length.
+        kinds is kept as well as blocks allow, and no layer leaves its block. Raises as `published`.
         """
-        map_ = cls.published(layers, first, every, last)
-        if len(kinds) != layers:
-            raise StudentMismatch(
-                f"{len(kinds)} kinds were given for {layers} layers.",
-                value=len(kinds),
-                fix="Give one kind for each of the teacher's layers.",
-            )
-        if _proportional(map_.kept, kinds):
-            return map_
-        return cls(tuple(_mixed(map_, kinds, fixed=first)), layers)
+        map_ = cls.published(len(kinds))
+        return map_ if _proportional(map_.kept, kinds) else cls(_mixed(map_, kinds), len(kinds))
 
     @classmethod
     def from_kept(cls, kept: Iterable[int], layers: int) -> "LayerMap":
@@ -124,8 +110,8 @@ def _proportional(kept: Sequence[int], kinds: Sequence[Hashable]) -> bool:
     )
 
 
-def _mixed(map_: LayerMap, kinds: Sequence[Hashable], fixed: int) -> list[int]:
-    """One layer of each block; the first `fixed` blocks keep their first one."""
+def _mixed(map_: LayerMap, kinds: Sequence[Hashable]) -> tuple[int, ...]:
+    """One layer of each block, of the first block its first."""
     total, have, kept = Counter(kinds), Counter[Hashable](), list[int]()
 
     def behind(kind: Hashable) -> float:
@@ -133,16 +119,15 @@ def _mixed(map_: LayerMap, kinds: Sequence[Hashable], fixed: int) -> list[int]:
 
     for j, block in enumerate(map_.blocks):
         # Of equals, max takes the first: the layer that moves least.
-        index = block[0] if j < fixed else max(block, key=lambda i: behind(kinds[i]))
+        index = max(block, key=lambda i: behind(kinds[i])) if j else 0
         kept.append(index)
         have[kinds[index]] += 1
     for kind in total.keys() - have.keys():
         # A kind too rare to fall behind by itself: where most such layers are still possible.
-        rooms = [(j, block) for j, block in enumerate(map_.blocks) if j >= fixed]
-        able = [(j, i) for j, block in rooms for i in block if kinds[i] == kind]
-        able = [(j, i) for j, i in able if have[kinds[kept[j]]] > 1]
+        able = [(j, i) for j, block in enumerate(map_.blocks) for i in block if kinds[i] == kind]
+        able = [(j, i) for j, i in able if j and have[kinds[kept[j]]] > 1]
         if able:
             j, index = able[len(able) // 2]
             have[kinds[kept[j]]] -= 1
             kept[j], have[kind] = index, 1
-    return kept
+    return tuple(kept)

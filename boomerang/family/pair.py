@@ -1,6 +1,6 @@
 """A teacher and a student that belong together: every member of a family is cut from a pair."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +43,9 @@ them (huggingface/transformers-research-projects, distillation/scripts/extract*.
 """
 
 
+_Differ = Callable[[str, object, object], StudentMismatch]
+
+
 @dataclass(frozen=True)
 class Pair:
     """A checked teacher and student, and the layer map between them.
@@ -58,13 +61,9 @@ class Pair:
 
     @classmethod
     def of(
-        cls,
-        teacher: Checkpoint,
-        student: Checkpoint,
-        *,
-        kept: Sequence[int] | None = None,
+        cls, teacher: Checkpoint, student: Checkpoint, *, kept: Sequence[int] | None = None,
         verify: bool = True,
-    ) -> "Pair":
+    ) -> "Pair":  # fmt: skip
         """Pair two checkpoints; the layer map is read from the student's student_config.json.
 
         `kept` says which teacher layers a student keeps that has no such file. With `verify`
@@ -145,21 +144,15 @@ def _fitting(
 ) -> tuple[Anatomy, Anatomy, LayerMap]:
     of_teacher = dissect(teacher)
     of_student = dissect(as_student(student, of_teacher.checkpoint))
-    if of_teacher.architecture != of_student.architecture:
-        a, b = (side.config.get("model_type") for side in (of_student, of_teacher))
-        raise _mismatch(student, teacher, "architecture", a, b)
-    for key in _SAME:
-        a, b = of_student.config.get(key), of_teacher.config.get(key)
-        if a is not None and b is not None and a != b:
-            raise _mismatch(student, teacher, key, a, b)
-    for key in _LIMITS:
-        limits = [side.config[key] for side in (of_student, of_teacher) if key in side.config]
-        if len(limits) == 2 and limits[0] != limits[1]:
-            raise _mismatch(student, teacher, key, *limits)
-    different = first_difference(of_student.config, of_teacher.config)
-    if different is not None:
-        a, b = rope(of_student.config)[different], rope(of_teacher.config)[different]
-        raise _mismatch(student, teacher, different, a, b)
+
+    def differ(what: str, a: object, b: object) -> StudentMismatch:
+        return StudentMismatch(
+            f"The {what} of {student.name!r} is {a!r}, that of {teacher.name!r} is {b!r}.",
+            value=a,
+            fix="Name a student of this teacher.",
+        )
+
+    _check_configs(of_student, of_teacher, differ)
     layermap = _read_layermap(student, kept, of_student.depth, of_teacher)
     if len(layermap.kept) != of_student.depth:
         raise StudentMismatch(
@@ -170,43 +163,68 @@ def _fitting(
             if kept is None
             else "Name one for each of its layers.",
         )
-    kinds = [of_teacher.kinds[index] for index in layermap.kept]
-    trained = trained_kinds(of_student.config, of_student.architecture, of_student.depth)
-    odd = next((j for j, kind in enumerate(trained) if kind != kinds[j]), None)
-    if odd is not None:
-        raise _mismatch(
-            student, teacher, f"kind of layer {odd} (kept from {layermap.kept[odd]})",
-            str(trained[odd]), str(kinds[odd]),
-        )  # fmt: skip
-    windows = [window(side.config, side.architecture, kinds) for side in (of_student, of_teacher)]
+    _check_kinds(of_student, of_teacher, layermap, differ)
+    _check_tensors(of_student, of_teacher, layermap, (student.name, teacher.name))
+    return of_teacher, of_student, layermap
+
+
+def _check_configs(student: Anatomy, teacher: Anatomy, differ: _Differ) -> None:
+    """Raise where two configs do not mean the same computation."""
+    mine, theirs = student.config, teacher.config
+    if student.architecture != teacher.architecture:
+        raise differ("architecture", mine.get("model_type"), theirs.get("model_type"))
+    for key in _SAME:
+        a, b = mine.get(key), theirs.get(key)
+        if a is not None and b is not None and a != b:
+            raise differ(key, a, b)
+    for key in _LIMITS:
+        if key in mine and key in theirs and mine[key] != theirs[key]:
+            raise differ(key, mine[key], theirs[key])
+    different = first_difference(mine, theirs)
+    if different is not None:
+        raise differ(different, rope(mine)[different], rope(theirs)[different])
+
+
+def _check_kinds(student: Anatomy, teacher: Anatomy, layermap: LayerMap, differ: _Differ) -> None:
+    """Raise where a student's layer was trained as another kind than the one it is kept from."""
+    kinds = [teacher.kinds[index] for index in layermap.kept]
+    trained = trained_kinds(student.config, student.architecture, student.depth)
+    for j, (kind, wanted) in enumerate(zip(trained, kinds, strict=True)):
+        if kind != wanted:
+            what = f"kind of layer {j} (kept from {layermap.kept[j]})"
+            raise differ(what, str(kind), str(wanted))
+    windows = [window(side.config, side.architecture, kinds) for side in (student, teacher)]
     if UNSAID not in windows and windows[0] != windows[1]:
-        raise _mismatch(student, teacher, "sliding_window", *windows)
-    for role, tensor in of_student.tensors.items():
+        raise differ("sliding_window", *windows)
+
+
+def _check_tensors(
+    student: Anatomy, teacher: Anatomy, layermap: LayerMap, names: tuple[str, str]
+) -> None:
+    """Raise where a tensor of the student is none of the teacher's, or the other way about."""
+    for role, tensor in student.tensors.items():
         at = Role(role.part, layermap.kept[role.layer], role.suffix) if role.layer >= 0 else role
-        if role == of_student.architecture.head and of_teacher.tied:
-            at = of_teacher.architecture.token_embeddings
-        other = of_teacher.tensors.get(at)
+        if role == student.architecture.head and teacher.tied:
+            at = teacher.architecture.token_embeddings
+        other = teacher.tensors.get(at)
         if other is None or other.shape != tensor.shape:
             shape = None if other is None else list(other.shape)
             raise StudentMismatch(
-                f"{student.name!r} is no student of {teacher.name!r}: {tensor.name} has shape "
+                f"{names[0]!r} is no student of {names[1]!r}: {tensor.name} has shape "
                 f"{list(tensor.shape)}, the teacher's {shape}.",
                 value=list(tensor.shape),
                 fix="Width, vocabulary and heads must be the teacher's; name the right student.",
             )
-    lacking = {(r.part, r.suffix) for r in of_teacher.tensors} - {
-        (r.part, r.suffix) for r in of_student.tensors
-    }
-    if of_student.tied:
-        lacking -= {(role.part, role.suffix) for role in of_student.architecture.tied_roles}
-    if lacking:
+    theirs, mine = ({(r.part, r.suffix) for r in side.tensors} for side in (teacher, student))
+    if student.tied:
+        mine |= {(role.part, role.suffix) for role in student.architecture.tied_roles}
+    if lacking := theirs - mine:
         raise StudentMismatch(
-            f"{student.name!r} lacks {sorted(suffix for _, suffix in lacking)[:4]}, which "
-            f"{teacher.name!r} has.",
-            value=student.name,
+            f"{names[0]!r} lacks {sorted(suffix for _, suffix in lacking)[:4]}, which "
+            f"{names[1]!r} has.",
+            value=names[0],
             fix="Name the student that was distilled from this teacher.",
         )
-    return of_teacher, of_student, layermap
 
 
 def _read_layermap(
@@ -231,13 +249,3 @@ def _read_layermap(
             fix=f"Leave the kept layers out, or correct its {STUDENT_CONFIG}.",
         )
     return layermap
-
-
-def _mismatch(
-    student: Checkpoint, teacher: Checkpoint, what: str, a: object, b: object
-) -> StudentMismatch:
-    return StudentMismatch(
-        f"The {what} of {student.name!r} is {a!r}, that of {teacher.name!r} is {b!r}.",
-        value=a,
-        fix="Name a student of this teacher.",
-    )

@@ -15,8 +15,14 @@ from boomerang.family.layer_map import LayerMap
 PatchOrder = tuple[int, ...] | tuple[str, ...]
 """Long student layers in the order in which they are patched, or the choices of each member."""
 
-ORDERS = ("auto", "last", "first", "klpatch", "best")
-"""Orders that have a name; `auto`, `klpatch` and `best` are found by measuring."""
+ORDERS = {
+    "auto": "what measuring finds to be best",
+    "last": "from the last block to the first",
+    "first": "from the first block to the last",
+    "klpatch": "next the block that brings the model closest to its teacher, found by measuring",
+    "best": "each size has its own best choice of blocks, found by measuring",
+}
+"""Orders that have a name, in words; `auto`, `klpatch` and `best` are found by measuring."""
 
 
 def members_of(layermap: LayerMap, order: Sequence[int] | Sequence[str]) -> list[Composition]:
@@ -84,6 +90,11 @@ def parse_order(text: str) -> PatchOrder | None:
 def show_order(order: Sequence[int] | Sequence[str]) -> str:
     """An order as `parse_order` reads it."""
     return ",".join(str(part) for part in order)
+
+
+def order_in_words(order: str) -> str:
+    """What a patch order does, by its name; one in full is shown by its members' bars."""
+    return ORDERS.get(order, "as it was asked for")
 
 
 def _free(layermap: LayerMap, codes: list[str]) -> list[Composition]:

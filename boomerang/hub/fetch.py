@@ -11,20 +11,14 @@ from boomerang.assembly.writing import on_disk
 from boomerang.errors import HubUnreachable
 from boomerang.hub import library
 from boomerang.hub.client import hub_errors, hub_token, patiently
-from boomerang.hub.remote import Progress, Resolved
-from boomerang.hub.resolve import resolve
+from boomerang.hub.remote import Progress, Resolved, resolve
 
 
 def fetch(
-    repo_id: str,
-    commit: str,
-    folder: Path,
-    *,
-    progress: Progress | None = None,
-    arrived: Callable[[], object] | None = None,
-    hashed: Callable[[str, str], object] | None = None,
+    repo_id: str, commit: str, folder: Path, *, progress: Progress | None = None,
+    arrived: Callable[[], object] | None = None, hashed: Callable[[str, str], object] | None = None,
     endpoint: str | None = None,
-) -> Path:
+) -> Path:  # fmt: skip
     """Download what travels at a commit into `folder`, which appears whole or not at all.
 
     `hashed` is called with each file's name and its sha256. An interrupted fetch is taken up where

@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boomerang.checkpoint.content import content_commit, files_of, sha256_of
-from boomerang.checkpoint.folders import Folders
+from boomerang.checkpoint.folders import Folders, content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, TeacherNotFound
 from boomerang.hub import remote
-from boomerang.hub.remote import Resolved
-from boomerang.hub.resolve import resolve
+from boomerang.hub.remote import Resolved, resolve
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,9 @@ class Found:
 
 
 def find(
-    name: str,
-    revision: str | None = None,
-    *,
-    folders: Folders | None = None,
-    endpoint: str | None = None,
-    progress: remote.Progress | None = None,
-) -> Found:
+    name: str, revision: str | None = None, *, folders: Folders | None = None,
+    endpoint: str | None = None, progress: remote.Progress | None = None,
+) -> Found:  # fmt: skip
     """The model of a folder's path, or of a Hub repo id at a revision. Headers only.
 
     Without `folders` any folder of this machine may be named. `progress` counts the files of a

@@ -133,9 +133,8 @@ def _last(content_range: str) -> int:
 def _range(file: HubFile, first: int, stop: int) -> dict[str, str]:
     # Compressed bytes would be others than those at these offsets.
     plain = {"Accept-Encoding": "identity"}
-    return (
-        plain if (first, stop) == (0, file.size) else plain | {"Range": f"bytes={first}-{stop - 1}"}
-    )
+    whole = (first, stop) == (0, file.size)
+    return plain if whole else plain | {"Range": f"bytes={first}-{stop - 1}"}
 
 
 def _ask_hub(file: HubFile, first: int, stop: int) -> "Response":
@@ -164,7 +163,6 @@ def _ask_hub(file: HubFile, first: int, stop: int) -> "Response":
 
 
 def _storage_of(file: HubFile, response: "Response") -> str:
-    """Where the bytes are; the file's own address where the Hub serves them itself."""
     target = _target(file.url, response)
     if target is None:
         return file.url
@@ -189,9 +187,7 @@ def _check_listed(file: HubFile, response: "Response") -> None:
 
 
 def _target(url: str, response: "Response") -> str | None:
-    if not response.has_redirect_location:
-        return None
-    return urljoin(url, response.headers["Location"])
+    return urljoin(url, response.headers["Location"]) if response.has_redirect_location else None
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

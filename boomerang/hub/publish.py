@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from boomerang.assembly.bytefile import ByteFile
 from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, travels
 from boomerang.errors import BadName
 from boomerang.hub import library
@@ -28,24 +29,6 @@ LAST = (CARD, CONFIG, INDEX)
 """Sent with the last commit: without them nothing loads a model that is half there."""
 
 
-class Writable(Protocol):
-    """A `ByteFile` (bytefile.py): content that stands in no file of its own."""
-
-    size: int
-
-    def read(self, start: int = 0, stop: int | None = None) -> bytes:
-        """The bytes [start, stop)."""
-
-    def sha256(self) -> str:
-        """Hex digest of the whole."""
-
-    def write(self, path: Path) -> None:
-        """Write all of it to a path."""
-
-
-Content = Writable | bytes | Path
-
-
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where a model is now. `changed` is False where the Hub had exactly these files already."""
@@ -60,16 +43,10 @@ class Published:
 
 
 def publish(
-    repo_id: str,
-    files: Mapping[str, Content],
-    *,
-    private: bool = True,
-    message: str,
-    collection: str | None = None,
-    tag: str | None = None,
-    scratch: Path | None = None,
+    repo_id: str, files: Mapping[str, ByteFile], *, private: bool = True, message: str,
+    collection: str | None = None, tag: str | None = None, scratch: Path | None = None,
     endpoint: str | None = None,
-) -> Published:
+) -> Published:  # fmt: skip
     """Make the repository hold exactly these files, and put it into the collection of that title.
 
     A private repository of ours is made public where `private` is False, once it holds them. Files
@@ -112,14 +89,9 @@ def _check_ours(repo_id: str, info: "ModelInfo", private: bool) -> None:
 
 
 def _commit(
-    client: "HfApi",
-    repo_id: str,
-    files: Mapping[str, Content],
-    info: "ModelInfo",
-    message: str,
+    client: "HfApi", repo_id: str, files: Mapping[str, ByteFile], info: "ModelInfo", message: str,
     folder: Path | None,
-) -> str:
-    """Send what differs and return the commit that then holds everything."""
+) -> str:  # fmt: skip
     there = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     with tempfile.TemporaryDirectory(prefix="boomerang-", dir=folder) as scratch:
         operations: list[CommitOperationAdd | CommitOperationDelete] = [
@@ -140,24 +112,21 @@ def _commit(
     return commit
 
 
-def _same(content: Content, there: "RepoSibling") -> bool:
+def _same(content: ByteFile, there: "RepoSibling") -> bool:
     """Whether the Hub has this content: by sha256 for large files, by git's own digest else."""
-    size = len(content) if isinstance(content, bytes) else _size(content)
-    if size != there.size:
+    if content.size != there.size:
         return False
     if there.lfs is not None:
-        return _sha256(content) == there.lfs.sha256
-    data = _data(content)
+        return content.sha256() == there.lfs.sha256
+    data = content.read()
     # git names a blob by the sha1 of its header and content.
     header = b"blob %d\0" % len(data)
     return hashlib.sha1(header + data, usedforsecurity=False).hexdigest() == there.blob_id
 
 
 def _add(
-    client: "HfApi", repo_id: str, name: str, content: Content, scratch: Path
+    client: "HfApi", repo_id: str, name: str, content: ByteFile, scratch: Path
 ) -> "CommitOperationAdd":
-    if isinstance(content, (bytes, Path)):
-        return library.huggingface_hub.CommitOperationAdd(name, content)
     if not name.endswith(".safetensors"):
         return library.huggingface_hub.CommitOperationAdd(name, content.read())
     path = scratch / name.replace("/", "-")
@@ -167,25 +136,6 @@ def _add(
     if operation._upload_mode == "lfs":
         path.write_bytes(b"")
     return operation
-
-
-def _size(content: Writable | Path) -> int:
-    return content.stat().st_size if isinstance(content, Path) else content.size
-
-
-def _data(content: Content) -> bytes:
-    if isinstance(content, bytes):
-        return content
-    return content.read_bytes() if isinstance(content, Path) else content.read()
-
-
-def _sha256(content: Content) -> str:
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    if isinstance(content, Path):
-        with open(content, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    return content.sha256()
 
 
 def _collect(client: "HfApi", repo_id: str, title: str, private: bool) -> None:

@@ -1,17 +1,75 @@
 """One file of a repository at a pinned commit, read by byte range over HTTP."""
 
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from boomerang.hub import library
+from boomerang.hub.hurry import silence
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+import time
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from boomerang.assembly.prefetch import Bytes, Sleep
 from boomerang.checkpoint.header import HEADER_LIMIT
 from boomerang.errors import FileNotInModel, SourceChanged, TeacherNotFound
-from boomerang.hub.body import body
 from boomerang.hub.client import Patience, hub_errors
-from boomerang.hub.hurry import silence
 from boomerang.hub.location import HubFile, Location
+
+AT_ONCE = 1 << 20
+"""Bytes that are asked of the connection at a time; it gives what has arrived."""
+PARSED = 1 << 20
+"""Bytes of a body up to which the connection is worth more than the copies: it is used again."""
+
+
+def body(response: "Response") -> Iterator[bytes]:
+    """Yield the body as it arrives. Raises httpx2.TransportError where the connection breaks."""
+    parsed = response.iter_raw()
+    left = _length(response)
+    if left <= PARSED:
+        yield from parsed
+        return
+    # With its first bytes the parser gives all that it has.
+    for chunk in parsed:
+        left -= len(chunk)
+        yield chunk
+        break
+    stream = response.extensions["network_stream"]
+    while left > 0:
+        with _as_the_client_says():
+            chunk = stream.read(min(left, AT_ONCE), timeout=silence())
+        if not chunk:
+            closed = f"The connection was closed {left} bytes before the end."
+            raise library.httpx2.RemoteProtocolError(closed)
+        left -= len(chunk)
+        yield chunk
+
+
+def _length(response: "Response") -> int:
+    """The length of a body that is sent as it is, by HTTP/1.1; 0 of any other."""
+    headers = response.headers
+    coded = "Transfer-Encoding" in headers or "Content-Encoding" in headers
+    if coded or response.http_version != "HTTP/1.1":
+        return 0
+    if "network_stream" not in response.extensions:
+        return 0
+    told = headers.get("Content-Length", "")
+    return int(told) if told.isdigit() else 0
+
+
+@contextmanager
+def _as_the_client_says() -> Iterator[None]:
+    """Errors of the connection as those that the client makes of them."""
+    try:
+        yield
+    except library.httpcore2.TimeoutException as error:
+        raise library.httpx2.ReadTimeout(str(error)) from error
+    except (library.httpcore2.NetworkError, OSError) as error:
+        raise library.httpx2.ReadError(str(error)) from error
+
 
 HEAD_BYTES = 100_000
 """Bytes taken at once where a header is expected: more than most headers have."""

@@ -51,16 +51,10 @@ def block_mask(positions: Tensor, window: int | None = None) -> BlockMask:
 
 
 def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: BlockMask,
-    scaling: float | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: BlockMask,
+    scaling: float | None = None, softcap: float | None = None, s_aux: Tensor | None = None,
     **_: Any,
-) -> tuple[Tensor, None]:
+) -> tuple[Tensor, None]:  # fmt: skip
     """Attention as transformers calls it: query (B, heads, T, d), key and value with fewer heads.
 
     `softcap` bounds the scores, `s_aux` (heads,) are scores of sinks, which take a part of the

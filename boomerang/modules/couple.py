@@ -14,8 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from boomerang.errors import StudentMismatch
 from boomerang.family.composition import Choice, Composition, Side
 from boomerang.family.layer_map import LayerMap
-from boomerang.modules.causal import Causal
-from boomerang.modules.context import Context
+from boomerang.modules.causal import Causal, Context
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,9 @@ class Couple:
             yield hidden
 
     def trace(
-        self,
-        composition: Composition,
-        ids: Tensor,
-        teacher: Trace | None = None,
+        self, composition: Composition, ids: Tensor, teacher: Trace | None = None,
         positions: Tensor | None = None,
-    ) -> Trace:
+    ) -> Trace:  # fmt: skip
         """One pass of a member over ids (B, T); `positions` are those of `Causal.context`.
 
         Blocks of the teacher at the member's beginning are not computed again where the pass of

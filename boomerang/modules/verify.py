@@ -37,7 +37,11 @@ def verify(config: Mapping[str, Any], tensors: Mapping[str, tuple[str, tuple[int
     missing, unexpected, mismatched = _load(model, given)
     if missing or unexpected or mismatched:
         wrong = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
-        said = [f"{len(n)} {what} ({_some(n)})" for what, n in wrong.items() if n]
+        said = [
+            f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{', …' * (len(names) > _SHOWN)})"
+            for what, names in wrong.items()
+            if names
+        ]
         raise CorruptCheckpoint(
             f"The tensors are not those of {type(model).__name__}: {'; '.join(said)}.",
             value={what: names for what, names in wrong.items() if names},
@@ -135,7 +139,3 @@ def _load(model: Any, given: dict[str, torch.Tensor]) -> tuple[list[str], list[s
     mismatched = [f"{n}: {list(a)}, not {list(b)}" for n, a, b in sorted(info.mismatched_keys)]
     broken = sorted(info.conversion_errors or {})
     return sorted(info.missing_keys), sorted(info.unexpected_keys), mismatched + broken
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

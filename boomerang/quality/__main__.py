@@ -10,8 +10,7 @@ from transformers.utils import logging
 
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
 from boomerang.processes.reporting import Reporter, run_job
-from boomerang.quality.job import MeasureJob
-from boomerang.quality.measuring import run
+from boomerang.quality.measuring import MeasureJob, run
 
 
 def main(arguments: list[str]) -> int:

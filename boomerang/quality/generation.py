@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from boomerang.family.composition import Composition
-from boomerang.modules.context import Context
+from boomerang.modules.causal import Context
 from boomerang.modules.couple import Couple
 from boomerang.quality.walk import SharedWalk, whole_teacher
 
@@ -98,14 +98,9 @@ class Writer:
 
 
 def _continued(
-    couple: Couple,
-    composition: Composition,
-    caches: Sequence[DynamicCache],
-    context: Context,
-    first: Tensor,
-    count: int,
-    tick: Callable[[], None] = lambda: None,
-) -> Tensor:
+    couple: Couple, composition: Composition, caches: Sequence[DynamicCache], context: Context,
+    first: Tensor, count: int, tick: Callable[[], None] = lambda: None,
+) -> Tensor:  # fmt: skip
     """The `count` most likely tokens, one at a time, from the `first` (P, 1) on: (P, count).
 
     `caches` have the keys and values of the prompts by block, and grow; `context` is that of a
@@ -124,7 +119,6 @@ def _continued(
 
 
 def _likely(couple: Couple, composition: Composition, hidden: Tensor) -> Tensor:
-    """The most likely token after each place, by states after the last layer: (P, T)."""
     normed = couple.side(composition.norm).norm(hidden)
     return couple.side(composition.head).head(normed).argmax(-1)
 
@@ -138,7 +132,6 @@ def _beginning(cache: DynamicCache, without: int) -> DynamicCache:
 
 
 def _until(written: Tensor, end: int) -> Iterator[list[int]]:
-    """Each continuation up to its end-of-text token."""
     for row in written.tolist():
         yield row[: row.index(end)] if end in row else row
 

@@ -32,11 +32,9 @@ class Quality:
 
 
 def measure(
-    couple: Couple,
-    windows: Tensor,
-    compositions: Sequence[Composition],
+    couple: Couple, windows: Tensor, compositions: Sequence[Composition],
     tick: Callable[[], None] = lambda: None,
-) -> list[Quality]:
+) -> list[Quality]:  # fmt: skip
     """Measure members over windows (W, T + 1) of token ids, in the order in which they are given.
 
     Each window predicts T tokens. `tick` is called after every member of every batch.
@@ -47,11 +45,9 @@ def measure(
 
 @torch.no_grad()
 def growing(
-    couple: Couple,
-    windows: Tensor,
-    compositions: Sequence[Composition],
+    couple: Couple, windows: Tensor, compositions: Sequence[Composition],
     tick: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[int, list[Quality]]]:
+) -> Iterator[tuple[int, list[Quality]]]:  # fmt: skip
     """As `measure`, with figures on the way: how many windows they are of, each time twice as many.
 
     The first are of one window in `EARLY`, the last of all.

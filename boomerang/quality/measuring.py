@@ -1,12 +1,16 @@
-"""One measuring, from a job to the figures of every member."""
+"""One measuring, from a job file to the figures of every member."""
 
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import Tensor
 
 from boomerang.architecture.bert import not_measured
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import BadRecipe
 from boomerang.family.composition import Composition
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
@@ -14,17 +18,51 @@ from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
-from boomerang.processes.reporting import Reporter
+from boomerang.processes.reporting import JobFile, Reporter
 from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
-from boomerang.quality.job import MeasureJob
 from boomerang.quality.measure import growing, naive_counterpart
-from boomerang.quality.tasks.run import run_tasks
+from boomerang.quality.tasks.run import TaskRequest, run_tasks
 from boomerang.texts.texts import Texts
-from boomerang.tokens.heldout import first_windows
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.windows import length_for
+from boomerang.tokens.windows import first_windows, length_for
+
+
+class MeasureJob(JobFile):
+    """One measuring: a teacher, a student, a text and an order of patching.
+
+    `tasks` are run for the members of the sizes `members`, or for all. With `tasks_only` an order
+    in full is believed, and nothing else is measured. The order is chosen on `calibration_tokens`,
+    if not given on as many as always, or on no more than are measured on.
+    """
+
+    title: ClassVar[str] = "measuring job"
+
+    teacher: Path
+    student: Path
+    data: str = ""
+    order: Literal["auto", "last", "first", "klpatch", "best"] | PatchOrder = "auto"
+    sequence_length: Annotated[int, Field(ge=2)] = 256
+    calibration_tokens: Annotated[int, Field(ge=1)] | None = None
+    heldout_tokens: Annotated[int, Field(ge=1)] = 65536
+    naive: bool = True
+    kept: tuple[int, ...] | None = None
+    tasks: tuple[TaskRequest, ...] = ()
+    tasks_folder: Path | None = None
+    tasks_only: bool = False
+    members: tuple[str, ...] = ()
+
+    def full_order(self) -> PatchOrder:
+        """The order, which must not be one that measuring finds. Raises BadRecipe."""
+        if isinstance(self.order, str):
+            raise BadRecipe(
+                f"Tasks alone cannot find the order {self.order!r}.",
+                value=self.order,
+                fix="Give it in full.",
+            )
+        return self.order
+
 
 SAID_EVERY = 5.0
 """Seconds between two events that only say how far the choice of an order is."""
@@ -59,7 +97,6 @@ def run(job: MeasureJob, report: Reporter) -> None:
 def _texts(
     job: MeasureJob, pair: Pair, tokeniser: Tokeniser, report: Reporter
 ) -> tuple[Tensor, Tensor]:
-    """Windows of calibration and of held-out text, (W, T + 1) each."""
     length = length_for(pair.teacher.config, job.sequence_length)
     texts = Texts.open(job.data)
     choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
@@ -82,8 +119,6 @@ def _wanted(job: MeasureJob, pair: Pair, order: PatchOrder) -> list[int]:
 
 @dataclass(frozen=True)
 class _Measuring:
-    """Teacher and student in memory, and whom to tell."""
-
     job: MeasureJob
     couple: Couple
     tokeniser: Tokeniser
@@ -134,7 +169,9 @@ class _Measuring:
                     kl=_short(measured.quality.kl),
                     naive_perplexity=_short(naive[k].perplexity) if naive else None,
                     naive_kl=_short(naive[k].kl) if naive else None,
-                    generation=_shares(measured.continuation),
+                    generation=None
+                    if measured.continuation is None
+                    else {n: round(v, 4) for n, v in asdict(measured.continuation).items()},
                     flags=why[k],
                     tokens=windows * (heldout.shape[1] - 1),
                     of=heldout.shape[0] * (heldout.shape[1] - 1),
@@ -144,7 +181,6 @@ class _Measuring:
     def _written(
         self, members: list[Composition], heldout: Tensor
     ) -> dict[Composition, Continuation]:
-        """What members write; after each it is reported how many have."""
         found: dict[Composition, Continuation] = {}
         writer = Writer.over(self.couple, heldout, self.tokeniser.end)
         for member, continuation in writer.each(members, self.report.check):
@@ -158,12 +194,6 @@ class _Measuring:
         asked = (self.couple, members, self.tokeniser, tasks, folder, self.report.check)
         for k, result in run_tasks(*asked):
             self.report("task", k=k, **result.json())
-
-
-def _shares(continuation: Continuation | None) -> dict[str, float] | None:
-    if continuation is None:
-        return None
-    return {name: round(value, 4) for name, value in asdict(continuation).items()}
 
 
 class _Choosing:

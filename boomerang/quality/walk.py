@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from boomerang.family.composition import Choice, Composition, Side
-from boomerang.modules.context import Context
+from boomerang.modules.causal import Context
 from boomerang.modules.couple import Couple
 
 

@@ -88,11 +88,9 @@ class Chat:
         return found
 
     def counted(
-        self,
-        ids: Sequence[int],
-        offsets: Sequence[tuple[int, int]],
+        self, ids: Sequence[int], offsets: Sequence[tuple[int, int]],
         answers: Sequence[tuple[int, int]],
-    ) -> list[bool]:
+    ) -> list[bool]:  # fmt: skip
         """For each token whether the assistant said it.
 
         `offsets` are the characters (start, stop) that each token is of. The special token behind
@@ -116,7 +114,6 @@ def _whole(message: str, rendered: str, start: int, stop: int) -> tuple[int, int
 
 
 def _alike(a: Iterable[str], b: Iterable[str]) -> int:
-    """How many characters two texts begin with alike."""
     count = 0
     for x, y in zip(a, b, strict=False):
         if x != y:

@@ -126,8 +126,6 @@ class HubFile:
 
 
 class _Ranges(io.RawIOBase):
-    """A file on the Hub as a seekable stream."""
-
     def __init__(self, source: HubSource) -> None:
         self._source, self._at = source, 0
 

@@ -215,15 +215,12 @@ def _files(folder: Path, split: str) -> Iterator[Path]:
 
 def _dealt_to(document: Document) -> Split:
     # A hash, not a counter: a document stays in its split when others are added.
-    said = document if isinstance(document, str) else _spelled(document)
-    share = int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big") / 2**64
+    if isinstance(document, Conversation):
+        document = json.dumps(document.messages, sort_keys=True, default=str)
+    share = int.from_bytes(hashlib.sha256(document.encode()).digest()[:8], "big") / 2**64
     if share < _CALIBRATION:
         return "calibration"
     return "heldout" if share < _HELDOUT else "train"
-
-
-def _spelled(conversation: Conversation) -> str:
-    return json.dumps(conversation.messages, sort_keys=True, default=str)
 
 
 def _no_text(path: Path, why: str) -> BadRecipe:

@@ -70,15 +70,9 @@ class Mixture(Windows):
 
 
 def training_stream(
-    recipe: Recipe,
-    tokeniser: Tokeniser,
-    texts: Texts,
-    length: int,
-    run: Path,
-    tick: Callable[[], None] = lambda: None,
-    *,
-    write: bool = True,
-) -> Windows:
+    recipe: Recipe, tokeniser: Tokeniser, texts: Texts, length: int, run: Path,
+    tick: Callable[[], None] = lambda: None, *, write: bool = True,
+) -> Windows:  # fmt: skip
     """What a recipe trains on: the text as it comes, or a mixture where it has phases.
 
     As `ahead.stream`, of as many tokens as the recipe needs. Raises BadRecipe where a kind that

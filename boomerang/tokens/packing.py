@@ -4,7 +4,7 @@ Each begins with what the teacher's own tokenizer puts before a text. Where that
 end-of-text token before it is taken for its beginning.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Tokeniser:
             )
         self.end = int(end)
         self.begins = _begins(self.tokenizer)
-        self._check(list(self.begins))
+        check_tokens(self.begins, vocabulary)
         self.chat = Chat(self.tokenizer, folder.name)
 
     @property
@@ -64,15 +64,10 @@ class Tokeniser:
         return self.begins[0] if self.begins else self.end
 
     def encode(
-        self,
-        texts: Texts,
-        split: Split,
-        *,
-        kind: DataKind | None = None,
-        loss_on: LossOn | None = None,
-        tick: Callable[[], None] = lambda: None,
+        self, texts: Texts, split: Split, *, kind: DataKind | None = None,
+        loss_on: LossOn | None = None, tick: Callable[[], None] = lambda: None,
         most: int | None = None,
-    ) -> NDArray[np.int32]:
+    ) -> NDArray[np.int32]:  # fmt: skip
         """A split as one stream of documents, an end-of-text token between them: (tokens,).
 
         Of one `kind` alone where that is given, and no more than `most` tokens; the text behind
@@ -109,7 +104,7 @@ class Tokeniser:
             return_offsets_mapping=partial,
         )  # fmt: skip
         for at, ids in enumerate(encoded["input_ids"]):
-            self._check(ids)
+            check_tokens(ids, self.vocabulary)
             between = self.end
             # A chat template may have written the beginning already.
             bare = len(self.begins) if (*ids[: len(self.begins)],) == self.begins else 0
@@ -132,14 +127,15 @@ class Tokeniser:
         begins = [~token for token in self.begins] if masked else self.begins
         return [*begins, *ids, between]
 
-    def _check(self, ids: list[int]) -> None:
-        if ids and not 0 <= min(ids) <= max(ids) < self.vocabulary:
-            raise CorruptCheckpoint(
-                f"The tokenizer gives token {max(ids)}, the model's vocabulary has "
-                f"{self.vocabulary}.",
-                value=max(ids),
-                fix="Use the tokenizer that belongs to the model.",
-            )
+
+def check_tokens(ids: Sequence[int], vocabulary: int) -> None:
+    """Raise CorruptCheckpoint for tokens outside a vocabulary of so many."""
+    if ids and not 0 <= min(ids) <= max(ids) < vocabulary:
+        raise CorruptCheckpoint(
+            f"The tokenizer gives token {max(ids)}, the model's vocabulary has {vocabulary}.",
+            value=max(ids),
+            fix="Use the tokenizer that belongs to the model.",
+        )
 
 
 def _begins(tokenizer: Any) -> tuple[int, ...]:

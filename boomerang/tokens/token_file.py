@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from boomerang.errors import BoomerangError, as_json, from_json
-from boomerang.recipes.keys import TRAINER_VERSION
-from boomerang.recipes.recipe import LossOn
+from boomerang.recipes.recipe import TRAINER_VERSION, LossOn
 from boomerang.texts.conversations import DataKind
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens.packing import Tokeniser

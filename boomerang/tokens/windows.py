@@ -1,7 +1,7 @@
 """Sequences to train on: windows of one stream of tokens, in an order that a seed decides."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from boomerang.errors import BadRecipe
+from boomerang.texts.texts import Split, Texts
+from boomerang.tokens.packing import Tokeniser
 
 BLOCK = 1 << 14
 """Windows that are shuffled among themselves. An epoch takes block after block, so that training
@@ -161,3 +163,18 @@ def _block(
     """The order of a block's windows; of the first one's, also the token at which it begins."""
     generator = np.random.default_rng([seed, epoch, begins])
     return generator.permutation(count), int(generator.integers(length))
+
+
+def first_windows(
+    tokeniser: Tokeniser, texts: Texts, split: Split, tokens: int, length: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Tensor:  # fmt: skip
+    """About `tokens` tokens of a split from its beginning on: (W, length + 1), int64.
+
+    `tick` is called now and then. Raises BadRecipe where there is not even one window, and as
+    `Tokeniser.encode`.
+    """
+    # Windows begin one where the other ends, and the last one's last token is only predicted.
+    most = max(1, tokens // length) * length + 1
+    encoded = tokeniser.encode(texts, split, tick=tick, most=most)
+    return Stream(encoded, length, split, begins=tokeniser.begins).head(tokens)

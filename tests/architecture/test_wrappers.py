@@ -85,11 +85,13 @@ def test_members_are_text_models_of_their_own(around: str, kind: str, tmp_path: 
 def test_names_of_the_newer_files(around: str, kind: str, tmp_path: Path) -> None:
     """As the module itself names them, and as a text-only save of the whole does."""
     made = family(tmp_path, around, kind)
-    before = place(made.pair, Composition.naive(made.pair.layermap))
+    before = place(
+        made.pair, Composition.of(made.pair.layermap, "f" * len(made.pair.layermap.kept))
+    )
     renamed(made.teacher_folder, r"^language_model\.lm_head", "lm_head")
     renamed(made.teacher_folder, r"^language_model\.model\.", "model.language_model.")
     renamed(made.teacher_folder, r"^(vision_tower|multi_modal_projector)", r"model.\1")
-    after = place(made.pair, Composition.naive(made.pair.layermap))
+    after = place(made.pair, Composition.of(made.pair.layermap, "f" * len(made.pair.layermap.kept)))
     assert [item.name for item in before] == [item.name for item in after]
 
 
@@ -122,9 +124,9 @@ def test_what_the_text_leaves_to_the_whole(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     anatomy = dissect(Checkpoint.open(tmp_path))
     assert (anatomy.tied, anatomy.depth) == (True, LAYERS)
-    layermap = LayerMap.keeping_kinds(LAYERS, anatomy.kinds)
+    layermap = LayerMap.keeping_kinds(anatomy.kinds)
     pair = Pair.planned(Checkpoint.open(tmp_path), layermap, frozen=True)
-    composition = Composition.naive(layermap)
+    composition = Composition.of(layermap, "f" * len(layermap.kept))
     target = member_config(pair, composition)
     assert {key: target[key] for key in ("model_type", "vocab_size", "eos_token_id")} == {
         "model_type": "gemma3_text", "vocab_size": 48, "eos_token_id": [1, 46],

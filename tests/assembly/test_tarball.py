@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boomerang.assembly.bytefile import ByteFile, Range
-from boomerang.assembly.tarball import tar
+from boomerang.assembly.output import tar
 from boomerang.checkpoint.sources import FileSource
 
 LONG = "a-name-that-is-longer-than-the-hundred-bytes-of-the-old-field-" * 3 + ".json"

@@ -11,8 +11,7 @@ from boomerang.distill.job import Placement
 from boomerang.distill.memory.estimate import MemoryEstimate
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import placement
-from boomerang.distill.passes import Pass, passes
-from boomerang.distill.patching import member_for
+from boomerang.distill.passes import Pass, member_for, passes
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.recipe import Recipe

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from boomerang.distill.patching import member_for
+from boomerang.distill.passes import member_for
 from boomerang.family.composition import Composition
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.recipe import Recipe

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from boomerang.distill import distillation, guard, learner, pace
+from boomerang.distill import distillation, learner, pace, trainer
 from boomerang.distill.learner import Learner
 from boomerang.distill.memory import available
 from boomerang.distill.objective.losses import Losses
@@ -104,7 +104,7 @@ def breaks_after(step: int, by: float, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_loss_that_runs_away_ends_the_run_and_keeps_the_last_good_checkpoint(
     kind: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "PATIENCE", 5)
+    monkeypatch.setattr(trainer, "PATIENCE", 5)
     breaks_after(21, 3.0 if kind == "diverges" else math.nan, monkeypatch)
     status, said = told(job(folder, recipe={"steps": 40}, **EACH), capsys)
     assert (status, said[-1]["slug"]) == (1, "training-failed")

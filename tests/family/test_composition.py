@@ -135,7 +135,7 @@ def test_one_layer_blocks_go_with_a_patched_neighbour(map_: LayerMap, data: st.D
 
 
 def test_naive_is_the_teacher_pruned() -> None:
-    member = Composition.naive(MAP)
+    member = Composition.of(MAP, "f" * len(MAP.kept))
     assert member.sides == {Side.TEACHER}
     assert [layer.index for layer in member.layers] == list(MAP.kept)
 

@@ -1,4 +1,4 @@
-"""boomerang.hub.resolve against the test Hub: the real client, on a real socket."""
+"""boomerang.hub.remote against the test Hub: the real client, on a real socket."""
 
 import errno
 import hashlib
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from safetensors.numpy import save_file
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.checkpoint.files import travels
+from boomerang.checkpoint.header import read_json
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     BadName,
     BoomerangError,
-    FileNotInModel,
     GatedTeacher,
     HubFailure,
     NoSafetensors,
@@ -30,8 +30,8 @@ from boomerang.errors import (
 from boomerang.hub import client as hub_client
 from boomerang.hub import fetch
 from boomerang.hub import remote as hub_remote
-from boomerang.hub import resolve as hub_resolve
-from boomerang.hub.publish import publish
+from boomerang.hub.publish import Published
+from boomerang.hub.publish import publish as push
 from tests.local_hub.fixture import LocalHub, hub, run_client
 from tests.local_hub.repos import OWNER, READER
 
@@ -41,6 +41,15 @@ CARD = (
     "---\nlicense: other\nlicense_name: terms\nlicense_link: LICENSE\nlanguage: en\n"
     "base_model: [org/base]\n---\n# Teacher\n"
 )
+
+
+def publish(repo: str, files: Mapping[str, ByteFile | bytes | Path], **options: Any) -> Published:
+    def content(given: ByteFile | bytes | Path) -> ByteFile:
+        if isinstance(given, Path):
+            return ByteFile.whole(FileSource.of(given))
+        return ByteFile.literal(given) if isinstance(given, bytes) else given
+
+    return push(repo, {name: content(given) for name, given in files.items()}, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -75,23 +84,23 @@ TRAVELLED = {"LICENSE", "config.json", "model.safetensors", "tokenizer.json"}
 
 def test_importing_it_loads_no_client() -> None:
     loaded = "{'huggingface_hub', 'httpx2', 'torch'} & {*sys.modules}"
-    code = f"import boomerang.hub.resolve, sys; print({loaded})"
+    code = f"import boomerang.hub.remote, sys; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_resolve(hub: LocalHub, teacher: Path) -> None:
     commit = hub.add_repo("org/teacher", teacher)
-    found = hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+    found = hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     assert (found.repo_id, found.commit) == ("org/teacher", commit)
     assert (found.private, found.gated) == (False, False)
     assert (found.license, found.license_name, found.license_link) == ("other", "terms", "LICENSE")
     assert (found.language, found.base_model) == (("en",), ("org/base",))
     assert found.files["model.safetensors"] == (teacher / "model.safetensors").stat().st_size
     assert set(found.travelling) == TRAVELLED
-    assert hub_resolve.resolve("org/teacher", commit, endpoint=hub.endpoint) == found
-    assert hub_resolve.resolve("org/teacher", "main", endpoint=hub.endpoint) == found
-    assert hub_remote.read_config(found) == {"model_type": "llama"}
+    assert hub_remote.resolve("org/teacher", commit, endpoint=hub.endpoint) == found
+    assert hub_remote.resolve("org/teacher", "main", endpoint=hub.endpoint) == found
+    assert read_json(hub_remote.sources(found)["config.json"]) == {"model_type": "llama"}
 
 
 def test_a_revision_is_pinned(hub: LocalHub, teacher: Path) -> None:
@@ -100,11 +109,11 @@ def test_a_revision_is_pinned(hub: LocalHub, teacher: Path) -> None:
     changed = dict(repo.at("main").files) | {"config.json": hub.store.blob(b'{"later": 1}')}
     repo.commit("main", "change", changed)
     repo.branches["refs/pr/1"] = first
-    old = hub_resolve.resolve("org/teacher", "refs/pr/1", endpoint=hub.endpoint)
+    old = hub_remote.resolve("org/teacher", "refs/pr/1", endpoint=hub.endpoint)
     assert old.commit == first
-    assert hub_remote.read_config(old) == {"model_type": "llama"}
-    now = hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
-    assert hub_remote.read_config(now) == {"later": 1}
+    assert read_json(hub_remote.sources(old)["config.json"]) == {"model_type": "llama"}
+    now = hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
+    assert read_json(hub_remote.sources(now)["config.json"]) == {"later": 1}
 
 
 def test_of_two_sets_of_weights_one_travels(hub: LocalHub, teacher: Path) -> None:
@@ -112,7 +121,7 @@ def test_of_two_sets_of_weights_one_travels(hub: LocalHub, teacher: Path) -> Non
         (teacher / name).write_bytes(b"{}")
     (teacher / "consolidated.safetensors").write_bytes(b"{}")
     hub.add_repo("org/teacher", teacher)
-    assert set(hub_resolve.resolve("org/teacher", endpoint=hub.endpoint).travelling) == TRAVELLED
+    assert set(hub_remote.resolve("org/teacher", endpoint=hub.endpoint).travelling) == TRAVELLED
 
 
 @pytest.mark.parametrize(
@@ -120,7 +129,7 @@ def test_of_two_sets_of_weights_one_travels(hub: LocalHub, teacher: Path) -> Non
 )
 def test_what_is_no_name(hub: LocalHub, name: str) -> None:
     with pytest.raises(BadName) as caught:
-        hub_resolve.resolve(name, endpoint=hub.endpoint)
+        hub_remote.resolve(name, endpoint=hub.endpoint)
     assert caught.value.value == name
     assert not hub.asked
 
@@ -128,27 +137,27 @@ def test_what_is_no_name(hub: LocalHub, name: str) -> None:
 @pytest.mark.parametrize("revision", ["../main", "a/../b", "-x", "", "a b"])
 def test_what_is_no_revision(hub: LocalHub, revision: str) -> None:
     with pytest.raises(BadName):
-        hub_resolve.resolve("org/teacher", revision, endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", revision, endpoint=hub.endpoint)
     assert not hub.asked
 
 
 def test_missing(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
     with pytest.raises(TeacherNotFound) as caught:
-        hub_resolve.resolve("org/nothing", endpoint=hub.endpoint)
+        hub_remote.resolve("org/nothing", endpoint=hub.endpoint)
     assert caught.value.value == "org/nothing"
     with pytest.raises(TeacherNotFound) as caught:
-        hub_resolve.resolve("org/teacher", "v9", endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", "v9", endpoint=hub.endpoint)
     assert caught.value.value == "v9"
     assert len(hub.asked) == 2, "a 404 is not asked again"
 
 
 def test_private(hub: LocalHub, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.add_repo("org/secret", teacher, private=True)
-    assert hub_resolve.resolve("org/secret", endpoint=hub.endpoint).private
+    assert hub_remote.resolve("org/secret", endpoint=hub.endpoint).private
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(TeacherNotFound):
-        hub_resolve.resolve("org/secret", endpoint=hub.endpoint)
+        hub_remote.resolve("org/secret", endpoint=hub.endpoint)
 
 
 @pytest.mark.parametrize("token", [None, READER])
@@ -156,13 +165,13 @@ def test_gated(
     hub: LocalHub, teacher: Path, monkeypatch: pytest.MonkeyPatch, token: str | None
 ) -> None:
     hub.add_repo("org/gated", teacher, gated=True)
-    assert hub_resolve.resolve("org/gated", endpoint=hub.endpoint).gated
+    assert hub_remote.resolve("org/gated", endpoint=hub.endpoint).gated
     if token is None:
         monkeypatch.delenv("HF_TOKEN")
     else:
         monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(GatedTeacher) as caught:
-        hub_resolve.resolve("org/gated", endpoint=hub.endpoint)
+        hub_remote.resolve("org/gated", endpoint=hub.endpoint)
     assert caught.value.value == "org/gated"
 
 
@@ -172,7 +181,7 @@ def test_a_bad_token_is_no_missing_model(
     hub.add_repo("org/teacher", teacher)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong_secret")
     with pytest.raises(HubFailure) as caught:
-        hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     assert "401" in str(caught.value)
     assert "hf_wrong_secret" not in str(caught.value)
 
@@ -186,13 +195,13 @@ def test_other_weights_only(hub: LocalHub, tmp_path: Path, weights: str | None) 
         (folder / weights).write_bytes(b"x")
     hub.add_repo("org/other", folder)
     with pytest.raises(NoSafetensors) as caught:
-        hub_resolve.resolve("org/other", endpoint=hub.endpoint)
+        hub_remote.resolve("org/other", endpoint=hub.endpoint)
     assert weights is None or weights in str(caught.value)
 
 
 def test_headers_by_range(hub: LocalHub, teacher: Path) -> None:
     commit = hub.add_repo("org/teacher", teacher)
-    remote = hub_resolve.open_remote("org/teacher", commit, endpoint=hub.endpoint)
+    remote = hub_remote.open_remote("org/teacher", commit, endpoint=hub.endpoint)
     local = Checkpoint.open(teacher)
     assert remote.config == local.config
     assert {n: (t.dtype, t.shape, t.start, t.stop) for n, t in remote.tensors.items()} == {
@@ -211,7 +220,7 @@ def test_headers_by_range(hub: LocalHub, teacher: Path) -> None:
 
 def test_a_broken_connection_is_taken_up_again(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
-    source = hub_remote.sources(hub_resolve.resolve("org/teacher", endpoint=hub.endpoint))[
+    source = hub_remote.sources(hub_remote.resolve("org/teacher", endpoint=hub.endpoint))[
         "model.safetensors"
     ]
     hub.fail("GET /cdn/", times=2)
@@ -227,22 +236,22 @@ def test_a_busy_hub_is_asked_again(hub: LocalHub, teacher: Path, status: int) ->
     hub.add_repo("org/teacher", teacher)
     hub.fail("GET /api/models/", status, times=2)
     hub.fail("/resolve/", status, times=2)
-    found = hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
-    assert hub_remote.read_config(found) == {"model_type": "llama"}
+    found = hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
+    assert read_json(hub_remote.sources(found)["config.json"]) == {"model_type": "llama"}
 
 
 def test_a_hub_that_stays_broken(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
     hub.fail("GET /api/models/", 502, times=99)
     with pytest.raises(HubFailure, match="502") as caught:
-        hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     assert len(hub.asked) == hub_client.ATTEMPTS
     assert caught.value.transient
 
 
 def test_a_hub_that_is_not_there() -> None:
     with pytest.raises(HubFailure) as caught:
-        hub_resolve.resolve("org/teacher", endpoint="http://127.0.0.1:9")
+        hub_remote.resolve("org/teacher", endpoint="http://127.0.0.1:9")
     assert "org/teacher" in str(caught.value)
     assert caught.value.transient
 
@@ -251,7 +260,7 @@ def test_a_hub_that_refuses_will_refuse_again(hub: LocalHub, teacher: Path) -> N
     hub.add_repo("org/teacher", teacher)
     hub.fail("GET /api/models/", 403, times=99)
     with pytest.raises(HubFailure, match="403") as caught:
-        hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     assert not caught.value.transient
 
 
@@ -259,26 +268,17 @@ def test_a_server_that_is_no_hub(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
     hub.fail("GET /api/models/", 200)
     with pytest.raises(HubFailure, match="HF_ENDPOINT"):
-        hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+        hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
 
 
 def test_a_server_without_ranges_is_refused(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
-    source = hub_remote.sources(hub_resolve.resolve("org/teacher", endpoint=hub.endpoint))[
+    source = hub_remote.sources(hub_remote.resolve("org/teacher", endpoint=hub.endpoint))[
         "model.safetensors"
     ]
     hub.fail("GET /cdn/", 200)
     with pytest.raises(HubFailure, match="ranges"):
         source.read(0, 8)
-
-
-def test_small_files_are_those_that_travel(hub: LocalHub, teacher: Path) -> None:
-    hub.add_repo("org/teacher", teacher)
-    found = hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
-    assert hub_remote.small_file(found, "LICENSE") == b"terms"
-    for name in ("modeling_evil.py", "nothing.json", "../config.json"):
-        with pytest.raises(FileNotInModel):
-            hub_remote.small_file(found, name)
 
 
 def test_fetch(hub: LocalHub, teacher: Path, tmp_path: Path) -> None:
@@ -407,9 +407,7 @@ from boomerang.assembly.bytefile import ByteFile
 from boomerang.checkpoint.table import FileSource
 from boomerang.hub.publish import publish
 folder = Path({folder!r})
-files = {{p.name: p for p in folder.iterdir() if p.is_file()}}
-weights = files["model.safetensors"]
-files["model.safetensors"] = ByteFile.whole(FileSource.of(weights))
+files = {{p.name: ByteFile.whole(FileSource.of(p)) for p in folder.iterdir() if p.is_file()}}
 done = publish({repo!r}, files, message={message!r}, collection="Family", tag="d1")
 print(done.commit, done.url, done.changed)
 """
@@ -421,11 +419,11 @@ def test_publish_in_a_fresh_process(hub: LocalHub, teacher: Path, xet: bool) -> 
         (teacher / name).unlink()
     (teacher / "README.md").write_text(OURS)
 
-    def push(message: str) -> list[str]:
+    def sent(message: str) -> list[str]:
         code = PUBLISH.format(folder=str(teacher), repo="family/member", message=message)
         return run_client(code, hub.endpoint, xet=xet).split()
 
-    first = push("first")
+    first = sent("first")
     wanted = {p.name: p.read_bytes() for p in teacher.iterdir() if p.is_file()}
     assert hub.files("family/member") == wanted
     repo = hub.store.repos["family/member"]
@@ -439,7 +437,7 @@ def test_publish_in_a_fresh_process(hub: LocalHub, teacher: Path, xet: bool) -> 
     assert [item["id"] for item in collection["items"]] == ["family/member"]
     assert collection["private"]
 
-    assert push("again") == [first[0], first[1], "False"]
+    assert sent("again") == [first[0], first[1], "False"]
     assert hub.commits("family/member") == ["first"]
 
 
@@ -543,7 +541,7 @@ def test_errors_cross_processes(hub: LocalHub) -> None:
     code = """
 import json
 from boomerang.errors import BoomerangError
-from boomerang.hub.resolve import resolve
+from boomerang.hub.remote import resolve
 try:
     resolve("org/nothing")
 except BoomerangError as error:
@@ -559,7 +557,7 @@ import os
 from pathlib import Path
 Path(os.environ["HF_HOME"], "token").write_text({OWNER!r})
 from boomerang.errors import TeacherNotFound
-from boomerang.hub.resolve import resolve
+from boomerang.hub.remote import resolve
 try:
     resolve("org/secret")
 except TeacherNotFound:
@@ -570,10 +568,10 @@ except TeacherNotFound:
 
 def test_every_failure_is_ours(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
-    found = hub_resolve.resolve("org/teacher", endpoint=hub.endpoint)
+    found = hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     del hub.store.repos["org/teacher"]
     with pytest.raises(BoomerangError) as caught:
-        hub_remote.read_config(found)
+        read_json(hub_remote.sources(found)["config.json"])
     assert isinstance(caught.value, SourceChanged)
     assert OWNER not in str(caught.value)
     assert os.environ["HF_TOKEN"] == OWNER

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from boomerang.checkpoint.header import read_json
 from boomerang.errors import HubBusy, HubUnreachable
 from boomerang.hub import client as hub_client
-from boomerang.hub import remote, resolve
+from boomerang.hub import remote
 from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
 from tests.hub.test_client import owner, teacher
 from tests.local_hub.fixture import LocalHub, hub
@@ -25,12 +26,12 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_the_hub_a_question_is_not_asked(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
-    found = resolve.resolve("org/teacher", endpoint=hub.endpoint)
+    found = remote.resolve("org/teacher", endpoint=hub.endpoint)
     source = remote.sources(found)["config.json"]
     before = len(hub.asked)
     with without_hub():
         for ask in (
-            lambda: resolve.resolve("org/teacher", endpoint=hub.endpoint),
+            lambda: remote.resolve("org/teacher", endpoint=hub.endpoint),
             lambda: remote.checkpoint(found),
             lambda: source.read(0, 5),
         ):
@@ -45,13 +46,13 @@ def test_in_a_hurry_nothing_pauses(hub: LocalHub, teacher: Path) -> None:
     with Hurry(10).within(60):
         hub.fail("GET /api/models/", 503, times=2)
         hub.fail("GET /org/", times=2)
-        found = resolve.resolve("org/teacher", endpoint=hub.endpoint)
-        assert remote.read_config(found) == {"model_type": "llama"}
+        found = remote.resolve("org/teacher", endpoint=hub.endpoint)
+        assert read_json(remote.sources(found)["config.json"]) == {"model_type": "llama"}
         hub.fail("GET /cdn/", 500, times=2)
         assert remote.sources(found)["model.safetensors"].read(0, 8)
         hub.fail("GET /api/models/", 502, times=99)
         with pytest.raises(HubUnreachable, match="502"):
-            resolve.resolve("org/teacher", endpoint=hub.endpoint)
+            remote.resolve("org/teacher", endpoint=hub.endpoint)
 
 
 def test_what_the_hub_asks_for_holds_for_all_in_that_hurry(hub: LocalHub, teacher: Path) -> None:
@@ -60,23 +61,23 @@ def test_what_the_hub_asks_for_holds_for_all_in_that_hurry(hub: LocalHub, teache
     hub.refuse("GET /api/models/", 429, Retry_After="30")
     for _ in range(2):
         with hurry.within(60), pytest.raises(HubBusy, match="alone") as caught:
-            resolve.resolve("org/teacher", endpoint=hub.endpoint)
+            remote.resolve("org/teacher", endpoint=hub.endpoint)
         assert 0 < caught.value.retry_after <= 30
     assert len(hub.asked) == 1
     with other.within(60):
-        assert resolve.resolve("org/teacher", endpoint=hub.endpoint)
+        assert remote.resolve("org/teacher", endpoint=hub.endpoint)
         # Too many at once, and no word about when: not at once, in any case.
         hub.refuse("GET /api/models/", 429)
         with pytest.raises(HubBusy, match="does not answer"):
-            resolve.resolve("org/teacher", endpoint=hub.endpoint)
-        assert resolve.resolve("org/teacher", endpoint=hub.endpoint)
+            remote.resolve("org/teacher", endpoint=hub.endpoint)
+        assert remote.resolve("org/teacher", endpoint=hub.endpoint)
 
 
 def test_silence_ends_it_in_every_thread(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("org/teacher", teacher)
-    found = resolve.resolve("org/teacher", endpoint=hub.endpoint)
+    found = remote.resolve("org/teacher", endpoint=hub.endpoint)
     for pattern, ask in (
-        ("GET /api/models/", lambda: resolve.resolve("org/teacher", endpoint=hub.endpoint)),
+        ("GET /api/models/", lambda: remote.resolve("org/teacher", endpoint=hub.endpoint)),
         ("GET /(org|cdn)/", lambda: remote.checkpoint(found)),
     ):
         with hub.stalling(pattern), Hurry(0.3).within(60), pytest.raises(HubBusy) as caught:

@@ -16,21 +16,19 @@ from httpx2 import TransportError
 import boomerang
 from boomerang.assembly import prefetch as read_ahead
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
+from boomerang.assembly.output import tar
 from boomerang.assembly.stitch import member_files
 from boomerang.assembly.stream import Reader
-from boomerang.assembly.tarball import tar
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BoomerangError, GatedTeacher, HubFailure, SourceChanged
 from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
-from boomerang.hub import body as hub_body
 from boomerang.hub import client as hub_client
 from boomerang.hub import hurry as hub_hurry
 from boomerang.hub import remote as hub_remote
-from boomerang.hub import resolve
 from boomerang.hub import source as hub_source
-from boomerang.hub.resolve import open_remote
+from boomerang.hub.remote import open_remote
 from boomerang.hub.source import HubSource
 from tests.local_hub.faults import Asked, Fault
 from tests.local_hub.fixture import LocalHub, hub
@@ -48,7 +46,7 @@ def owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", OWNER)
     monkeypatch.setattr(hub_client, "FIRST_WAIT", 0.01)
     # So that even the small bodies here are taken from the connection itself.
-    monkeypatch.setattr(hub_body, "PARSED", 0)
+    monkeypatch.setattr(hub_source, "PARSED", 0)
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def source(hub: LocalHub, tmp_path: Path) -> HubSource:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / NAME).write_bytes(DATA)
     hub.add_repo("org/m", tmp_path / "m")
-    found = hub_remote.sources(resolve.resolve("org/m", endpoint=hub.endpoint))[NAME]
+    found = hub_remote.sources(hub_remote.resolve("org/m", endpoint=hub.endpoint))[NAME]
     hub.asked.clear()
     return found
 
@@ -145,7 +143,7 @@ def test_what_arrives_restores_patience(hub: LocalHub, source: HubSource) -> Non
 def test_a_body_that_breaks_is_gone_on_with(
     hub: LocalHub, source: HubSource, monkeypatch: pytest.MonkeyPatch, parsed: int
 ) -> None:
-    monkeypatch.setattr(hub_body, "PARSED", parsed)
+    monkeypatch.setattr(hub_source, "PARSED", parsed)
     hub.faults.append(Fault("/cdn/", times=3))
     slept: list[float] = []
     assert b"".join(source.stream(7, len(DATA), sleep=slept.append)) == DATA[7:]
@@ -177,7 +175,7 @@ def test_a_connection_that_falls_silent_is_given_up(
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         asked = client.send(client.build_request("GET", url), stream=True)
         with closing(asked) as answer, pytest.raises(TransportError):
-            got += map(len, hub_body.body(answer))
+            got += map(len, hub_source.body(answer))
         assert sum(got) == 300_000
         speaking.join()
 
@@ -494,7 +492,7 @@ def test_headers_of_many_shards_are_read_at_once(
 
     monkeypatch.setattr(HubSource, "keep_head", watched)
     told: list[tuple[int, int]] = []
-    hub_remote.checkpoint(resolve.resolve("org/teacher"), progress=lambda *at: told.append(at))
+    hub_remote.checkpoint(hub_remote.resolve("org/teacher"), progress=lambda *at: told.append(at))
     assert 1 < max(seen) <= hub_remote.AT_ONCE
     assert told[-1][0] == told[-1][1] == len(told) == len(seen)
 

@@ -18,8 +18,8 @@ from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
-from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import choose, klpatch
+from boomerang.quality.choosing.search import Judge
 from boomerang.quality.measure import FEW, Target, measure, naive_counterpart
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.distill.objective.test_divergence import Launches

@@ -9,8 +9,7 @@ import pytest
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.fixed import BETAS, CLIP, FORMER, WEIGHT_DECAY
-from boomerang.recipes.keys import student_key
-from boomerang.recipes.recipe import Recipe
+from boomerang.recipes.recipe import Recipe, student_key
 
 SMALL = {"steps": 3, "batch_tokens": 64, "sequence_length": 16, "learning_rate": 1e-3}
 

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 
 from boomerang.errors import BadRecipe, HubFailure, TrainingFailed
-from boomerang.recipes.keys import TRAINER_VERSION
+from boomerang.recipes.recipe import TRAINER_VERSION
 from boomerang.texts.texts import Texts
 from boomerang.tokens import background, windows
-from boomerang.tokens.background import stream
-from boomerang.tokens.growing import GrowingStream
+from boomerang.tokens.background import GrowingStream, stream
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.token_file import TokenFile, TokenSpec
 from boomerang.tokens.windows import Numbered, Stream

@@ -13,9 +13,8 @@ from boomerang.recipes.recipe import Recipe
 from boomerang.texts.conversations import Document
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens import packing as data
-from boomerang.tokens.heldout import first_windows
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.windows import Stream
+from boomerang.tokens.windows import Stream, first_windows
 from tests.distill.jobs import RECIPE, save_teacher, save_texts, save_tokenizer
 from tests.support.models import VOCABULARY, duo
 

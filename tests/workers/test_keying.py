@@ -12,7 +12,7 @@ import pytest
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import Event, Keying, StudentState
-from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubUnreachable
 from boomerang.service.intake.asked import FamilyRequest

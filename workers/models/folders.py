@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.checkpoint.content import content_commit, files_of, sha256_of
+from boomerang.checkpoint.folders import content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import SourceChanged, TeacherNotFound
 from boomerang.family.pair import Pair
-from boomerang.hub import fetch, resolve
+from boomerang.hub import fetch, remote
 from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import Holding, holding
@@ -161,7 +161,7 @@ def _fetched_changes(context: Context, student: Student, folder: Path, held: Hol
 def _listed(context: Context, student: Student, folder: Path) -> dict[str, str | None]:
     endpoint = context.settings.hub_endpoint
     try:
-        listed = resolve.resolve(student.teacher, student.teacher_commit, endpoint=endpoint)
+        listed = remote.resolve(student.teacher, student.teacher_commit, endpoint=endpoint)
     except TeacherNotFound:
         return {str(p.relative_to(folder)): None for p in folder.rglob("*") if p.is_file()}
     return {name: listed.sha256.get(name) for name in listed.travelling}

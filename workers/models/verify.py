@@ -13,7 +13,7 @@ from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.checkpoint.content import content_commit, files_of, sha256_of
+from boomerang.checkpoint.folders import content_commit, files_of, sha256_of
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import (
     BoomerangError,
@@ -23,7 +23,7 @@ from boomerang.errors import (
     TeacherNotFound,
 )
 from boomerang.family.pair import Pair
-from boomerang.hub import resolve
+from boomerang.hub import remote
 from boomerang.service.models import pairs
 from boomerang.service.models.digests import take_hash
 from workers import assemble
@@ -157,7 +157,7 @@ def _verify_published(context: Context, family: Family, member: Member) -> None:
         if member.published is not Fact.YES:
             return
         try:
-            resolve.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
+            remote.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
         except TeacherNotFound as error:
             gone = context.catalog.member_gone
             gone(family.id, member.k, "published", error.detail, lease=own.lease)

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 
 from boomerang.cli.show import BLOCKS, number, table
-from boomerang.family.picture import bar, legend
+from boomerang.family.composition import bar, legend
 
 Seen = Sequence[Mapping[str, Any]]
 """What boomerang.quality.from_hub printed, one for each member, smallest first."""

@@ -19,8 +19,7 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
 from boomerang.architecture.anatomy import Anatomy
 from boomerang.architecture.kinds import SLIDING
 from boomerang.modules.accelerator import BLOCKS, Accelerator
-from boomerang.modules.causal import Causal
-from boomerang.modules.context import Context
+from boomerang.modules.causal import Causal, Context
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,6 @@ def output_losses(
 
 
 class _OnePass(torch.autograd.Function):
-    """The losses and their gradients, chunk by chunk."""
-
     @staticmethod
     def forward(
         ctx: Any, student: Tensor, weight: Tensor, teacher: Tensor, of_teacher: Tensor,

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.distributed_c10d import Store
 
-from boomerang.distill.memory.shortage import is_memory
+from boomerang.distill.memory.available import is_memory
 from boomerang.distill.parallel.failures import (
     MESSAGE_BYTES,
     Fallen,

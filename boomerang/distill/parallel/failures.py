@@ -5,7 +5,7 @@ import json
 import torch
 from torch import Tensor
 
-from boomerang.distill.memory.shortage import is_memory
+from boomerang.distill.memory.available import is_memory
 from boomerang.errors import BoomerangError, Interrupted, TrainingFailed, as_json, from_json
 
 MESSAGE_BYTES = 1 << 13

@@ -14,9 +14,11 @@ are not related at all have about 1.4.
 """
 
 import json
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -27,13 +29,83 @@ from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.job import Delta, DistillJob
-from boomerang.distill.students.figures import Figures
-from boomerang.distill.students.writing import begin, finish
+from boomerang.distill.students.student import begin, finish
 from boomerang.errors import StudentMismatch, TrainingFailed
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.modules.load import DTYPES
 from boomerang.processes.reporting import Reporter
+
+TRUSTED = 0.5
+"""The cosine below which a transferred student is not to be trusted."""
+RELATED = 0.5
+"""The drift above which a teacher is hardly a fine-tune of that base."""
+
+
+@dataclass
+class Figures:
+    """Sums over every element, from which cosine, norm ratio and drift are made."""
+
+    dot: float = 0.0
+    base: float = 0.0
+    own: float = 0.0
+    moved: float = 0.0
+    pruned: float = 0.0
+    compared: bool = field(default=False)
+
+    def add(self, change: torch.Tensor, pruned: torch.Tensor, before: torch.Tensor) -> None:
+        """Add elements of the base's delta, of the pruned fine-tune and of the pruned base."""
+        self.base += _square(change)
+        self.moved += _square(pruned - before)
+        self.pruned += _square(before)
+
+    def compare(self, change: torch.Tensor, own: torch.Tensor) -> None:
+        """Add elements of the base's delta and of the fine-tune's own."""
+        self.dot += float(torch.dot(change.double(), own.double()))
+        self.own += _square(own)
+
+    @property
+    def cosine(self) -> float | None:
+        """Between the two distillation deltas; None without a student of the fine-tune."""
+        lengths = math.sqrt(self.base * self.own)
+        return self.dot / lengths if self.compared and lengths else None
+
+    @property
+    def norm_ratio(self) -> float | None:
+        """The length of the base's delta over that of the fine-tune's own."""
+        return math.sqrt(self.base / self.own) if self.compared and self.own else None
+
+    @property
+    def drift(self) -> float:
+        """How far fine-tuning went, relative to the base's weights."""
+        return math.sqrt(self.moved / self.pruned) if self.pruned else 0.0
+
+    @property
+    def warning(self) -> str | None:
+        """Why the student is not to be trusted, where a figure says so."""
+        cosine = self.cosine
+        if cosine is not None and cosine < TRUSTED:
+            return (
+                f"The distillation deltas of base and fine-tune have a cosine of {cosine:.2f}, "
+                f"below {TRUSTED}: distil the fine-tune itself."
+            )
+        if self.drift > RELATED:
+            return (
+                f"The teacher's weights differ from the base's by {self.drift:.2f} of their "
+                f"length, above {RELATED}: it is hardly a fine-tune of that base."
+            )
+        return None
+
+    def json(self) -> dict[str, Any]:
+        """The figures by name, with the warning, if any."""
+        short = {"cosine": self.cosine, "norm_ratio": self.norm_ratio, "drift": self.drift}
+        rounded = {k: None if v is None else round(v, 4) for k, v in short.items()}
+        return {**rounded, "warning": self.warning}
+
+
+def _square(values: torch.Tensor) -> float:
+    return float(values.double().square().sum())
+
 
 SHARD_BYTES = 2_000_000_000
 """Largest weight file, which is what is held in memory at once."""
@@ -83,10 +155,6 @@ class Transfer:
             room -= size
         return found
 
-    def name(self, role: Role) -> str:
-        """The name a role is stored under."""
-        return self.teacher.architecture.name(role)
-
     def tensor(self, role: Role, figures: Figures) -> torch.Tensor:
         """One tensor of the fine-tune's student, in the dtype the fine-tune stores it in.
 
@@ -109,9 +177,10 @@ class Transfer:
             if own is not None:
                 figures.compare(change, _read(own, start, stop).float() - pruned)
         if not torch.isfinite(made).all():
+            name = self.teacher.architecture.name(role)
             raise TrainingFailed(
-                f"{self.name(role)} of the student is not finite.",
-                value=self.name(role),
+                f"{name} of the student is not finite.",
+                value=name,
                 fix="Distil the fine-tune itself: the delta does not fit its dtype.",
             )
         return made.reshape(ours.shape)
@@ -156,7 +225,6 @@ def transfer(job: DistillJob, delta: Delta, report: Reporter) -> None:
 def _write(
     of: Transfer, shards: list[list[Role]], folder: Path, figures: Figures, report: Reporter
 ) -> None:
-    """The weight files, one after another, and their index where there are several."""
     weight_map: dict[str, str] = {}
     done, total, said = 0, 0, time.monotonic()
     for number, roles in enumerate(shards, 1):
@@ -165,7 +233,7 @@ def _write(
         tensors: dict[str, torch.Tensor] = {}
         for role in roles:
             report.check()
-            tensors[of.name(role)] = of.tensor(role, figures)
+            tensors[of.teacher.architecture.name(role)] = of.tensor(role, figures)
             done += 1
             if time.monotonic() - said >= 1:
                 report("step", step=done, steps=sum(map(len, shards)))
@@ -179,7 +247,6 @@ def _write(
 
 
 def _read(tensor: Tensor, start: int, stop: int) -> torch.Tensor:
-    """Elements [start, stop) of a stored tensor, flat."""
     size = ITEM_BYTES[tensor.dtype]
     data = tensor.source.read(tensor.start + start * size, tensor.start + stop * size)
     return torch.frombuffer(bytearray(data), dtype=DTYPES[tensor.dtype])

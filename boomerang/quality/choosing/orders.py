@@ -11,8 +11,7 @@ from torch import Tensor
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.couple import Couple
-from boomerang.quality.choosing.judge import Judge
-from boomerang.quality.choosing.search import EVALUATIONS, search
+from boomerang.quality.choosing.search import EVALUATIONS, Judge, search
 
 NESTED = ("last", "first", "klpatch")
 MEASURED = (*NESTED, "best")
@@ -68,13 +67,9 @@ def klpatch(judge: Judge) -> tuple[int, ...]:
 
 
 def choose(
-    couple: Couple,
-    windows: Tensor,
-    wanted: str,
-    *,
-    evaluations: float = EVALUATIONS,
+    couple: Couple, windows: Tensor, wanted: str, *, evaluations: float = EVALUATIONS,
     tick: Callable[[], None] = lambda: None,
-) -> Chosen:
+) -> Chosen:  # fmt: skip
     """The order `wanted` by its KL over windows (W, T + 1).
 
     `best` may take so many `evaluations` beyond those of the other orders. `auto` is `best`, under

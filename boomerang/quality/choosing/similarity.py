@@ -19,8 +19,8 @@ from boomerang.modules.causal import Causal
 from boomerang.modules.load import load
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
-from boomerang.tokens.heldout import first_windows
 from boomerang.tokens.packing import Tokeniser
+from boomerang.tokens.windows import first_windows
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""

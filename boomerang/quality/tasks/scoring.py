@@ -11,11 +11,12 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from boomerang.errors import BadTask, CorruptCheckpoint
+from boomerang.errors import BadTask
 from boomerang.family.composition import Composition
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple
 from boomerang.quality.walk import SharedWalk
+from boomerang.tokens.packing import check_tokens
 
 Tokens = tuple[int, ...]
 Request = tuple[Tokens, Tokens]
@@ -47,12 +48,9 @@ class Scorer:
     """
 
     def __init__(
-        self,
-        couple: Couple,
-        members: Sequence[Composition],
-        length: int,
+        self, couple: Couple, members: Sequence[Composition], length: int,
         tick: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.couple, self.members, self.length, self.tick = couple, list(members), length, tick
         self.on = Accelerator.of(couple.teacher.device)
         self.vocabulary = int(couple.teacher.model.lm_head.weight.shape[0])
@@ -86,17 +84,8 @@ class Scorer:
             # The last token is predicted and never read, so one more than the length fits.
             ids = (*context, *continuation)[-(self.length + 1) :][:-1]
             rows.setdefault(ids, Row(ids)).asked.append((context, continuation))
-            self._check(max(*context, *continuation))
+            check_tokens((*context, *continuation), self.vocabulary)
         return sorted(rows.values(), key=lambda row: -len(row.ids))
-
-    def _check(self, largest: int) -> None:
-        if largest >= self.vocabulary:
-            raise CorruptCheckpoint(
-                f"The tokenizer gives token {largest}, the model's vocabulary has "
-                f"{self.vocabulary}.",
-                value=largest,
-                fix="Use the tokenizer that belongs to the model.",
-            )
 
     def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
         at = 0
@@ -167,13 +156,9 @@ class Scorer:
 
 @torch.no_grad()
 def write(
-    couple: Couple,
-    member: Composition,
-    prompts: Sequence[Tokens],
-    count: int,
-    ended: Callable[[list[int]], bool],
-    tick: Callable[[], None] = lambda: None,
-) -> list[list[int]]:
+    couple: Couple, member: Composition, prompts: Sequence[Tokens], count: int,
+    ended: Callable[[list[int]], bool], tick: Callable[[], None] = lambda: None,
+) -> list[list[int]]:  # fmt: skip
     """The most likely tokens after each prompt, at most `count`, until `ended` of those written.
 
     Every token is one pass over its whole row: nothing is kept between passes.

@@ -13,8 +13,8 @@ from boomerang.architecture.anatomy import dissect
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.checkpoint.content import refuse_without_derivatives
 from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BadRequest

@@ -18,8 +18,7 @@ from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Bought, Ladder
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import named_order
-from boomerang.recipes.keys import delta_key, student_key
-from boomerang.recipes.recipe import Recipe
+from boomerang.recipes.recipe import Recipe, delta_key, student_key
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.found import Base, Given, Materials
 from boomerang.service.models.members import records_of

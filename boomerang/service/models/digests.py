@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.checkpoint.content import sha256_of
+from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import NotReady
 

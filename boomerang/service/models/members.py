@@ -6,8 +6,7 @@ from typing import Any
 from boomerang.assembly import stitch
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.card.card import card
-from boomerang.card.facts import Facts, Size
-from boomerang.card.tasks import Task
+from boomerang.card.facts import Facts, Size, Task
 from boomerang.catalog.records.families import Family, Member, NewMember
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student

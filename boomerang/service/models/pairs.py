@@ -9,12 +9,12 @@ from pathlib import Path
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.checkpoint.content import content_commit, files_of
+from boomerang.checkpoint.folders import content_commit, files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import NotReady, SourceChanged, TeacherNotFound
 from boomerang.family.pair import Pair
-from boomerang.hub.resolve import open_remote
+from boomerang.hub.remote import open_remote
 from boomerang.service.models.digests import Digests, Unhashed
 from boomerang.service.settings import Settings
 from boomerang.texts.texts import Texts

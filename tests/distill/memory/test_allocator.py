@@ -6,7 +6,7 @@ import sys
 _HOLES = """
 import re, torch
 from pathlib import Path
-from boomerang.distill.memory.allocator import give_back_large_blocks
+from boomerang.distill.memory.available import give_back_large_blocks
 assert {setting}
 def resident():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

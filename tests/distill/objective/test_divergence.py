@@ -16,8 +16,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from boomerang.distill.objective.cosine import cosine_distance
 from boomerang.distill.objective.divergence import output_losses
+from boomerang.distill.objective.losses import cosine_distance
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from tests.support.devices import H100, described, pretend

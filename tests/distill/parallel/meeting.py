@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from boomerang.distill.objective.losses import Losses
-from boomerang.distill.objective.mean import Mean
+from boomerang.distill.objective.losses import Losses, Mean
 from boomerang.distill.parallel import devices
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.launch import joined, leave

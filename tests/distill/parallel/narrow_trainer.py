@@ -11,12 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from boomerang.distill import __main__ as trainer
-from boomerang.distill.objective import cosine
+from boomerang.distill.objective import losses
 from boomerang.distill.parallel.launch import leave
-from boomerang.modules.causal import Causal
-from boomerang.modules.context import Context
+from boomerang.modules.causal import Causal, Context
 
-forward, backward = Causal.layer, cosine._Distance.backward
+forward, backward = Causal.layer, losses._Distance.backward
 
 
 def layer(self: Causal, index: int, hidden: Tensor, context: Context) -> Tensor:
@@ -33,5 +32,5 @@ def back(ctx: Any, share: Tensor) -> Any:
 
 if os.environ["RANK"] == "1":
     Causal.layer = layer  # type: ignore[method-assign]
-    cosine._Distance.backward = staticmethod(back)  # type: ignore[method-assign,assignment]
+    losses._Distance.backward = staticmethod(back)  # type: ignore[method-assign,assignment]
 leave(trainer.main(sys.argv[1:]))

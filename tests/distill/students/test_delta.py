@@ -10,19 +10,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from boomerang.checkpoint.content import content_commit
+from boomerang.checkpoint.folders import content_commit
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.cli.show import transfer_view
 from boomerang.distill.job import DistillJob
-from boomerang.distill.students import delta, writing
+from boomerang.distill.students import delta
 from boomerang.distill.students import student as students
-from boomerang.distill.students.delta import Transfer
-from boomerang.distill.students.figures import Figures
+from boomerang.distill.students import student as students_student
+from boomerang.distill.students.delta import Figures, Transfer
 from boomerang.errors import StudentMismatch, TrainingFailed
 from boomerang.family.pair import Pair
 from boomerang.modules.load import load
 from boomerang.processes.reporting import Reporter
-from boomerang.recipes.keys import delta_key
+from boomerang.recipes.recipe import delta_key
 from tests.distill.jobs import save_teacher
 from tests.distill.students.test_student import MAP
 from tests.support.cli_stub import told
@@ -48,7 +48,7 @@ def student(folder: Path, of: str, to: str, seed: int, by: float = 0.02) -> Path
     config = students.student_config(Checkpoint.open(folder / of), MAP)
     made = students.initialise(teacher, config, MAP)
     record = {"frozen_embeddings": True, "key": "b" * 32}
-    writing.write(made, folder / of, folder / to, MAP, record)
+    students_student.write(made, folder / of, folder / to, MAP, record)
     noisy(folder / to, by, seed, still=(EMBEDDINGS,))
     return folder / to
 

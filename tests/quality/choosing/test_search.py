@@ -12,11 +12,10 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.patch_order import members_of, parse_order, show_order
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
-from boomerang.quality.choosing import judge as judging
+from boomerang.quality.choosing import search as choosing_search
 from boomerang.quality.choosing import search as searching
-from boomerang.quality.choosing.judge import Judge
 from boomerang.quality.choosing.orders import NESTED, choose, klpatch
-from boomerang.quality.choosing.search import search
+from boomerang.quality.choosing.search import Judge, search
 from boomerang.quality.measure import Quality, measure
 from tests.support.models import VOCABULARY, model
 
@@ -94,7 +93,7 @@ def test_what_is_chosen_at_a_depth(
     }
     other = Quality(1.0, 0.0, (0.0,))
     monkeypatch.setattr(
-        judging, "measure", lambda couple, windows, members, tick: [
+        choosing_search, "measure", lambda couple, windows, members, tick: [
             told.get(member, other) for member in members
         ],
     )  # fmt: skip
@@ -160,7 +159,7 @@ def test_a_gain_within_its_own_noise_is_not_taken(
 ) -> None:
     ladder = {"last": members_of(MAP, (3, 2, 1, 0))}
     assert search(Judge(both, WINDOWS), ladder).members != ladder["last"]
-    monkeypatch.setattr(searching, "_standard_error", lambda gains: float("inf"))
+    monkeypatch.setattr(searching, "stdev", lambda gains: float("inf"))
     assert search(Judge(both, WINDOWS), ladder).members == ladder["last"]
 
 

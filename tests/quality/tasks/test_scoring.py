@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from boomerang.errors import BadTask, CorruptCheckpoint
-from boomerang.face.assemble import assemble
+from boomerang.face.members import assemble
 from boomerang.family.composition import Composition, last_to_first
 from boomerang.family.patch_order import members_of
 from boomerang.modules.accelerator import Accelerator

@@ -12,7 +12,7 @@ import yaml
 
 from boomerang.cli.show import emit, measures_view
 from boomerang.errors import BadRecipe, BadTask
-from boomerang.face.assemble import assemble
+from boomerang.face.members import assemble
 from boomerang.family.composition import last_to_first
 from boomerang.family.patch_order import members_of
 from boomerang.modules.couple import couple
@@ -35,8 +35,7 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
 from boomerang.quality.tasks.harness import MemberLM
-from boomerang.quality.tasks.results import Result, TaskRequest
-from boomerang.quality.tasks.run import run_tasks
+from boomerang.quality.tasks.run import Result, TaskRequest, run_tasks
 from boomerang.quality.tasks.scoring import Scorer
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -254,12 +254,12 @@ def test_a_published_commit_that_is_gone_is_no_longer_said_to_be_there(
     for state in (Fact.RUNNING, Fact.YES):
         catalog.set_fact(made, 0, "published", state, repo="me/x", commit="9" * 40)
     monkeypatch.setattr(
-        "boomerang.hub.resolve.resolve", fails(1, print, HubUnreachable("Status 503."))
+        "boomerang.hub.remote.resolve", fails(1, print, HubUnreachable("Status 503."))
     )
     catalog.rebuild(made)
     assert distill(context, KEY) == "not verified"
     assert catalog.member(made, 0).published is Fact.YES
-    monkeypatch.setattr("boomerang.hub.resolve.resolve", fails(1, print, TeacherNotFound("Gone.")))
+    monkeypatch.setattr("boomerang.hub.remote.resolve", fails(1, print, TeacherNotFound("Gone.")))
     assert distill(context, KEY) == "verified"
     assert catalog.member(made, 0).published is Fact.FAILED
     assert catalog.member(made, 0).published_reason == "Gone."
@@ -285,7 +285,7 @@ def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
         assert publish(context, **job) == "published"
     late = sent(context)  # where the other one is stands on the first one's card now
     assert [job["want"] for job in late] == [None]
-    monkeypatch.setattr("boomerang.hub.resolve.resolve", lambda repo, *_, **__: _gone(repo, size))
+    monkeypatch.setattr("boomerang.hub.remote.resolve", lambda repo, *_, **__: _gone(repo, size))
     # Whoever publishes it just now makes it be there.
     lease = catalog.lease_acquire(f"publish:{catalog.member(made, 0).digest}", "other", 30)
     assert isinstance(lease, Lease)

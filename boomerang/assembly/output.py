@@ -1,14 +1,15 @@
-"""A model's files as a folder, which appears whole or not at all."""
+"""The files of a model as a folder, which appears whole or not at all, or as one tar."""
 
 import os
 import secrets
 import shutil
+import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from boomerang.architecture.anatomy import dissect
-from boomerang.assembly.bytefile import ByteFile
+from boomerang.assembly.bytefile import ByteFile, Literal, Piece
 from boomerang.checkpoint.table import Checkpoint
 
 Watch = Callable[[Path, int], AbstractContextManager[object]]
@@ -33,3 +34,24 @@ def write_folder(files: Mapping[str, ByteFile], out: Path, watch: Watch | None =
         os.rename(part, out)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+BLOCK = 512
+
+
+def tar(files: Mapping[str, ByteFile], folder: str) -> ByteFile:
+    """One tar with every file under `folder/`, config and other small files first."""
+    pieces: list[Piece] = []
+    for name, file in sorted(
+        files.items(), key=lambda item: (item[0].endswith(".safetensors"), item[0])
+    ):
+        info = tarfile.TarInfo(f"{folder}/{name}")
+        info.size = file.size
+        info.mode = 0o644
+        pieces.append(Literal(info.tobuf(format=tarfile.PAX_FORMAT)))
+        pieces.extend(file.pieces)
+        pieces.append(Literal(bytes(-file.size % BLOCK)))
+    size = sum(piece.size for piece in pieces)
+    end = 2 * BLOCK
+    pieces.append(Literal(bytes(end + -(size + end) % tarfile.RECORDSIZE)))
+    return ByteFile(pieces)

@@ -1,19 +1,24 @@
-"""One member of two models that there are, as files in a folder."""
+"""One member of two models that there are: as files in a folder, or on the Hub with its card."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.assembly.folder import Watch, write_folder
+from boomerang.assembly.output import Watch, write_folder
 from boomerang.assembly.stitch import member_files
+from boomerang.card.card import card
+from boomerang.card.facts import Facts, Size
+from boomerang.checkpoint.folders import refuse_without_derivatives
+from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import BadComposition, BadRequest
-from boomerang.face.models import Named, open_pair
+from boomerang.errors import BadComposition, BadName, BadRequest
+from boomerang.face.plan import Named, found, open_pair
 from boomerang.family.composition import Composition
 from boomerang.family.ladder import Ladder, Member
 from boomerang.family.pair import Pair
 from boomerang.family.patch_order import members_of, order_of
+from boomerang.hub import publish as hub
 
 
 @dataclass(frozen=True)
@@ -75,14 +80,9 @@ class Assembled:
 
 
 def assemble(
-    pair: Pair | tuple[Named, Named],
-    size: str | None,
-    out: str | Path,
-    *,
-    order: str = "last",
-    patch: int | None = None,
-    watch: Watch | None = None,
-) -> Assembled:
+    pair: Pair | tuple[Named, Named], size: str | None, out: str | Path, *, order: str = "last",
+    patch: int | None = None, watch: Watch | None = None,
+) -> Assembled:  # fmt: skip
     """Write a member of a pair, or of a teacher and a student, to a folder: whole or not at all.
 
     `size` is a size's name or a budget; None where `patch`, the number of patched blocks, says
@@ -103,4 +103,58 @@ def assemble(
         layers=len(chosen.composition.layers),
         parameters=Checkpoint.open(out).parameters,
         code=chosen.composition.code,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Published(hub.Published):
+    """A member on the Hub. `parameters` are stored ones."""
+
+    size: str
+    parameters: int
+
+
+def publish(
+    teacher: Named, student: Named, size: str, to: str, *, order: str, public: bool = False,
+    kept: tuple[int, ...] | None = None,
+) -> Published:  # fmt: skip
+    """Push a member to the repository `to`, private unless `public`.
+
+    Raises BadName, BadRequest for a teacher that must not be published, Unusable where its licence
+    forbids derived works, or as `choose` and `hub.publish.publish`.
+    """
+    if to.count("/") != 1:
+        raise BadName(f"{to!r} is no repository.", value=to, fix="Write it as NAMESPACE/NAME.")
+    of_teacher = found(teacher)
+    chosen = choose(open_pair(of_teacher, student, kept=kept), order, size)
+    member, resolved, pair = chosen.ladder.resolve(size), of_teacher.resolved, chosen.pair
+    refuse_without_derivatives(of_teacher.name, of_teacher.license)
+    if public and (of_teacher.gated or of_teacher.private):
+        raise BadRequest(
+            f"{of_teacher.name!r} is gated or private, so its family is never made public.",
+            value=of_teacher.name,
+            fix="Publish without --public.",
+        )
+    sizes = tuple(Size(m.size, m.parameters, m.layers) for m in chosen.ladder.members)
+    dtype = pair.teacher.head_tensor.dtype
+    facts = Facts(
+        repo_id=to,
+        size=next(one for one in sizes if one.name == member.size),
+        composition=member.composition,
+        teacher=of_teacher.public_name,
+        teacher_commit=of_teacher.commit(),
+        order=order,
+        dtype=FLOAT_NAMES.get(dtype, dtype),
+        student=pair.student.checkpoint.name if pair.student.checkpoint.commit else None,
+        license=of_teacher.license,
+        license_name=resolved.license_name if resolved else None,
+        license_link=resolved.license_link if resolved else None,
+        language=resolved.language if resolved else (),
+        sizes=sizes,
+        masked=pair.teacher.architecture.masked,
+    )
+    message = f"{member.size} by Boomerang"
+    done = hub.publish(to, chosen.files(card(facts)), private=not public, message=message)
+    return Published(
+        done.repo_id, done.commit, done.url, done.changed, member.size, member.parameters
     )
