@@ -15,7 +15,6 @@ from typing import TypedDict
 from boomerang.assembly.bytefile import ByteFile, Literal, Piece, Range
 from boomerang.assembly.prefetch import Ahead, Data, Part, Promised, read_ahead
 from boomerang.checkpoint.sources import FileSource
-from boomerang.errors import SourceChanged
 
 BLOCK = 1 << 20
 """Bytes of a block. Larger ones leave the processor's cache between reading and sending."""
@@ -203,11 +202,7 @@ class Reader:
             return 0
         source.check(descriptor)
         if wait and not got:
-            raise SourceChanged(
-                f"{source.name} ends at byte {at}.",
-                value=source.name,
-                fix="Restore it, or ask for the family again so that it is read anew.",
-            )
+            raise source.changed(f"it ends at byte {at}")
         return got
 
     def _open(self, source: FileSource) -> int:

@@ -17,7 +17,6 @@ from boomerang.assembly.followers import WINDOW, Digest, Follower, fill, take_in
 from boomerang.assembly.pieces import Cast, Literal, Piece, Range, conversion
 from boomerang.assembly.prefetch import Promised
 from boomerang.checkpoint.sources import FileSource
-from boomerang.errors import SourceChanged
 
 BUFFER = 1 << 17
 """Bytes that pass through memory at a time. Of the sizes from 64 KiB to 1 MiB, 64 and 128 KiB were
@@ -179,11 +178,7 @@ class Writer:
             block = self._buffer[: min(elements * wide, piece.stop - at)]
             there = fill(block, descriptor, at)
             if there < len(block):
-                raise SourceChanged(
-                    f"{source.name} ends at byte {at + there}.",
-                    value=source.name,
-                    fix="Restore it, or ask for the family again so that it is read anew.",
-                )
+                raise source.changed(f"it ends at byte {at + there}")
             self._put(memoryview(cast(block)) if cast else block)
             at += len(block)
 

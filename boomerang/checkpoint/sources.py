@@ -51,7 +51,7 @@ class FileSource:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise self._changed(error.strerror or "it cannot be opened") from error
+            raise self.changed(error.strerror or "it cannot be opened") from error
         try:
             self.check(descriptor)
         except SourceChanged:
@@ -64,7 +64,7 @@ class FileSource:
         status = os.fstat(descriptor)
         now = (status.st_size, status.st_ino, status.st_mtime_ns)
         if now != (self.size, self.inode, self.mtime_ns):
-            raise self._changed("size, inode or modification time differ")
+            raise self.changed("size, inode or modification time differ")
 
     def read(self, start: int, stop: int) -> bytes:
         """Return exactly the bytes [start, stop).
@@ -77,14 +77,15 @@ class FileSource:
             while len(data) < stop - start:
                 more = os.pread(descriptor, stop - start - len(data), start + len(data))
                 if not more:
-                    raise self._changed(f"it ends at byte {start + len(data)}")
+                    raise self.changed(f"it ends at byte {start + len(data)}")
                 data += more
             self.check(descriptor)
             return data
         finally:
             os.close(descriptor)
 
-    def _changed(self, how: str) -> SourceChanged:
+    def changed(self, how: str) -> SourceChanged:
+        """The error for a file that is not what it was."""
         return SourceChanged(
             f"{self.name} is not the file that was read first: {how}.",
             value=self.name,

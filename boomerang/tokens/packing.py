@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 from boomerang.errors import BadRecipe, CorruptCheckpoint
 from boomerang.recipes.recipe import LossOn
 from boomerang.texts.chat import Chat
-from boomerang.texts.conversations import Conversation, DataKind, Document
+from boomerang.texts.conversations import Conversation, Document
 from boomerang.texts.texts import Split, Texts
 from boomerang.tokens.loss_mask import with_loss_mask
 
@@ -64,20 +64,18 @@ class Tokeniser:
         return self.begins[0] if self.begins else self.end
 
     def encode(
-        self, texts: Texts, split: Split, *, kind: DataKind | None = None,
-        loss_on: LossOn | None = None, tick: Callable[[], None] = lambda: None,
-        most: int | None = None,
+        self, texts: Texts, split: Split, *, loss_on: LossOn | None = None,
+        tick: Callable[[], None] = lambda: None, most: int | None = None,
     ) -> NDArray[np.int32]:  # fmt: skip
         """A split as one stream of documents, an end-of-text token between them: (tokens,).
 
-        Of one `kind` alone where that is given, and no more than `most` tokens; the text behind
-        them is not read. With `loss_on`, tokens of conversations are marked
-        (`loss_mask.py`), as training wants them; without, every token is only itself. Raises
-        BadRecipe for conversations that the teacher's chat template cannot render.
+        No more than `most` tokens; the text behind them is not read. With `loss_on`, tokens of
+        conversations are marked (`loss_mask.py`), as training wants them; without, every token is
+        only itself. Raises BadRecipe for conversations that the chat template cannot render.
         """
         chunks: list[NDArray[np.int32]] = [np.empty(0, np.int32)]
         found = 0
-        for _, tokens in self.batches(texts.documents(split, kind), loss_on):
+        for _, tokens in self.batches(texts.documents(split), loss_on):
             tick()
             chunks.append(tokens)
             found += len(tokens)
