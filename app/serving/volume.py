@@ -5,8 +5,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
-from boomerang.assembly.bytefile import ByteFile, Literal
-from boomerang.assembly.output import tar
+from boomerang.assembly.bytefile import ByteFile, Literal, tar
 from boomerang.catalog.records.families import Family, Member
 from boomerang.checkpoint.files import RECORD
 from boomerang.errors import FileNotInModel

@@ -1,23 +1,28 @@
 """A file that is a list of pieces: literal bytes, ranges of other files, ranges to be cast.
 
-One object serves every consumer: written to disk, streamed with ranges, hashed, pushed. Nothing
-is read until bytes are asked for, and never more than a chunk at a time.
+One object serves every consumer: written to disk, streamed with ranges, hashed, pushed; many
+together as a folder or as one tar. Nothing is read until bytes are asked for, and never more than a
+chunk at a time.
 """
 
 import hashlib
 import os
 import secrets
+import shutil
+import tarfile
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import accumulate
 from pathlib import Path
 
+from boomerang.architecture.anatomy import dissect
 from boomerang.assembly.followers import Digest
 from boomerang.assembly.pieces import Cast, Literal, Piece, Range, merged
 from boomerang.assembly.prefetch import read_ahead
 from boomerang.assembly.writing import Writer
 from boomerang.checkpoint.sources import Source
+from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import SourceChanged
 
 __all__ = ["CHUNK", "ByteFile", "Cast", "Literal", "Piece", "Range"]
@@ -104,3 +109,48 @@ class ByteFile:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+Watch = Callable[[Path, int], AbstractContextManager[object]]
+"""Gives what is entered while so many bytes come into a folder: a progress bar."""
+
+
+def write_folder(files: Mapping[str, ByteFile], out: Path, watch: Watch | None = None) -> None:
+    """Write files into a folder of a temporary name, check its headers, then rename it.
+
+    Raises as `ByteFile.write`, `Checkpoint.open` and `dissect`.
+    """
+    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    part.mkdir(parents=True)
+    total = sum(file.size for file in files.values())
+    try:
+        with watch(part, total) if watch else nullcontext():
+            for name, file in files.items():
+                target = part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.write(target)
+        dissect(Checkpoint.open(part, out.name))
+        os.rename(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+BLOCK = 512
+
+
+def tar(files: Mapping[str, ByteFile], folder: str) -> ByteFile:
+    """One tar with every file under `folder/`, config and other small files first."""
+    pieces: list[Piece] = []
+    for name, file in sorted(
+        files.items(), key=lambda item: (item[0].endswith(".safetensors"), item[0])
+    ):
+        info = tarfile.TarInfo(f"{folder}/{name}")
+        info.size = file.size
+        info.mode = 0o644
+        pieces.append(Literal(info.tobuf(format=tarfile.PAX_FORMAT)))
+        pieces.extend(file.pieces)
+        pieces.append(Literal(bytes(-file.size % BLOCK)))
+    size = sum(piece.size for piece in pieces)
+    end = 2 * BLOCK
+    pieces.append(Literal(bytes(end + -(size + end) % tarfile.RECORDSIZE)))
+    return ByteFile(pieces)

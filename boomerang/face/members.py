@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boomerang.assembly.bytefile import ByteFile
-from boomerang.assembly.output import Watch, write_folder
+from boomerang.assembly.bytefile import ByteFile, Watch, write_folder
 from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
 from boomerang.card.facts import Facts, Size

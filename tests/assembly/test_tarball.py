@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boomerang.assembly.bytefile import ByteFile, Range
-from boomerang.assembly.output import tar
+from boomerang.assembly.bytefile import ByteFile, Range, tar
 from boomerang.checkpoint.sources import FileSource
 
 LONG = "a-name-that-is-longer-than-the-hundred-bytes-of-the-old-field-" * 3 + ".json"

@@ -44,7 +44,7 @@ PROGRAM = """
     from boomerang.family.layer_map import LayerMap
     from boomerang.family.pair import Pair
     from boomerang.assembly.stitch import member_files
-    from boomerang.assembly.output import tar
+    from boomerang.assembly.bytefile import tar
 
     started = time.perf_counter()
     teacher = Checkpoint.open(Path(sys.argv[1]))

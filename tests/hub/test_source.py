@@ -15,8 +15,7 @@ from httpx2 import TransportError
 
 import boomerang
 from boomerang.assembly import prefetch as read_ahead
-from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
-from boomerang.assembly.output import tar
+from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range, tar
 from boomerang.assembly.stitch import member_files
 from boomerang.assembly.stream import Reader
 from boomerang.checkpoint.table import Checkpoint
