@@ -51,7 +51,7 @@ class Architecture:
     layers are mixtures of experts; `fused` that all experts of a layer are one stored tensor;
     `norm_weights` false that the final norm has none. `head_weight` is what the head's matrix is
     called after the head's name, `head_tied` what else of the head a tied model does not store;
-    `masked` says that it is a masked language model (encoders.py).
+    `masked` says that it is a masked language model (bert.py).
     """
 
     causal_lm: str

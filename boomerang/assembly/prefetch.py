@@ -33,7 +33,7 @@ Data = bytes | memoryview
 
 @runtime_checkable
 class Streams(Protocol):
-    """A `Source` (checkpoint.py) elsewhere: it is read as a stream that may be left."""
+    """A `Source` (checkpoint/sources.py) elsewhere: it is read as a stream that may be left."""
 
     def stream(self, start: int, stop: int, *, sleep: Sleep = time.sleep) -> Bytes:
         """Yield exactly the bytes [start, stop), or raise; `sleep` passes the time of a retry."""

@@ -85,7 +85,7 @@ class _State:
 
 @dataclass(frozen=True, slots=True)
 class HubSource(HubFile):
-    """A `Source` (checkpoint.py) on the Hub: `size` bytes at `path`, as of `commit`."""
+    """A `Source` (checkpoint/sources.py) on the Hub: `size` bytes at `path`, as of `commit`."""
 
     _state: _State = field(default_factory=_State, compare=False, repr=False)
 
