@@ -13,11 +13,11 @@ demo: $(READY)  ## distil the small teacher, serve every size, show the table
 serve: $(READY)  ## keep the demo's service and its dashboard running
 	BOOMERANG_HOME=.demo BOOMERANG_MODELS=examples $(BIN)/boomerang serve
 
-test: $(READY)  ## every test
+test: $(READY)  ## the tests, but for the long ones
 	$(BIN)/pytest -n 2 --dist worksteal
 
 test-long: $(READY)  ## the tests that are too long for every run
-	$(BIN)/pytest -n 2 --dist worksteal -m long
+	BOOMERANG_TEST_EXAMPLES=120 $(BIN)/pytest -n 2 --dist worksteal -m long
 
 test-tasks: $(READY)-tasks  ## the tests that need lm-eval, which is 450 MB
 	$(BIN)/pytest tests/quality/tasks/test_tasks.py

@@ -14,14 +14,14 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
 
-from tests.support.databases import new_database, postgres_server
+from tests.support.databases import BOTH, empty_database, new_database, postgres_server
 from tests.support.slow import note_reasons, say_slow
 
 settings.register_profile(
     "boomerang",
     database=None,
     deadline=None,
-    max_examples=60,
+    max_examples=int(os.environ.get("BOOMERANG_TEST_EXAMPLES", "30")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("boomerang")
@@ -51,9 +51,7 @@ def on_postgres(request: pytest.FixtureRequest) -> str:
     return new_database(request.getfixturevalue("postgres"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database, of each kind in turn."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("on_postgres"))
-    return f"sqlite:///{tmp_path / 'home' / 'catalog.sqlite'}"
+    return empty_database(request, tmp_path)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
+import pytest
 
 from app.context import HUB_THREADS
 from tests.app.conftest import Front, problem
@@ -112,6 +113,7 @@ def test_what_the_hub_asks_for_is_passed_on_and_kept(
     assert front.post(teacher="org/Teacher", data="texts").status_code == 202
 
 
+@pytest.mark.long("a Hub that is silent is waited for")
 def test_streams_that_wait_for_the_hub_hold_no_reader(evicted: Evicted, originals: Duo) -> None:
     front, hub, member = evicted.front, evicted.hub, evicted.members[-1]
     for name in ("teacher", "student"):

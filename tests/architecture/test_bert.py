@@ -493,6 +493,7 @@ def test_masked_language_models_are_not_distilled(made: Encoders, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long("two models of GPT-2's width")
 def test_distilgpt2_is_measured_beside_gpt2(tmp_path: Path) -> None:
     for name, seed, layers in (("gpt2", 1, LAYERS), ("distilgpt2", 2, len(KEPT))):
         model("gpt2", seed, n_layer=layers).save_pretrained(tmp_path / name)

@@ -15,6 +15,7 @@ from benchmarks.assembly.table import lines, markdown
 from tests.support.places import ROOT
 
 
+@pytest.mark.long("a whole benchmark at toy size")
 def test_it_runs_where_nginx_is_missing(tmp_path: Path) -> None:
     tools, folder, docs = tmp_path / "bin", tmp_path / "folder", tmp_path / "docs"
     for made in (tools, folder):

@@ -28,6 +28,7 @@ def test_what_twelve_layers_share() -> None:
     assert (cost.shared_layers(last), cost.shared_layers(first)) == (47, 37)
 
 
+@pytest.mark.long("a whole benchmark at toy size")
 def test_every_contender_measures_the_same() -> None:
     both, windows = cost.from_shape(TINY), cost.random_windows(TINY)
     members = members_of(both.layermap, both.layermap.long)

@@ -1,12 +1,20 @@
 """A catalog on each database, and the records it is asked with."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import NewFamily, NewMember
 from boomerang.catalog.records.students import NewStudent
+from tests.support.databases import empty_database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn, in every run."""
+    return empty_database(request, tmp_path)
 
 
 def new_student(key: str = "k" * 32, **changes: object) -> NewStudent:

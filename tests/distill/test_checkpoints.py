@@ -17,6 +17,7 @@ from boomerang.distill.trainer import Trainer
 from tests.distill.jobs import job, told
 
 
+@pytest.mark.long("some hundred steps, timed")
 def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def killed(path: Path, upto: int) -> dict[int, float]:
     return seen | curve(events(rest[: rest.rfind("\n") + 1]))
 
 
+@pytest.mark.long("a training that is begun four times")
 def test_killed_three_times_its_loss_curve_is_that_of_an_uninterrupted_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[Daemon], Daemon]]:
         child.stop()
 
 
+@pytest.mark.slow("a member is pushed by the real client and loaded by transformers")
 @pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
 def test_a_member_is_published_and_loads(
     xet: bool,

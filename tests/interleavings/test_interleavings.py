@@ -65,11 +65,13 @@ def _on_sqlite(folder: Path, examples: int, shrink: bool = True) -> None:
     _run(opened, folder / "home", examples, shrink)
 
 
+@pytest.mark.slow("random workers over one catalog, some hundred steps")
 @pytest.mark.timeout(300 * TIMES)
 def test_interleavings_on_sqlite(tmp_path: Path) -> None:
     _on_sqlite(tmp_path, USUAL if TIMES == 1 else EXAMPLES)
 
 
+@pytest.mark.long("once more, on PostgreSQL")
 @pytest.mark.timeout(300 * TIMES)
 def test_interleavings_on_postgresql(postgres: str, tmp_path: Path) -> None:
     _run(lambda: Catalog(new_database(postgres)), tmp_path / "home", 4)

@@ -94,6 +94,7 @@ def test_a_block_mask_keeps_what_documents_and_windows_hide() -> None:
     assert attention.block_mask(apart).to_dense()[0, 0].tolist() == [[1, 0], [0, 1]]
 
 
+@pytest.mark.long("torch compiles its kernels")
 @pytest.mark.usefixtures("backwards")
 def test_a_distillation_by_blocks_is_that_by_masks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

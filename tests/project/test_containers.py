@@ -176,6 +176,7 @@ app.worker_main(["--quiet", "worker", "--pool", "threads", "--concurrency", "1",
 """
 
 
+@pytest.mark.long("two real workers start and stop")
 def test_worker_health_is_this_containers_own(tmp_path):
     assert "docker/ping.py /opt/boomerang/ping.py" in IMAGES["gpu-worker"].read_text()
     for image in ("gpu-worker", "assembly-worker"):

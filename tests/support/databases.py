@@ -14,6 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
+import pytest
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.long("once more, on PostgreSQL"))]
+"""The databases; that of a team only in the lane of long tests, but for the catalog's own tests."""
 
 
 @contextmanager
@@ -89,3 +93,10 @@ def _wait_for(address: str, log: Path) -> None:
         except psycopg.OperationalError:
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
+
+
+def empty_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of an empty database of the kind that is a fixture's parameter."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("on_postgres"))
+    return f"sqlite:///{folder / 'home' / 'catalog.sqlite'}"

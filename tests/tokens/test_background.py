@@ -132,6 +132,7 @@ def test_tokens_from_before_the_beginning_or_the_trainer_changed_are_not_used(
     )  # fmt: skip
 
 
+@pytest.mark.long("a long text is tokenised twice")
 def test_the_sequences_are_those_of_the_whole_text(long: Path, at_the_side: None) -> None:
     file = TokenFile(long.parent / "whole", wanted(long))
     file.write(Tokeniser(long.parent, VOCABULARY), Texts.open(long))
@@ -173,6 +174,7 @@ def test_a_writer_that_was_killed_is_told_and_the_next_one_goes_on(
     assert there.tokens == there.documents * 401
 
 
+@pytest.mark.slow("a trainer is started and killed")
 def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     run = long.parent / "run"
     code = (
@@ -198,6 +200,7 @@ def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     assert file.state().tokens == 5_000 * 401
 
 
+@pytest.mark.slow("two trainings with a writer beside")
 def test_a_run_is_the_same_with_it(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +225,7 @@ def test_what_is_wrong_with_the_text_reaches_the_run(
     assert "train.jsonl" in said[-1]["detail"]
 
 
+@pytest.mark.long("two writers, each a process of its own")
 def test_what_a_writer_met_is_forgotten_by_the_next(tmp_path: Path, at_the_side: None) -> None:
     save_tokenizer(tmp_path)
     folder = save_texts(tmp_path / "texts")

@@ -104,6 +104,7 @@ def instruct(steps: int, **more: Any) -> dict[str, Any]:
     return {**{name: recipe[name] for name in wanted}, "steps": steps, **more}
 
 
+@pytest.mark.long("two whole trainings, one of them killed")
 def test_killed_in_its_second_phase_a_run_is_that_of_an_uninterrupted_one(
     instructed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

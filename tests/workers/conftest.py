@@ -21,6 +21,7 @@ from boomerang.service.jobs import QUEUES, Producer
 from boomerang.service.models.pairs import folder_commit
 from boomerang.service.running.parts import valkey, valkey_url, worker_command
 from boomerang.service.settings import Settings
+from tests.support.databases import BOTH
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -177,7 +178,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+on_both = pytest.mark.parametrize("database", BOTH, indirect=True)
 """For the tests that touch the catalog most."""
 
 

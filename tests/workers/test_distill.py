@@ -172,6 +172,7 @@ def real(tmp_path: Path) -> Iterator[Backend]:
     opened.close()
 
 
+@pytest.mark.long("a base is distilled first, by real workers")
 def test_a_fine_tunes_student_is_made_of_its_bases_without_training(real: Backend) -> None:
     real.worker()
     base = folder_commit(real.catalog, Checkpoint.open(real.models / "teacher"))

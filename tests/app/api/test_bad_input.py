@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub, running
-from tests.support.databases import new_database
+from tests.support.databases import BOTH, new_database
 from tests.support.models import Duo, edit_json, model, save_student
 
 ODD = b"\x93NUMPY and no safetensors"
@@ -255,7 +255,7 @@ def test_a_nul_is_in_no_name(front_with_family: Front, asked: dict[str, Any]) ->
     assert front_with_family.catalog.last_event() == before
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=BOTH)
 def front_with_family(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, originals: Duo
 ) -> Iterator[Front]:

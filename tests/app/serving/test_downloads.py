@@ -86,6 +86,7 @@ def test_a_broken_download_is_taken_up_again(middling: Front, tmp_path: Path, to
     assert path.read_bytes() == whole
 
 
+@pytest.mark.long("eight downloads, one of them slow")
 def test_eight_clients_at_once_and_none_starves(tmp_path: Path, originals: Duo) -> None:
     front = Front(tmp_path, originals)
     size = family(front, 3, 2048)[-1].size

@@ -107,6 +107,7 @@ def assert_same_student(folder: Path, one: str, other: str) -> None:
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=most)
 
 
+@pytest.mark.long("two processes of torch, twice")
 def test_shards_then_replicas_make_the_losses_and_the_student_of_one_process(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,6 +126,7 @@ def test_a_search_costs_no_more_than_its_budget_and_says_what_it_left(
     assert [len(member.layers) for member in found.members] == [4, 5, 6, 7, 8]
 
 
+@pytest.mark.long("a search is made twice")
 def test_what_is_chosen_does_not_depend_on_the_clock(
     both: Couple, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_number_of_layers_that_cannot_be(keep: int) -> None:
         map_by_similarity(torch.zeros(9, 9), keep, ["full", "slide"] * 4)
 
 
+@pytest.mark.long("a whole distillation by the command line")
 def test_the_command_line_distils_the_map_by_similarity(tmp_path: Path) -> None:
     teacher, texts = save_teacher(tmp_path / "teacher"), save_texts(tmp_path / "texts")
     recipe = tmp_path / "tiny.toml"
