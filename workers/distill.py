@@ -9,7 +9,7 @@ from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
-from boomerang.processes.job import Ending, Outcome
+from boomerang.processes.json_lines import Ending, Outcome
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.jobs import Measure
 from boomerang.service.models import pairs

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from boomerang.catalog.leases import this_holder
 from boomerang.catalog.records.states import Lease, LostLease
-from boomerang.processes.job import Outcome, Told, run
+from boomerang.processes.json_lines import Outcome, Told, run
 from workers.context import Context
 
 log = logging.getLogger("boomerang.workers")
@@ -91,7 +91,7 @@ class Holding:
     def run(
         self, arguments: Sequence[str], job: Mapping[str, Any], folder: Path, told: Told
     ) -> Outcome:
-        """Run a child as `boomerang.processes.job.run`; it is stopped where the work must end."""
+        """Run a child as `json_lines.run` does; it is stopped where the work must end."""
         stop_seconds = self._context.settings.stop_seconds
         return run(arguments, job, folder, told, self.ended, stop_seconds)
 

@@ -11,8 +11,8 @@ from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError, FamilyNotFound
+from boomerang.family.order_forms import PatchOrder, named_order
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder, named_order
 from boomerang.service.models.members import ladder_members
 from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import harness_version

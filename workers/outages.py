@@ -21,7 +21,7 @@ from boomerang.catalog.records.families import Member
 from boomerang.catalog.records.states import Fact, FactName, LostLease
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
-from boomerang.processes.job import Ending
+from boomerang.processes.json_lines import Ending
 from workers.context import Context
 from workers.leases import Holding
 

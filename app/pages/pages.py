@@ -10,7 +10,7 @@ from fastapi.templating import Jinja2Templates
 from app.context import Context, ContextDep
 from app.views import VARY, PageRoute, chosen, family_view, family_views, member_views
 from boomerang.family.composition import bar, legend
-from boomerang.family.patch_order import order_in_words
+from boomerang.family.order_forms import order_in_words
 
 router = APIRouter(include_in_schema=False)
 negotiated = APIRouter(route_class=PageRoute)

@@ -12,7 +12,7 @@ from typing import Any
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
-from boomerang.family.patch_order import named_order
+from boomerang.family.order_forms import named_order
 from boomerang.service.models import pairs
 from boomerang.service.models.members import ladder_members
 from boomerang.service.running import parts

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import mean, median
 
-from boomerang.processes.job import environment
+from boomerang.processes.json_lines import environment
 
 SIDES = {
     "plain": "plain loop, padded",

@@ -18,7 +18,7 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.students.student import initialise, student_config
 from boomerang.family.composition import Composition, Side, first_to_last, last_to_first
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load

@@ -15,8 +15,8 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.ladder import Ladder
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.order_forms import PatchOrder, members_of
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
 from boomerang.quality.choosing.orders import choose, klpatch

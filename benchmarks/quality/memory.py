@@ -17,7 +17,7 @@ from torch import Tensor
 from benchmarks.distillation.shapes import Shape
 from benchmarks.quality.cost import ORDERS, apart, from_shape, random_windows
 from boomerang.family.composition import Composition
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.couple import Couple
 from boomerang.quality.measure import measure
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.quality.family import Source, lowest
 from boomerang.family.composition import Choice, Composition
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.couple import Couple
 from boomerang.quality.choosing.orders import klpatch
 from boomerang.quality.choosing.search import Judge, search

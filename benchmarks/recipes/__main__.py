@@ -19,7 +19,7 @@ from benchmarks.recipes.ablation import Ablation
 from benchmarks.recipes.cost import costs
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
 from boomerang.quality.choosing.orders import CALIBRATION, choose

@@ -13,7 +13,7 @@ from boomerang.card.facts import HARNESS, PAPER, Facts, Size, Task, on_the_hub
 from boomerang.card.metadata import metadata
 from boomerang.card.snippets import snippets
 from boomerang.family.composition import Side, bar, legend
-from boomerang.family.patch_order import order_in_words
+from boomerang.family.order_forms import order_in_words
 
 
 def card(facts: Facts) -> str:

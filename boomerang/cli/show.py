@@ -11,7 +11,7 @@ from rich.table import Table
 
 from boomerang.cli.progress import duration
 from boomerang.family.composition import bar, legend
-from boomerang.family.patch_order import order_in_words
+from boomerang.family.order_forms import order_in_words
 
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""

@@ -15,8 +15,8 @@ from boomerang.errors import BadComposition, BadName, BadRequest
 from boomerang.face.plan import Named, found, open_pair
 from boomerang.family.composition import Composition
 from boomerang.family.ladder import Ladder, Member
+from boomerang.family.order_forms import members_of, order_of
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import members_of, order_of
 from boomerang.hub import publish as hub
 
 

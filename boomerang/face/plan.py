@@ -8,8 +8,8 @@ from typing import Any
 from boomerang.architecture.anatomy import dissect
 from boomerang.family.ladder import Bought, Ladder, Member
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.order_forms import PatchOrder, order_of
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder, order_of
 from boomerang.hub.find import Found, find
 
 Named = str | Path | Found

@@ -14,10 +14,10 @@ from boomerang.checkpoint.files import RECORD
 from boomerang.errors import BadRecipe
 from boomerang.face.plan import Named, found, open_pair
 from boomerang.family.ladder import Ladder
-from boomerang.family.patch_order import ORDERS, members_of, named_order
+from boomerang.family.order_forms import ORDERS, members_of, named_order
 from boomerang.hub import fetch
 from boomerang.hub.find import Found
-from boomerang.processes.job import Told, run_module
+from boomerang.processes.json_lines import Told, run_module
 from boomerang.recipes.recipe import Recipe, delta_key, student_key
 from boomerang.service.settings import get_settings
 from boomerang.texts.datasets import SCHEME

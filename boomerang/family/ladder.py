@@ -13,8 +13,8 @@ from boomerang.checkpoint.header import ITEM_BYTES
 from boomerang.family.budget import Budget, meant, named, within
 from boomerang.family.composition import Composition
 from boomerang.family.member_config import is_tied
+from boomerang.family.order_forms import members_of
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import members_of
 
 
 @dataclass(frozen=True, slots=True)

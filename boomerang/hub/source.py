@@ -17,7 +17,7 @@ from boomerang.assembly.prefetch import Bytes, Sleep
 from boomerang.checkpoint.header import HEADER_LIMIT
 from boomerang.errors import FileNotInModel, SourceChanged, TeacherNotFound
 from boomerang.hub.client import Patience, hub_errors
-from boomerang.hub.location import HubFile, Location
+from boomerang.hub.storage_address import HubFile, Location
 
 AT_ONCE = 1 << 20
 """Bytes that are asked of the connection at a time; it gives what has arrived."""

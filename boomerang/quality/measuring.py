@@ -13,8 +13,8 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe
 from boomerang.family.composition import Composition
 from boomerang.family.ladder import Ladder
+from boomerang.family.order_forms import PatchOrder, members_of
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import PatchOrder, members_of
 from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load

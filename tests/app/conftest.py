@@ -18,8 +18,8 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import StudentState
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.family.order_forms import named_order
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import named_order
 from boomerang.service.models import pairs
 from boomerang.service.models.members import ladder_members
 from boomerang.service.settings import Settings

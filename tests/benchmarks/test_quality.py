@@ -11,7 +11,7 @@ from benchmarks.quality.family import AUTO, FIRST, KLPATCH, LAST, NAIVE_BEST, Fo
 from benchmarks.quality.paired import Estimate, over_runs
 from boomerang.family.composition import Choice, first_to_last, last_to_first
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.quality.choosing.search import Judge
 from boomerang.quality.measure import Quality, measure
 from boomerang.recipes.recipe import Recipe

@@ -21,7 +21,7 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRequest, HubUnreachable, NotReady
 from boomerang.family.layer_map import LayerMap
 from boomerang.hub.publish import Published
-from boomerang.processes.job import Ending, Outcome
+from boomerang.processes.json_lines import Ending, Outcome
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.planned import Plan
 from boomerang.texts.task_names import harness_version

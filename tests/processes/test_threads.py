@@ -2,7 +2,7 @@
 
 import pytest
 
-from boomerang.processes.job import SPINS, environment
+from boomerang.processes.json_lines import SPINS, environment
 
 
 def test_what_was_said_about_waiting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

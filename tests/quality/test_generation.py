@@ -10,7 +10,7 @@ from torch import Tensor
 
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality import generation

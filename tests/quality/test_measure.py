@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple

@@ -22,7 +22,7 @@ from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import NewStudent
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import GatedTeacher, HubUnreachable
-from boomerang.processes import job
+from boomerang.processes import json_lines as job
 from boomerang.service.models.pairs import folder_commit
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from boomerang.catalog.records.states import Fact, Keying, Next
 from boomerang.catalog.records.students import NewStudent, Student, digest_of
-from boomerang.family.patch_order import PatchOrder
+from boomerang.family.order_forms import PatchOrder
 
 
 @dataclass(frozen=True, kw_only=True)

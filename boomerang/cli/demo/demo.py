@@ -30,7 +30,7 @@ from boomerang.cli.service.asking import wait_made
 from boomerang.cli.service.client import Service
 from boomerang.cli.show import budget_line, order_line, terminal
 from boomerang.errors import BadRequest, BoomerangError, CorruptCheckpoint
-from boomerang.processes.job import JobFailed
+from boomerang.processes.json_lines import JobFailed
 
 TEACHER = "kjv/KJV-1.4M"
 DATA = "kjv"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from boomerang.family.composition import Composition, first_to_last, last_to_first
-from boomerang.family.patch_order import PatchOrder, members_of
+from boomerang.family.order_forms import PatchOrder, members_of
 from boomerang.modules.couple import Couple
 from boomerang.quality.choosing.search import EVALUATIONS, Judge, search
 

@@ -16,8 +16,8 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.composition import last_to_first
 from boomerang.family.ladder import Bought, Ladder
+from boomerang.family.order_forms import named_order
 from boomerang.family.pair import Pair
-from boomerang.family.patch_order import named_order
 from boomerang.recipes.recipe import Recipe, delta_key, student_key
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.found import Base, Given, Materials

@@ -9,7 +9,7 @@ import torch
 from boomerang.errors import BadComposition
 from boomerang.family.composition import Choice, Composition
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.patch_order import members_of, parse_order, show_order
+from boomerang.family.order_forms import members_of, parse_order, show_order
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality.choosing import search as choosing_search

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 from boomerang.errors import BadTask, CorruptCheckpoint
 from boomerang.face.members import assemble
 from boomerang.family.composition import Composition, last_to_first
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load

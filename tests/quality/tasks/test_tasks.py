@@ -14,7 +14,7 @@ from boomerang.cli.show import emit, measures_view
 from boomerang.errors import BadRecipe, BadTask
 from boomerang.face.members import assemble
 from boomerang.family.composition import last_to_first
-from boomerang.family.patch_order import members_of
+from boomerang.family.order_forms import members_of
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
 from boomerang.quality.measure import measure

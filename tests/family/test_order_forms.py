@@ -1,7 +1,7 @@
 """What people see of members and orders: bars with a legend, and words in place of codes."""
 
 from boomerang.family.composition import bar, legend
-from boomerang.family.patch_order import ORDERS, order_in_words
+from boomerang.family.order_forms import ORDERS, order_in_words
 from boomerang.quality.choosing.orders import MEASURED
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from boomerang.processes.job import Ending, run
+from boomerang.processes.json_lines import Ending, run
 
 WRITES = """
 import json, signal, sys, time

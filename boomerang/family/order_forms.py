@@ -2,7 +2,8 @@
 
 A nested order is a permutation of the long student layers: each member patches one block more than
 the one before. A free order (`best`) names the choices of every member, as `ssbbf`: a larger member
-need not contain the smaller one's patches.
+need not contain the smaller one's patches. Which order is best is found by measuring:
+quality/choosing/orders.py.
 """
 
 from collections.abc import Sequence
