@@ -14,6 +14,8 @@ from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.api.test_provisional import ASKED, large
 from tests.app.conftest import Front
 
+pytestmark = pytest.mark.slow("every endpoint is asked in every state of a family")
+
 SECRET = {"X-Webhook-Secret": "told"}
 HTML = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}

@@ -14,6 +14,8 @@ from boomerang.catalog.records.states import Fact
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 
+pytestmark = pytest.mark.slow("a front end whose folders have names of every kind")
+
 ROUTES = ("/models", "/families", "/events", "/api", "/api/models", "/docs", "/static",
           "/boomerang", "/webhooks", "/healthz", "/data", "/m", "/srv/models")  # fmt: skip
 

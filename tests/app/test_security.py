@@ -15,6 +15,8 @@ from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import OWNER, LocalHub
 from tests.support.models import Duo
 
+pytestmark = pytest.mark.slow("a front end is started for each set of keys and addresses")
+
 JSON = {"Content-Type": "application/json"}
 
 

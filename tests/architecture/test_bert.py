@@ -50,6 +50,8 @@ from tests.assembly.test_stitch import told as rule
 from tests.support.cli_stub import error, told
 from tests.support.models import edit_json, model
 
+pytestmark = pytest.mark.slow("models of several sizes are built and loaded")
+
 KEPT, LAYERS = (0, 2, 4, 7, 9, 11), 12
 IDS = torch.arange(24).reshape(2, 12) * 7 % 48
 PADDED = (torch.arange(12) < torch.tensor([[12], [7]])).long()

@@ -10,7 +10,7 @@ import pytest
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow("a real browser and a real service")]
 
 WIDTHS = {"desk": 1280, "phone": 390}
 

@@ -16,6 +16,8 @@ from boomerang.quality.from_hub import measure as plain_measure
 from tests.support.cli_stub import Stub, boomerang, error, listening, told
 from tests.support.models import Duo, duo, edit_json
 
+pytestmark = pytest.mark.slow("the command line as a process, many times")
+
 COMMANDS = (
     "plan", "distill", "measure", "assemble", "publish", "request", "rebuild", "serve", "worker",
     "demo",

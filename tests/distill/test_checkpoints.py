@@ -16,6 +16,8 @@ from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.trainer import Trainer
 from tests.distill.jobs import job, told
 
+pytestmark = pytest.mark.slow("the trainer as a process: torch is loaded, and steps are made")
+
 
 @pytest.mark.long("some hundred steps, timed")
 def test_checkpoints_take_a_small_share_of_the_time_and_say_how_long_they_took(

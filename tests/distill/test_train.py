@@ -19,6 +19,8 @@ from boomerang.modules.causal import Causal
 from boomerang.quality import __main__ as measurer
 from tests.distill.jobs import events, job, save_texts, save_tokenizer, told
 
+pytestmark = pytest.mark.slow("the trainer as a process: torch is loaded, and steps are made")
+
 LONG = {"steps": 4000}
 """More steps than any of these tests waits for."""
 

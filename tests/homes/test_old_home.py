@@ -24,6 +24,8 @@ from tests.support.outbox import Outbox
 from workers.context import Context
 from workers.distill import distill
 
+pytestmark = pytest.mark.slow("a whole home is unpacked and asked")
+
 KEPT = Path(__file__).parent / "distilled"
 SERVED = json.loads((KEPT / "served.json").read_text())
 FAMILY, STUDENT = SERVED["family"]["id"], SERVED["family"]["student"]

@@ -14,6 +14,8 @@ from tests.local_hub.fixture import LocalHub, hub, run_client
 from tests.local_hub.repos import OWNER, READER
 from tests.local_hub.transfers import PART_BYTES
 
+pytestmark = pytest.mark.slow("the real client, in processes of its own")
+
 __all__ = ["hub"]
 
 CLIENT = """

@@ -21,6 +21,8 @@ from packaging.utils import canonicalize_name
 from tests.project.test_workflows import TOOLS, pins, tool
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow("the images' own commands as processes")
+
 IMAGES = {path.name.removesuffix(".Dockerfile"): path for path in ROOT.glob("docker/*.Dockerfile")}
 OURS = {"app", "gpu-worker", "assembly-worker"}
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -3,8 +3,12 @@
 import zipfile
 from pathlib import Path
 
+import pytest
+
 import boomerang
 from tools.dist import PACKAGES, build, files_of, tracked
+
+pytestmark = pytest.mark.slow("a wheel is built")
 
 
 def test_the_wheel_has_what_git_tracks(tmp_path: Path) -> None:

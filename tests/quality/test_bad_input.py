@@ -24,6 +24,8 @@ from tests.support.harness_stub import save_harness
 from tests.support.models import Duo, duo
 from tests.support.outbox import Outbox
 
+pytestmark = pytest.mark.slow("the measurer as a process, with what is wrong")
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Duo:

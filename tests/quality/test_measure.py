@@ -26,6 +26,8 @@ from tests.distill.objective.test_divergence import Launches
 from tests.support.devices import H100, PRECISE, described, pretend
 from tests.support.models import KEPT, LAYERS, VOCABULARY, duo, model
 
+pytestmark = pytest.mark.slow("the measurer as a process")
+
 WINDOWS = torch.randint(VOCABULARY, (20, 13), generator=torch.Generator().manual_seed(3))
 
 

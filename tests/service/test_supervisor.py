@@ -19,6 +19,8 @@ from boomerang.service.running.supervisor import NotStarted, _start
 from boomerang.service.settings import Settings
 from tests.support.places import ROOT
 
+pytestmark = pytest.mark.slow("a whole service comes up and goes down")
+
 SERVE = """
 from boomerang.service.running import parts, supervisor
 from boomerang.processes.daemon import Daemon

@@ -20,6 +20,8 @@ from tests.local_hub.fixture import LocalHub, hub
 from tests.support.cli_stub import error, told
 from tests.support.models import VOCABULARY
 
+pytestmark = pytest.mark.slow("a distillation on a dataset of the local Hub")
+
 __all__ = ["hub"]
 
 

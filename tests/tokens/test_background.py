@@ -25,6 +25,8 @@ from tests.distill.jobs import WORDS, job, save_texts, save_tokenizer, told
 from tests.distill.test_survival import EACH, curve, weights
 from tests.support.models import VOCABULARY
 
+pytestmark = pytest.mark.slow("a writer beside a trainer, each a process")
+
 LENGTH = 16
 
 

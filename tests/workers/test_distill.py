@@ -19,6 +19,8 @@ from boomerang.service.models.pairs import folder_commit
 from boomerang.texts.texts import Texts
 from tests.workers.conftest import Backend, alive, on_both, wait_for
 
+pytestmark = pytest.mark.slow("real workers with real trainers, in processes of their own")
+
 KEY = "a" * 32
 
 

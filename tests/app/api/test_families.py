@@ -21,6 +21,8 @@ from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub
 from tests.support.models import Duo
 
+pytestmark = pytest.mark.slow("a hundred requests at once")
+
 
 @pytest.fixture
 def database(url: str) -> dict[str, str]:

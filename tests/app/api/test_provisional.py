@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import redis
 
 from boomerang.checkpoint.sources import FileSource
@@ -24,6 +25,8 @@ from tests.support.outbox import Outbox
 from tests.support.sparse import llama
 from workers import keying
 from workers.context import Context
+
+pytestmark = pytest.mark.slow("large files are hashed behind requests")
 
 __all__ = ["database", "queue"]
 

@@ -21,6 +21,8 @@ from tests.support.models import Duo
 from workers.assemble import assemble
 from workers.context import Context
 
+pytestmark = pytest.mark.slow("transformers loads members, in a process of its own")
+
 SHARD = 12_000
 TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
 TOOLS = "tools: " + TEMPLATE

@@ -10,6 +10,8 @@ import pytest
 
 from tests.app.conftest import ROOT, Front
 
+pytestmark = pytest.mark.slow("the page's commands are run as they stand")
+
 TEXT = (ROOT / "docs/hub.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, re.S)
 MEMBER, SERVICE = "boomerang/KJV-1.4M-1.11M", "http://127.0.0.1:8000"

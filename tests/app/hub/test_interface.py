@@ -11,6 +11,8 @@ from tests.app.conftest import Front
 from tests.local_hub.fixture import run_client
 from tests.support.models import Duo
 
+pytestmark = pytest.mark.slow("the real client speaks with a real front end")
+
 OUTCOME = """
 def outcome(call):
     try:

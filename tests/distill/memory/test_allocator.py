@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow("a process of torch whose memory is looked at")
+
 _HOLES = """
 import re, torch
 from pathlib import Path

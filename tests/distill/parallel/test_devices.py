@@ -25,6 +25,8 @@ from tests.distill.test_survival import EACH, curve, of_kind, weights
 from tests.support.places import ROOT
 from workers.training import trainer_command
 
+pytestmark = pytest.mark.slow("several processes of torch that wait for each other")
+
 OPERATIONS = ROOT / "docs/operations.md"
 NARROW = Path(__file__).with_name("narrow_trainer.py")
 
@@ -140,6 +142,7 @@ def test_shards_then_replicas_make_the_losses_and_the_student_of_one_process(
     assert_same_student(folder, "one", "two")
 
 
+@pytest.mark.long("several processes of torch that fall and begin again")
 def test_out_of_memory_in_one_halves_for_all_and_what_was_killed_goes_on_in_one(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +209,7 @@ def test_a_worker_starts_what_the_documentation_says() -> None:
     assert trainer_command(Settings(trainer=("mine",), trainer_devices=2)) == ("mine",)
 
 
+@pytest.mark.long("several processes of torch that fall and begin again")
 def test_all_leave_for_the_reason_of_the_one_that_fell_and_sum_what_any_of_them_has(
     tmp_path: Path,
 ) -> None:

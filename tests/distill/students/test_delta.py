@@ -28,6 +28,8 @@ from tests.distill.students.test_student import MAP
 from tests.support.cli_stub import told
 from tests.support.models import KEPT, edit_json
 
+pytestmark = pytest.mark.slow("the command line and the trainer, each a process")
+
 EMBEDDINGS = "model.embed_tokens.weight"
 
 

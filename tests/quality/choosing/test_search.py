@@ -19,6 +19,8 @@ from boomerang.quality.choosing.search import Judge, search
 from boomerang.quality.measure import Quality, measure
 from tests.support.models import VOCABULARY, model
 
+pytestmark = pytest.mark.slow("a search measures many members")
+
 WINDOWS = torch.randint(VOCABULARY, (24, 13), generator=torch.Generator().manual_seed(5))
 MAP = LayerMap((0, 2, 4, 6), 8)
 

@@ -15,6 +15,8 @@ from boomerang.quality.tasks.scoring import Request, Scorer, write
 from tests.support.devices import H100, PRECISE, described, pretend
 from tests.support.models import VOCABULARY, duo
 
+pytestmark = pytest.mark.slow("members are written and scored by transformers beside ours")
+
 LENGTH = 24
 
 

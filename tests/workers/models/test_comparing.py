@@ -17,6 +17,8 @@ from workers import keying
 from workers.context import Context
 from workers.measure import measure
 
+pytestmark = pytest.mark.slow("large files are compared by a real worker")
+
 __all__ = ["context"]
 
 

@@ -29,6 +29,8 @@ from workers.measure import measure
 from workers.publish import publish
 from workers.settle import settle
 
+pytestmark = pytest.mark.slow("a Hub that is away is waited for")
+
 __all__ = ["clock", "context"]
 
 
