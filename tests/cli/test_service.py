@@ -9,6 +9,8 @@ from boomerang.cli import progress
 from boomerang.cli.service.asking import show_progress
 from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
 
+pytestmark = pytest.mark.slow("the command line follows a real service")
+
 
 @pytest.fixture
 def stub() -> Iterator[Stub]:

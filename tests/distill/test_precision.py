@@ -22,6 +22,8 @@ from tests.distill.jobs import events, job, save_teacher, save_texts, told
 from tests.support.devices import MIXED, PRECISE, pretend
 from tests.support.models import KEPT, KINDS, LAYERS, model
 
+pytestmark = pytest.mark.slow("distils and measures once more, in mixed precision")
+
 ONE_OF_EACH: dict[str, dict[str, Any]] = {"qwen3_moe": {"mlp_only_layers": [0]}}
 """A layer of experts among few layers."""
 

@@ -118,6 +118,7 @@ QUICK = ("guard", "outdate")
 """Those that are tried every time."""
 
 
+@pytest.mark.slow("random workers over a catalog that is broken on purpose")
 @pytest.mark.timeout(300 * TIMES)
 @pytest.mark.parametrize("name", MUTATIONS if TIMES > 1 else QUICK)
 def test_a_catalog_without_one_of_its_guards_is_found_out(

@@ -22,6 +22,8 @@ from tests.family.test_plan_scale import sparse
 from tests.support.models import Duo
 from tests.support.sparse import llama
 
+pytestmark = pytest.mark.slow("hundreds of gigabytes are asked for, of sparse files")
+
 DIRECT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
 """No proxy, and no settings of whoever runs the tests."""
 
