@@ -119,7 +119,7 @@ def _made(service: Service, parent: int, plan: Plan, steps: int, done: Run) -> M
                 done.kills[kind] += 1
                 print(f"  {kind} killed, {_where(family)}", flush=True)
         if made and not strikes:
-            return service.patiently(lambda: service.family(id_))
+            return service.family(id_)
         time.sleep(POLL_SECONDS)
 
 
@@ -166,7 +166,7 @@ def _check(service: Service, family: Mapping[str, Any], home: Path) -> None:
 def _download(service: Service, member: Mapping[str, Any], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     to = folder / f"{member['size']}.tar"
-    service.patiently(lambda: service.download(str(member["url"]), to, lambda *_: None))
+    service.download(str(member["url"]), to, lambda *_: None)
     with tarfile.open(to) as tar:
         top = tar.getnames()[0].split("/")[0]
         tar.extractall(folder, filter="data")
