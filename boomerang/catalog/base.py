@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 

@@ -9,7 +9,10 @@ from boomerang.catalog.base import Attempts, Base, Sent, Serial, Text
 
 
 class FamilyRow(Attempts, Base):
-    """A teacher at one commit with one student in one order."""
+    """A teacher at one commit with one student in one order.
+
+    `replaced` has the sizes of its provisional ladder that are no more, with their parameters.
+    """
 
     __tablename__ = "families"
 
@@ -33,6 +36,7 @@ class FamilyRow(Attempts, Base):
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     settled: Mapped[bool] = mapped_column(default=False)
     cancel: Mapped[bool | None]
+    replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]
     updated: Mapped[float]
 
@@ -178,7 +182,8 @@ class StudentRow(Attempts, Base):
     `saved` is the step of its last checkpoint, `micro_batch` how many sequences at a time memory
     was enough for, `killed_at` the step at which memory ran out last. `verify` is when somebody
     asked whether it is whole, until that is known; `files` are the sha256 of its weights as they
-    were when it became ready.
+    were when it became ready. Where there is a `map_rule`, the layers `kept` are provisional until
+    they are `pinned`.
     """
 
     __tablename__ = "students"
@@ -216,6 +221,9 @@ class StudentRow(Attempts, Base):
     killed_at: Mapped[int | None]
     verify: Mapped[float | None]
     files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    map_rule: Mapped[str | None]
+    pinned: Mapped[bool | None]
+    map_reason: Mapped[str | None]
     created: Mapped[float]
     started: Mapped[float | None]
     finished: Mapped[float | None]

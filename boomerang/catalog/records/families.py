@@ -145,7 +145,9 @@ class NewFamily(_Asked):
 class Family(_Asked):
     """A family as the catalog knows it; `patch_order` is None until there is one.
 
-    `settled` says that its measuring is over, whatever came of it.
+    `settled` says that its measuring is over, whatever came of it. `replaced` has the sizes, with
+    their parameters, that its ladder had until the layers its student keeps were measured, and has
+    no more.
     """
 
     id: str
@@ -155,6 +157,7 @@ class Family(_Asked):
     settled: bool
     measuring_reason: str | None
     cancel: bool | None
+    replaced: dict[str, int] | None
     created: float
     updated: float
 

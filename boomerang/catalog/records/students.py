@@ -23,6 +23,10 @@ class NewStudent:
 
     `location` is the folder or the repo id of a student that is given rather than distilled, and
     `revision_commit` its commit on the Hub; `teacher_source` is the folder of a local teacher.
+
+    Where the layers `kept` are found by measuring, `map_rule` is the rule's name, and they are
+    provisional, as many as there will be, until they are `pinned`; `map_reason` says why they are
+    not those that the rule finds.
     """
 
     key: str
@@ -39,6 +43,14 @@ class NewStudent:
     location: str | None = None
     revision_commit: str | None = None
     teacher_source: str | None = None
+    map_rule: str | None = None
+    pinned: bool | None = None
+    map_reason: str | None = None
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the layers that it keeps are still to be measured."""
+        return self.map_rule is not None and not self.pinned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,30 @@
 """The distillation of a student: its progress, its checkpoints, its memory, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import WORK, revoke, work_of
+from boomerang.catalog.records.families import Family, NewMember
 from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
+from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
-from boomerang.catalog.store import Store, student_row
+from boomerang.catalog.store import Store, record, student_row
 from boomerang.catalog.stores.measuring import unsettle
-from boomerang.catalog.stores.members import MEASURES, change_fact
+from boomerang.catalog.stores.members import MEASURES, change_fact, replace_members
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
-from boomerang.catalog.stores.requests import reopen
+from boomerang.catalog.stores.requests import reopen, reword
 from boomerang.catalog.stores.students import begin_anew, change_state
-from boomerang.catalog.tables import FamilyRow, MemberRow
+from boomerang.catalog.tables import FamilyRow, MemberRow, RequestRow
 from boomerang.catalog.transitions import Actor
 
 _PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")
+
+
+Refit = Callable[[Family], Sequence[NewMember]]
+"""The members that a family has once the layers its student keeps are known."""
 
 
 class DistillationStore(Store):
@@ -72,6 +78,27 @@ class DistillationStore(Store):
         with self.db.write(lease) as session:
             student_row(session, key).micro_batch = int(values["micro_batch"])
             session.note("memory", dict(values), student=key)
+
+    def pin_map(
+        self, key: str, kept: Sequence[int], reason: str | None, ladder: Refit, *, lease: Lease
+    ) -> Student:
+        """Settle which layers a student keeps, once: what was pinned first stands.
+
+        Its families get the members that `ladder` says they have, in the same transaction. `reason`
+        is why the layers are not those that the rule finds. Raises LostLease, NotFound.
+        """
+        with self.db.write(lease) as session:
+            row = student_row(session, key)
+            if row.pinned:
+                return record(Student, row)
+            row.kept, row.pinned, row.map_reason = list(kept), True, reason
+            row.updated = session.now()
+            achieved(row)
+            told = {"rule": row.map_rule, "kept": row.kept, "layers": row.layers, "reason": reason}
+            session.note("map", told, student=key)
+            for family in session.scalars(select(FamilyRow).where(FamilyRow.student == key)).all():
+                refit(session, family, ladder(record(Family, family)))
+            return record(Student, row)
 
     def student_out_of_memory(
         self, key: str, micro_batch: int, *, lease: Lease | None = None
@@ -137,6 +164,25 @@ class DistillationStore(Store):
                 achieved(row)
             told = {"reason": reason, "again_in": wait}
             session.note("unverified", told, student=key)
+
+
+def refit(session: Session, row: FamilyRow, members: Sequence[NewMember]) -> None:
+    """Give a family its final ladder in place of its provisional one, with the event.
+
+    Requests that name a size which is no more are for what its parameters buy.
+    """
+    before = session.execute(
+        select(MemberRow.size, MemberRow.parameters).where(MemberRow.family == row.id)
+    ).all()
+    names = {member.size.casefold() for member in members}
+    gone = {size: count for size, count in before if size.casefold() not in names}
+    replace_members(session, row, members)
+    row.replaced = {**(row.replaced or {}), **gone} or None
+    least = min((member.parameters for member in members), default=0)
+    mine = select(RequestRow).where(RequestRow.family == row.id)
+    for request in session.scalars(mine.where(RequestRow.what.in_(gone))).all():
+        reword(session, request, str(max(gone[request.what], least)))
+    session.note("members", {"count": len(members), "ladder": "final"}, family=row.id)
 
 
 def outdate(session: Session, family: str, reason: str) -> None:

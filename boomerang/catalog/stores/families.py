@@ -34,8 +34,16 @@ from boomerang.catalog.tables import (
     SweepRow,
 )
 from boomerang.catalog.transitions import Actor, Measuring
+from boomerang.errors import NotReady
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
+
+
+class LayersPinned(NotReady):
+    """The layers that a student keeps were measured after a family of it was planned."""
+
+    slug, title = "layers-pinned", "The layers it keeps were measured meanwhile"
+    transient = True
 
 
 class FamilyStore(Store):
@@ -65,6 +73,7 @@ class FamilyStore(Store):
         row = session.get(FamilyRow, new.id)
         created, revived = row is None, False
         if row is None:
+            _refuse_other_layers(student, plan.student)
             row = self._insert(session, new, plan.members)
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
@@ -218,6 +227,15 @@ class FamilyStore(Store):
             requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
         )
         return self._create(session, plan, generation)
+
+
+def _refuse_other_layers(row: StudentRow, planned: NewStudent) -> None:
+    if row.pinned and tuple(row.kept) != tuple(planned.kept):
+        raise LayersPinned(
+            f"The student {row.key} keeps other layers than were planned with.",
+            value=list(planned.kept),
+            fix="Ask again: what it keeps was measured meanwhile.",
+        )
 
 
 def _following(

@@ -12,7 +12,7 @@ from boomerang.catalog.records.states import Fact, FactName, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
 from boomerang.catalog.store import Store, facts_of, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
-from boomerang.catalog.tables import MemberRow, SweepRow, TryRow
+from boomerang.catalog.tables import FamilyRow, MemberRow, SweepRow, TryRow
 from boomerang.catalog.transitions import FACTS, Actor, check
 
 MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
@@ -64,20 +64,13 @@ class MemberStore(Store):
         """
         with self.db.write(lease) as session:
             row = family_row(session, family)
-            known = _known(session, [member.digest for member in members], family)
-            session.execute(delete(MemberRow).where(MemberRow.family == family))
-            now = session.now()
-            for member in members:
-                facts = facts_of(NewMember, member) | known.get(member.digest, {})
-                session.add(MemberRow(family=family, updated=now, **facts))
+            replace_members(session, row, members)
             if row.patch_order is None:
                 achieved(row)
-            row.patch_order, row.chosen, row.updated = list(patch_order), chosen, now
+            row.patch_order, row.chosen = list(patch_order), chosen
             payload: dict[str, Any] = {"order": chosen, "patch_order": list(patch_order)}
             if calibration_kl is not None:
                 payload["calibration_kl"] = calibration_kl
-            session.flush()
-            outdate_cards(session, family)
             session.note("order", payload, family=family)
             session.note("members", {"count": len(members)}, family=family)
 
@@ -150,6 +143,21 @@ class MemberStore(Store):
         """A member's folder is gone, or belongs to somebody again."""
         with self.db.write() as session:
             session.execute(delete(SweepRow).where(SweepRow.digest == digest))
+
+
+def replace_members(session: Session, row: FamilyRow, members: Sequence[NewMember]) -> None:
+    """Give a family another ladder within a transaction; the caller writes the event.
+
+    What is known of a member follows its digest.
+    """
+    known = _known(session, [member.digest for member in members], row.id)
+    session.execute(delete(MemberRow).where(MemberRow.family == row.id))
+    row.updated = session.now()
+    for member in members:
+        facts = facts_of(NewMember, member) | known.get(member.digest, {})
+        session.add(MemberRow(family=row.id, updated=row.updated, **facts))
+    session.flush()
+    outdate_cards(session, row.id)
 
 
 def change_fact(

@@ -142,6 +142,22 @@ def keep_request(session: Session, family: str, new: NewRequest) -> bool:
     return True
 
 
+def reword(session: Session, row: RequestRow, what: str) -> None:
+    """Have a request mean something else, unless there is one that does already."""
+    same = select(RequestRow.id).where(
+        RequestRow.family == row.family,
+        RequestRow.kind == row.kind,
+        RequestRow.what == what,
+        RequestRow.options_digest == row.options_digest,
+    )
+    if session.scalars(same).first() is not None:
+        session.delete(row)
+        return
+    row.what = what
+    payload = {name: getattr(row, name) for name in ("id", "kind", "what", "state", "reason")}
+    session.note("want", payload, family=row.family)
+
+
 def reopen(session: Session, family: str, kind: str, reason: str) -> None:
     """Open the requests of a family that were done; the next reaper has the rest of them done."""
     done = select(RequestRow).where(
