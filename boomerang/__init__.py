@@ -9,18 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from boomerang.face.healing import heal
     from boomerang.face.members import assemble
     from boomerang.face.plan import open_pair, plan
     from boomerang.face.runs import distil, measure
     from boomerang.family.ladder import Member
 
 __version__ = "0.1.0"
-__all__ = ["Member", "assemble", "distil", "measure", "open_pair", "plan"]
+__all__ = ["Member", "assemble", "distil", "heal", "measure", "open_pair", "plan"]
 
 _WHERE = {
     "Member": "boomerang.family.ladder",
     "assemble": "boomerang.face.members",
     "distil": "boomerang.face.runs",
+    "heal": "boomerang.face.healing",
     "measure": "boomerang.face.runs",
     "open_pair": "boomerang.face.plan",
     "plan": "boomerang.face.plan",

@@ -13,7 +13,7 @@ import typer
 import boomerang
 from boomerang.cli import options
 from boomerang.cli.progress import Bar
-from boomerang.cli.show import distilled_view, emit, measures_view, transfer_view
+from boomerang.cli.show import distilled_view, emit, healed_view, measures_view, transfer_view
 from boomerang.errors import BadRecipe, BadTask
 from boomerang.face import members
 from boomerang.face.runs import Tasks, transfer
@@ -28,15 +28,19 @@ class LayerMaps(StrEnum):
     SIMILARITY = "similarity"
 
 
+Texts = Annotated[
+    list[Path] | None, typer.Option(help="Folder or file of text; may be given repeatedly.")
+]
+Datasets = Annotated[
+    list[str] | None, typer.Option(help="Text of the Hub, as well: ID[@REVISION][#COLUMN].")
+]
+
+
 def distill(
     teacher: options.Teacher,
     out: Annotated[Path, typer.Option(help="Folder of the student.", show_default=False)],
-    text: Annotated[
-        list[Path] | None, typer.Option(help="Folder or file of text; may be given repeatedly.")
-    ] = None,
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Text of the Hub, as well: ID[@REVISION][#COLUMN].")
-    ] = None,
+    text: Texts = None,
+    dataset: Datasets = None,
     base: Annotated[
         str | None, typer.Option(help="Instead of training: what TEACHER was fine-tuned from.")
     ] = None,
@@ -74,6 +78,34 @@ def distill(
             kept=options.layers(kept), told=told,
         )  # fmt: skip
     emit(record, as_json, distilled_view)
+
+
+def heal(
+    teacher: options.Teacher,
+    student: options.Student,
+    size: Annotated[
+        str, typer.Option(help=f"A size's name, {options.BUDGET}.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the healed size.", show_default=False)],
+    order: options.Order = "last",
+    text: Texts = None,
+    dataset: Datasets = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Instead of heal, made to fit the student's recipe.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    kept: options.Kept = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train one size for some steps, by itself. The same command goes on after an interruption."""
+    where = text_of(text or [], dataset or [])
+    models = options.find(teacher), options.find(student)
+    with _shown("healing") as told:
+        record = boomerang.heal(
+            *models, size, out, where, order=order, recipe=recipe, steps=steps,
+            kept=options.layers(kept), told=told,
+        )  # fmt: skip
+    emit(record, as_json, healed_view)
 
 
 def text_of(texts: Sequence[Path], datasets: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from boomerang.errors import BoomerangError
 COMMANDS = {
     "plan": ("sizes", "Show the ladder of sizes, from headers alone."),
     "distill": ("distill", "Distil a student."),
+    "heal": ("distill", "Train one size for some steps, by itself."),
     "measure": ("distill", "Measure every size on held-out text."),
     "assemble": ("sizes", "Write one size to a folder."),
     "publish": ("distill", "Push one size to the Hub, private unless told otherwise."),

@@ -1,6 +1,7 @@
 """What the command line prints: JSON and tables."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,17 @@ def distilled_view(record: Mapping[str, Any]) -> str:
     final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
     took = duration(record["seconds"])
     return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
+
+
+def healed_view(record: Mapping[str, Any]) -> str:
+    """A size that was trained by itself."""
+    healed, final = record["healed"], record["final"]
+    kl, perplexity = healed["before"]["kl"], math.exp(healed["before"]["ce"])
+    return (
+        f"{record['out']}: {healed['size']} healed, {record['steps']} steps in "
+        f"{duration(record['seconds'])}; on calibration text KL {kl:.4g} before, {final['kl']:.4g} "
+        f"after, perplexity {perplexity:.4g} before, {math.exp(final['ce']):.4g} after"
+    )
 
 
 def transfer_view(record: Mapping[str, Any]) -> str:

@@ -17,8 +17,8 @@ from boomerang.distill.memory.estimate import MemoryEstimate, estimate_memory
 from boomerang.distill.parallel.devices import Devices
 from boomerang.distill.parallel.sharding import gathered, placement
 from boomerang.distill.students import student as students
-from boomerang.distill.students import student as students_student
 from boomerang.distill.students.delta import transfer
+from boomerang.distill.students.healing import Healing
 from boomerang.distill.trainer import Trainer
 from boomerang.errors import BadRecipe, TrainingFailed
 from boomerang.family.layer_map import LayerMap
@@ -43,8 +43,8 @@ class _Plan:
 
     recipe: Recipe
     texts: Texts
-    teacher: Checkpoint
-    layermap: LayerMap
+    pair: Pair
+    healing: Healing | None
     length: int
     vocabulary: int
     frozen: bool
@@ -55,12 +55,16 @@ class _Plan:
     def of(cls, job: DistillJob, recipe: Recipe, texts: Texts, devices: Devices) -> "_Plan":
         """Raises TrainingFailed for what cannot fit, StudentMismatch, and as `dissect`."""
         anatomy = dissect(Checkpoint.open(job.teacher))
-        layermap = recipe.layermap(anatomy.kinds)
-        if job.kept is not None:
-            layermap = LayerMap.from_kept(job.kept, anatomy.depth)
         files, frozen = anatomy.checkpoint, recipe.freezes(anatomy.tied)
+        healing = None if job.heal is None else Healing.open(files, job.heal)
+        if healing is not None:
+            pair = healing.pair(freezes=frozen)
+        else:
+            layermap = recipe.layermap(anatomy.kinds)
+            if job.kept is not None:
+                layermap = LayerMap.from_kept(job.kept, anatomy.depth)
+            pair = Pair.planned(files, layermap, frozen=frozen)
         length = length_for(files.config, recipe.sequence_length)
-        pair = Pair.planned(files, layermap, frozen=frozen)
         compute = Accelerator.of(device()).compute
         free = devices.least(devices.portion(available(device())))
         shape = (pair, recipe, length, frozen, compute)
@@ -69,23 +73,25 @@ class _Plan:
         estimate = estimate_memory(*shape, world)
         refuse_what_cannot_fit(estimate, recipe, free)
         vocabulary = anatomy.head_tensor.shape[0]
-        return cls(recipe, texts, files, layermap, length, vocabulary, frozen, placed, estimate)
+        return cls(recipe, texts, pair, healing, length, vocabulary, frozen, placed, estimate)
 
     def couple(self, folder: Path) -> Couple:
         """The teacher of a folder, and its student as it begins."""
         on, shards = Accelerator.of(device()), self.placement is Placement.SHARDS
         # Loaded as stored, so that the student begins with the teacher's exact values.
         teacher = load(folder, dtype=None, where=None if shards else device())
-        config = students.student_config(self.teacher, self.layermap)
-        student = students.initialise(teacher, config, self.layermap)
+        layermap = self.pair.layermap
+        student = students.initialise(teacher, students.config_of(self.pair), layermap)
+        if self.healing is not None:
+            self.healing.begin(student)
         cast(teacher, on.compute)
         for model in (teacher, student):
             model.attend(on, documents=self.recipe.separate_documents)
         if self.frozen:
             students.freeze(student)
-            if not shards:
+            if self.pair.shared_embeddings and not shards:
                 students.share(student, teacher)
-        return couple(teacher, student, self.layermap)
+        return couple(teacher, student, layermap)
 
 
 def distil(
@@ -128,23 +134,30 @@ def _train(job: DistillJob, report: Reporter, devices: Devices, learners: type[L
     )  # fmt: skip
     if job.micro_batch is not None:
         learner.micro_batch = min(learner.micro_batch, job.micro_batch)
-    identity = job.identity(recipe, plan.layermap.kept, texts.digest)
+    layermap = plan.pair.layermap
+    identity = job.identity(recipe, layermap.kept, texts.digest)
     trainer = Trainer(learner, job.run, identity, job.checkpoint_seconds, job.report_seconds)
     with closing(stream):
+        # What it begins as, whatever a checkpoint brings it back to.
+        before = None if job.heal is None else learner.evaluate(tail.head(FINAL_TOKENS))
         progress = trainer.train()
     final = learner.evaluate(tail.head(FINAL_TOKENS))
     student = learner.couple.student
     state = gathered(student.model.state_dict(keep_vars=True), devices)
     if devices.first:
-        record = _record(job, plan, progress, final)
-        students_student.write(student, job.teacher, job.out, plan.layermap, record, state)
+        record = _record(job, plan, progress, final, before)
+        config = students.config_of(plan.pair)
+        students.write(student, job.teacher, job.out, layermap, record, state, config)
 
 
 def _record(
-    job: DistillJob, plan: _Plan, progress: Progress, final: dict[str, float]
-) -> dict[str, Any]:
+    job: DistillJob, plan: _Plan, progress: Progress, final: dict[str, float],
+    before: dict[str, float] | None,
+) -> dict[str, Any]:  # fmt: skip
+    healed = {} if job.heal is None else {"healed": {**job.heal.record(), "before": before}}
     return {
-        **job.record(plan.layermap),
+        **job.record(plan.pair.layermap),
+        **healed,
         "recipe": plan.recipe.model_dump(mode="json"),
         "data": {"name": plan.texts.name, "digest": plan.texts.digest},
         "seed": plan.recipe.seed,

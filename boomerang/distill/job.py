@@ -28,6 +28,26 @@ class Delta(BaseModel):
     reference: Path | None = None
 
 
+class Heal(BaseModel):
+    """What training begins with: a member of the teacher's family, instead of its kept layers.
+
+    `code` is the member's composition of the teacher and the `student` of that family, whose layer
+    map is `kept` where it does not say so itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    student: Path
+    student_key: str
+    code: str
+    size: str | None = None
+    kept: list[int] | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What is written beside the healed model of where it came from."""
+        return self.model_dump(include={"student_key", "code", "size"})
+
+
 class Placement(StrEnum):
     """What each of many devices holds of teacher and student."""
 
@@ -41,10 +61,11 @@ class DistillJob(JobFile):
     """One distillation: where everything is, and the recipe's fields.
 
     `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
-    None leaves the layer map to the recipe, `seed` None its seed, `micro_batch` the recipe's (fewer
-    sequences at a time, where memory ran out before, change no number), `placement` to the estimate
-    of memory what each of many devices holds (`sharding.py`). `run` holds the checkpoint, the
-    tokenised text and a lock; `out` appears when the student is whole.
+    None leaves the layer map to the recipe (a member that is to `heal` has its own), `seed` None
+    its seed, `micro_batch` the recipe's (fewer sequences at a time, where memory ran out before,
+    change no number), `placement` to the estimate of memory what each of many devices holds
+    (`sharding.py`). `run` holds the checkpoint, the tokenised text and a lock; `out` appears when
+    the student is whole.
     """
 
     title: ClassVar[str] = "job for the trainer"
@@ -57,6 +78,7 @@ class DistillJob(JobFile):
     recipe: dict[str, Any] = Field(default_factory=dict)
     data: str | None = None
     delta: Delta | None = None
+    heal: Heal | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     kept: list[int] | None = None
     key: str

@@ -87,7 +87,7 @@ def distil(
         "kept": list(layermap.kept),
         "key": student_key(model.commit(), layermap, chosen, texts.digest),
     }
-    return _train(model, Path(out), job, told)
+    return train(model, Path(out), job, told)
 
 
 def transfer(
@@ -113,10 +113,14 @@ def transfer(
             "reference": str(folder_of(found(reference), told)) if reference else None,
         },
     }
-    return _train(ours, Path(out), job, told)
+    return train(ours, Path(out), job, told)
 
 
-def _train(teacher: Found, out: Path, job: Mapping[str, Any], told: Told | None) -> dict[str, Any]:
+def train(teacher: Found, out: Path, job: Mapping[str, Any], told: Told | None) -> dict[str, Any]:
+    """Run the trainer's process for a student of `teacher`; the record of what lies in `out` then.
+
+    `job` says what is made, and by which key. Raises JobFailed, TrainingFailed, or as `fetch`.
+    """
     out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
     run.mkdir(parents=True, exist_ok=True)
     known = {

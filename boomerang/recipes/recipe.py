@@ -236,6 +236,19 @@ def student_key(teacher_commit: str, layermap: LayerMap, recipe: Recipe, data_di
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def heal_key(teacher_commit: str, student: str, code: str, recipe: Recipe, data_digest: str) -> str:
+    """32 hex digits that name what healing makes of a member: of that student, with that code."""
+    made_of = {
+        "heal": student,
+        "code": code,
+        "teacher": teacher_commit,
+        "recipe": recipe.digest(),
+        "data": data_digest,
+        "trainer": TRAINER_VERSION,
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def delta_key(base_student: str, base_commit: str, teacher_commit: str) -> str:
     """32 hex digits that name the student a weight delta makes of these."""
     made_of = {

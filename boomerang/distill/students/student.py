@@ -31,8 +31,12 @@ def student_config(teacher: Checkpoint, layermap: LayerMap) -> dict[str, Any]:
 
     Raises UnsupportedArchitecture where a list does not follow.
     """
-    pair = Pair.planned(teacher, layermap, frozen=True)
-    itself = Composition.of(layermap, [Choice.STUDENT] * len(layermap.kept))
+    return config_of(Pair.planned(teacher, layermap, frozen=True))
+
+
+def config_of(pair: Pair) -> dict[str, Any]:
+    """The config.json of the student of a pair. Raises as `student_config`."""
+    itself = Composition.of(pair.layermap, [Choice.STUDENT] * len(pair.layermap.kept))
     return member_config(pair, itself)
 
 
@@ -88,11 +92,12 @@ def storage(teacher: Checkpoint) -> torch.dtype:
 
 def write(
     student: Causal, teacher_folder: Path, out: Path, layermap: LayerMap, record: Mapping[str, Any],
-    state: Mapping[str, Tensor] | None = None,
+    state: Mapping[str, Tensor] | None = None, config: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """Write the student as a checkpoint: under a temporary name, verified, renamed.
 
-    `state` has its tensors in full where the student itself is sharded.
+    `state` has its tensors in full where the student itself is sharded, `config` is its config
+    where that is not `student_config`.
 
     `record` becomes boomerang.json; its `frozen_embeddings` is what the written bytes say. Raises
     TrainingFailed where a weight is not finite or cannot be read again, or `out` is taken.
@@ -100,7 +105,7 @@ def write(
     partial = begin(out)
     state = _cast(state or student.model.state_dict(), storage(Checkpoint.open(teacher_folder)))
     student.model.save_pretrained(partial, state_dict=state)
-    finish(partial, teacher_folder, out, layermap, record)
+    finish(partial, teacher_folder, out, layermap, record, config)
 
 
 def begin(out: Path) -> Path:
@@ -112,14 +117,15 @@ def begin(out: Path) -> Path:
 
 
 def finish(
-    partial: Path, teacher_folder: Path, out: Path, layermap: LayerMap, record: Mapping[str, Any]
-) -> None:
+    partial: Path, teacher_folder: Path, out: Path, layermap: LayerMap, record: Mapping[str, Any],
+    config: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
     """Put everything beside the weights in `partial`, verify it, and rename it to `out`.
 
     Raises as `write`.
     """
     teacher = Checkpoint.open(teacher_folder)
-    _dump(partial / CONFIG, student_config(teacher, layermap))
+    _dump(partial / CONFIG, config or student_config(teacher, layermap))
     generation = teacher_folder / GENERATION_CONFIG
     (partial / generation.name).unlink(missing_ok=True)
     if generation.exists():
