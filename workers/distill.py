@@ -10,6 +10,7 @@ from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError
 from boomerang.processes.json_lines import Ending, Outcome
+from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.jobs import Measure
 from boomerang.service.models import pairs
@@ -148,7 +149,7 @@ def _stopped(
     if setback is None:
         return _failed(context, student, held, reason)
     if outcome.starved and student.origin is Origin.DISTILLED and "delta" not in student.recipe:
-        asked = Recipe.parse(student.recipe).micro_batch
+        asked = Recipe.parse(without_heal(student.recipe)).micro_batch
         left = context.catalog.student_out_of_memory(
             student.key, student.micro_batch or asked, lease=held.lease
         )
@@ -168,14 +169,25 @@ def _whole(context: Context, student: Student, held: Holding, *, made: bool) -> 
 
 
 def _recipe(context: Context, student: Student, held: Holding) -> dict[str, Any]:
-    """What the trainer is told to do: a recipe, or the delta of another student.
+    """What the trainer is told to do: a recipe, from a member of a family on, or another's delta.
 
     Raises NotReady where that student has gone meanwhile, SourceChanged where its teacher has.
     """
-    asked = student.recipe.get("delta")
+    catalog, settings = context.catalog, context.settings
+    asked, healed = student.recipe.get("delta"), student.recipe.get(HEAL)
+    if healed is not None:
+        of = catalog.student(healed["student"])
+        pairs.student_checkpoint(settings, of)
+        begins = {
+            "student": str(fetch_student(context, of, held)),
+            "student_key": of.key,
+            "code": healed["code"],
+            "size": healed["size"],
+            "kept": list(of.kept),
+        }
+        return {"recipe": without_heal(student.recipe), "heal": begins}
     if asked is None:
         return {"recipe": student.recipe}
-    catalog, settings = context.catalog, context.settings
     base = catalog.student(asked["base_student"])
     pairs.student_checkpoint(settings, base)
     if base.teacher_source is not None:

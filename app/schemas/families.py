@@ -32,7 +32,9 @@ class StudentAnswer(Answer):
     teacher_commit: str | None
     kept: list[int] = Field(description="layers of the teacher that it keeps")
     layers: int = Field(description="of the teacher")
-    recipe: dict[str, Any]
+    recipe: dict[str, Any] = Field(
+        description="its fields; `heal` says which size of which family was trained by itself"
+    )
     recipe_name: str
     data_digest: str | None
     seed: int

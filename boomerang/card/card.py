@@ -35,14 +35,21 @@ def card(facts: Facts) -> str:
 def _opening(facts: Facts) -> str:
     size = facts.size
     teacher = _link(facts.teacher)
-    if facts.is_student:
+    if facts.is_student and facts.healed:
+        what = (
+            f"Healed from {facts.healed}, a size of the family of {teacher}: blocks of the "
+            "teacher's layers put back into a student by boomerang distillation, and then all "
+            f"{size.layers} layers trained by themselves for some steps."
+        )
+    elif facts.is_student:
         what = (
             f"The student of {teacher}: {size.layers} of its "
             f"{facts.composition.layermap.layers} layers, distilled once by boomerang "
             "distillation. Every other size of the family is made from it and its teacher."
         )
     else:
-        student = _link(facts.student) if facts.student else "a student distilled from it"
+        made = f"a student healed from {facts.healed}" if facts.healed else ""
+        student = _link(facts.student) if facts.student else made or "a student distilled from it"
         what = (
             f"A model between {teacher} and {student}, made by boomerang distillation: blocks of "
             "the teacher's layers put back into the student. Nothing was trained to make this "

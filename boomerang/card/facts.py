@@ -61,7 +61,8 @@ class Facts:
 
     `teacher` is a repo id, or the bare name of a local model. `student` is the student's repo id
     where it is published. `datasets` are ids on the Hub; `text` names, for people, the text on
-    which the sizes were measured. `masked` says that they are masked language models.
+    which the sizes were measured. `masked` says that they are masked language models. `healed` is
+    the size that the student was before it was trained by itself, where it was.
     """
 
     repo_id: str
@@ -81,6 +82,7 @@ class Facts:
     recipe: Mapping[str, object] = field(default_factory=dict)
     text: str | None = None
     masked: bool = False
+    healed: str | None = None
     tasks: tuple[Task, ...] = ()
     """Figures of `size` alone."""
 

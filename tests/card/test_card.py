@@ -50,6 +50,13 @@ STUDENT = replace(
 )
 
 
+def test_what_was_healed_says_what_it_was() -> None:
+    healed = card(replace(STUDENT, healed="1.00B"))
+    assert "Healed from 1.00B, a size of the family of [org/Teacher]" in healed
+    larger = card(replace(MEMBER, healed="1.00B", student=None))
+    assert "and a student healed from 1.00B, made by boomerang distillation" in larger
+
+
 def test_a_member_is_a_merge_of_teacher_and_student() -> None:
     data = ModelCard(card(MEMBER)).data
     assert data.to_dict()["library_name"] == "transformers"

@@ -30,6 +30,14 @@ def test_request_asks_and_shows_what_the_budget_buys(stub: Stub) -> None:
     assert stub.asked == [("POST", "/families", asked, "Bearer secret")]
 
 
+def test_request_asks_for_a_size_to_be_healed(stub: Stub) -> None:
+    done = boomerang("request", "t", "2K", "--heal", "f9", BOOMERANG_URL=stub.url)
+    assert done.returncode == 0, done.stderr
+    asked = {"teacher": "t", "budget": "2K", "heal": {"family": "f9", "size": "2K"},
+             "order": "auto"}  # fmt: skip
+    assert stub.asked == [("POST", "/families", asked, None)]
+
+
 def test_request_waits_until_it_is_made(stub: Stub) -> None:
     want = {"kind": "build", "what": "2K", "state": "running", "reason": None}
     stub.states = [

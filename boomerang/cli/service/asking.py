@@ -23,6 +23,9 @@ def request(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Name of a recipe.")] = None,
     student: Annotated[str | None, typer.Option(help="A student there is.")] = None,
+    heal: Annotated[
+        str | None, typer.Option(help="Id of a family: train its size of that BUDGET by itself.")
+    ] = None,
     order: options.MeasuredOrder = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
     kept: options.Kept = None,
@@ -38,6 +41,8 @@ def request(
     asked = {"teacher": teacher, "budget": budget, "data": texts, "recipe": recipe,
              "student": student, "order": order, "task_limit": limit}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    if heal is not None:
+        body["heal"] = {"family": heal, "size": budget}
     if kept is not None:
         body["kept"] = list(parse_layers(kept))
     if tasks is not None:

@@ -37,6 +37,16 @@ class HubText(BaseModel):
     text: str | None = Field(default=None, max_length=200)
 
 
+class HealSize(BaseModel):
+    """One size of a family that is ready, to be trained by itself for some steps."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    family: str = Field(min_length=1, max_length=16, description="its id")
+    size: str = Field(min_length=1, max_length=200, description="a size's name, or a budget")
+    steps: int | None = Field(default=None, ge=1, le=10**9, description="instead of the recipe's")
+
+
 Source = Annotated[str, Field(max_length=300)]
 Sources = Annotated[list[Source | HubText], Field(min_length=1, max_length=8)]
 
@@ -68,6 +78,10 @@ class FamilyRequest(BaseModel):
         description="what the teacher was fine-tuned from, whose student is ready; auto: as its "
         "card says",
     )
+    heal: HealSize | None = Field(
+        default=None,
+        description="the size of one of the teacher's families that its student is made of",
+    )
     publish: PublishTo | None = None
     tasks: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
         default=None, max_length=50, description="tasks of lm-eval to run for every member"
@@ -93,11 +107,22 @@ class FamilyRequest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Heal:
+    """The size of a family that is to be healed; without a `recipe` the family's, made for that."""
+
+    family: str
+    size: str
+    steps: int | None
+    recipe: Recipe | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request for a family; `request` is what the catalog keeps of it.
 
     `wanted` is the budget as a request upon the family says it. Where neither `student` nor `base`
-    is named, a student is to be distilled.
+    nor what to `heal` is named, a student is to be distilled. What is healed needs no `text` of its
+    own: it is that of its family.
     """
 
     request: dict[str, Any]
@@ -105,6 +130,7 @@ class Asked:
     revision: str | None
     student: str | None
     base: str | None
+    heal: Heal | None
     kept: tuple[int, ...] | None
     recipe: Recipe
     text: tuple[Dataset | Path, ...]
@@ -132,6 +158,7 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
         revision=body.revision,
         student=body.student,
         base=body.base,
+        heal=_heal(body, recipe),
         kept=None if body.kept is None else tuple(body.kept),
         recipe=recipe,
         text=_texts(settings, body.data),
@@ -144,7 +171,21 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
     )
 
 
+def _heal(body: FamilyRequest, recipe: Recipe) -> Heal | None:
+    if body.heal is None:
+        return None
+    named = None if body.recipe is None else recipe
+    return Heal(body.heal.family, body.heal.size, body.heal.steps, named)
+
+
 def _refuse_together(body: FamilyRequest) -> None:
+    beside = (body.student, body.base, body.kept)
+    if body.heal is not None and any(one is not None for one in beside):
+        raise BadRequest(
+            "A size to heal was given beside another student, or what it keeps.",
+            value=body.heal.family,
+            fix="Leave out student, base and kept: what is healed is a size of that family.",
+        )
     if body.base is not None and body.student is not None:
         raise BadRequest(
             "A base was given beside a student.",

@@ -21,7 +21,9 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.hub.find import Found, find
+from boomerang.recipes.healing import HEAL
 from boomerang.service.intake.asked import Asked
+from boomerang.service.intake.healed import ToHeal, find_to_heal
 from boomerang.service.models import pairs
 from boomerang.service.models.digests import Digests, Unhashed, signature
 from boomerang.service.settings import Settings
@@ -74,7 +76,7 @@ def _named_by(teacher: Found) -> str:
 
 def _ready(catalog: Catalog, base: str) -> Student:
     """The newest student of a base that was trained and is ready."""
-    of_base = [s for s in catalog.students() if s.teacher == base and not _is_transferred(s)]
+    of_base = [s for s in catalog.students() if s.teacher == base and not _is_derived(s)]
     for student in of_base:
         if student.state is StudentState.READY:
             return student
@@ -91,14 +93,14 @@ def _own(catalog: Catalog, commit: str, base: Student) -> Student | None:
     for one in catalog.students():
         ours = one.state is StudentState.READY and one.origin is Origin.DISTILLED
         same = one.teacher_commit == commit and one.kept == base.kept
-        if ours and same and not _is_transferred(one):
+        if ours and same and not _is_derived(one):
             return one
     return None
 
 
-def _is_transferred(student: Student) -> bool:
-    """Whether a student was made by a weight delta."""
-    return "delta" in student.recipe
+def _is_derived(student: Student) -> bool:
+    """Whether a student was made of another one: by a weight delta, or by healing a size."""
+    return "delta" in student.recipe or HEAL in student.recipe
 
 
 def _of_card(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ class Materials:
 
     teacher: Found
     commit: str
-    student: Given | Base | None
+    student: Given | Base | ToHeal | None
     text: Text | None
     unhashed: tuple[FileSource, ...] = ()
     uncompared: int = 0
@@ -171,13 +173,13 @@ def look_up(
     given = None
     if asked.student is not None:
         given = find(asked.student, folders=folders, endpoint=endpoint)
-    if texts is not None and given is None and asked.base is None:
+    if texts is not None and given is None and asked.base is None and asked.heal is None:
         asked.recipe.refuse_without(texts.lacks, texts.name)
     files = [source for model in (teacher, given) if model is not None for source in model.files()]
     files += [FileSource.of(file.path) for file in (texts.local() if texts else ())]
     digests = Digests.known(catalog, files, at_once)
     most, uncompared = None if compare else at_once, 0
-    student: Given | Base | None = None
+    student: Given | Base | ToHeal | None = None
     if given is not None:
         pair = Pair.of(teacher.checkpoint, given.checkpoint, kept=asked.kept, verify=False)
         # Comparing weights takes as long as hashing them: it waits for that, and for a worker.
@@ -194,7 +196,23 @@ def look_up(
     if asked.base is not None:
         student = find_base(settings, catalog, asked.base, teacher, commit, most)
     text = None if texts is None else _pinned(texts, digests)
+    if asked.heal is not None:
+        known = None if digests.unhashed else commit
+        student = find_to_heal(settings, catalog, asked.heal, teacher, known, most)
+        text = _text_to_heal(student, texts, text, named=asked.request.get("data") is not None)
     return Materials(teacher, commit, student, text, digests.unhashed, uncompared)
+
+
+def _text_to_heal(
+    of: ToHeal, texts: Texts | None, text: Text | None, *, named: bool
+) -> Text | None:
+    """The text that a size is healed on: its family's where a request has not `named` another."""
+    student = of.student
+    if not named and student.data is not None and student.data_digest is not None:
+        return Text(student.data, student.data_digest)
+    if texts is not None:
+        of.recipe.refuse_without(texts.lacks, texts.name)
+    return text
 
 
 def _texts(asked: tuple[Dataset | Path, ...], endpoint: str) -> Texts | None:

@@ -15,12 +15,15 @@ from boomerang.catalog.records.students import NewStudent, Origin
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.composition import last_to_first
+from boomerang.family.healed import healed_pair
 from boomerang.family.ladder import Bought, Ladder
 from boomerang.family.order_forms import named_order
 from boomerang.family.pair import Pair
-from boomerang.recipes.recipe import Recipe, delta_key, student_key
+from boomerang.recipes.healing import HEAL
+from boomerang.recipes.recipe import Recipe, delta_key, heal_key, student_key
 from boomerang.service.intake.asked import Asked
-from boomerang.service.intake.found import Base, Given, Materials
+from boomerang.service.intake.found import Base, Given, Materials, Text
+from boomerang.service.intake.healed import ToHeal
 from boomerang.service.models.members import records_of
 
 
@@ -62,7 +65,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
             requests=tuple(_requests(asked, ladder, bought, family)),
         ),
         None if bought is None else bought.json(),
-        _cost(ladder, asked.recipe if materials.student is None else None),
+        _cost(ladder, _trained_by(asked, materials)),
         materials.unhashed,
         materials.uncompared,
     )
@@ -93,6 +96,8 @@ def _student(asked: Asked, materials: Materials) -> tuple[Pair, NewStudent]:
         return materials.student.pair, _given(asked, materials, materials.student)
     if isinstance(materials.student, Base):
         return _transferred(materials, materials.student)
+    if isinstance(materials.student, ToHeal):
+        return _healed(materials, materials.student)
     return _distilled(asked.recipe, materials)
 
 
@@ -145,6 +150,42 @@ def _transferred(materials: Materials, base: Base) -> tuple[Pair, NewStudent]:
     )
 
 
+def _healed(materials: Materials, of: ToHeal) -> tuple[Pair, NewStudent]:
+    """The student that training one size of a family by itself makes."""
+    recipe, student, member = of.recipe, of.student, of.member
+    pair = healed_pair(of.pair, of.composition, freezes=recipe.freezes(of.pair.teacher.tied))
+    text = _text_of(materials)
+    healed = {"family": of.family.id, "size": member.size, "code": member.code,
+              "student": student.key}  # fmt: skip
+    return pair, NewStudent(
+        key=heal_key(materials.commit, student.key, member.code, recipe, text.digest),
+        **_teacher(materials),
+        kept=pair.layermap.kept,
+        layers=pair.layermap.layers,
+        recipe={**recipe.model_dump(mode="json"), HEAL: healed},
+        recipe_name=recipe.name,
+        data=text.location,
+        data_digest=text.digest,
+        seed=recipe.seed,
+    )
+
+
+def _text_of(materials: Materials) -> Text:
+    if materials.text is None:
+        raise BadRecipe(
+            "There is no text to distil on.",
+            fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
+        )
+    return materials.text
+
+
+def _trained_by(asked: Asked, materials: Materials) -> Recipe | None:
+    """The recipe of the training that a request leads to, if it leads to any."""
+    if isinstance(materials.student, ToHeal):
+        return materials.student.recipe
+    return asked.recipe if materials.student is None else None
+
+
 def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
     teacher = materials.teacher
     anatomy = dissect(teacher.checkpoint)
@@ -156,12 +197,7 @@ def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
             fix="Use a recipe that keeps fewer layers.",
         )
     pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
-    text = materials.text
-    if text is None:
-        raise BadRecipe(
-            "There is no text to distil on.",
-            fix='Say which: {"data": "folder"} below BOOMERANG_MODELS, or set BOOMERANG_DATA.',
-        )
+    text = _text_of(materials)
     return pair, NewStudent(
         key=student_key(materials.commit, layermap, recipe, text.digest),
         **_teacher(materials),

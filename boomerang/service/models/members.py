@@ -14,6 +14,7 @@ from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.family.composition import composition_of
 from boomerang.family.ladder import Ladder
 from boomerang.family.pair import Pair
+from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.service.settings import Settings
 from boomerang.texts.texts import locations
 
@@ -83,11 +84,17 @@ def card_text(
             license=family.license,
             sizes=sizes,
             masked=pair.teacher.architecture.masked,
-            recipe={**student.recipe, "name": student.recipe_name} if student.recipe else {},
+            recipe=_recipe_of(student),
+            healed=student.recipe[HEAL]["size"] if HEAL in student.recipe else None,
             tasks=tuple(_figures(member)),
             text=" and ".join(names) or None,
         )
     )
+
+
+def _recipe_of(student: Student) -> dict[str, object]:
+    fields = without_heal(student.recipe)
+    return {**fields, "name": student.recipe_name} if fields else {}
 
 
 def _figures(member: Member) -> Iterator[Task]:
