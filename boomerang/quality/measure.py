@@ -1,7 +1,7 @@
 """Perplexity and KL to the teacher, for any number of members in one pass over the text."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from boomerang.family.composition import Choice, Composition
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.couple import Couple
+from boomerang.quality.target import ALIKE, LOSSES, Head, Target, parts_of
 from boomerang.quality.walk import SharedWalk, whole_teacher
 
 FEW = 16
@@ -19,16 +20,34 @@ EARLY = 64
 
 
 @dataclass(frozen=True)
+class Likeness:
+    """How like a member is to its teacher, and to the student that may draft for it.
+
+    `agreement`: the share of tokens at which it has the same most likely token as the teacher.
+    `acceptance`: the share of its own tokens that the teacher would accept, were it the draft
+    model; `drafted`: the share of the student's tokens that it would accept (arXiv 2211.17192).
+    `by_position` has its perplexity in equal parts of a window, from the first tokens to the last.
+    """
+
+    agreement: float
+    acceptance: float
+    drafted: float
+    by_position: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Quality:
     """How good a member is: `perplexity` (exp of mean nats per token), `kl` in nats per token.
 
     `kl` is KL(teacher ‖ member), averaged over every token of the text; `windows` has the mean of
-    each window, so that two members can be compared pair by pair.
+    each window, so that two members can be compared pair by pair. `likeness` is there of members
+    that were looked at closer.
     """
 
     perplexity: float
     kl: float
     windows: tuple[float, ...] = field(default=(), repr=False, compare=False)
+    likeness: Likeness | None = field(default=None, compare=False)
 
 
 def measure(
@@ -46,87 +65,76 @@ def measure(
 @torch.no_grad()
 def growing(
     couple: Couple, windows: Tensor, compositions: Sequence[Composition],
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[], None] = lambda: None, *, closer: Collection[Composition] = (),
 ) -> Iterator[tuple[int, list[Quality]]]:  # fmt: skip
     """As `measure`, with figures on the way: how many windows they are of, each time twice as many.
 
-    The first are of one window in `EARLY`, the last of all.
+    The first are of one window in `EARLY`, the last of all. Those of `closer` have a likeness.
     """
     where, tokens = couple.teacher.device, windows.shape[1] - 1
     unique = {c.code: c for c in compositions}
     sums: dict[str, list[Tensor]] = {code: [] for code in unique}
+    near = {c.code for c in closer}
     done = 0
     while done < len(windows):
         until = min(len(windows), max(2 * done, -(-len(windows) // EARLY)))
-        for ids in torch.split(windows[done:until], _batch(couple, tokens)):
+        for ids in torch.split(windows[done:until], _batch(couple, tokens, bool(near))):
             here = ids.to(where)
             members = list(unique.values())
-            for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], members):
+            for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], members, near):
                 sums[code].append(found)
                 tick()
         done = until
-        each = {code: torch.cat(parts).cpu() / tokens for code, parts in sums.items()}
-        yield done, [quality(each[c.code]) for c in compositions]
+        each = {code: torch.cat(parts).cpu() for code, parts in sums.items()}
+        yield done, [quality(each[c.code], tokens) for c in compositions]
 
 
-def quality(windows: Tensor) -> Quality:
-    """From the mean cross-entropy and KL of each window: (W, 2)."""
-    ce, kl = windows.mean(0).tolist()
-    perplexity = math.exp(ce) if ce < 700 else math.inf
+def quality(windows: Tensor, tokens: int) -> Quality:
+    """From the sums over each window of so many tokens, as Target gives them: (W, columns)."""
+    ce, kl, *more = (windows.mean(0) / tokens).tolist()
     # Rounding may leave a little below zero; a member that gives NaN must never look the best.
     return Quality(
-        perplexity=math.inf if math.isnan(ce) else perplexity,
+        perplexity=_perplexity(ce),
         kl=math.inf if math.isnan(kl) else max(0.0, kl),
-        windows=tuple(windows[:, 1].tolist()),
+        windows=tuple((windows[:, 1] / tokens).tolist()),
+        likeness=_likeness(more, tokens) if more else None,
     )
 
 
+def _likeness(means: Sequence[float], tokens: int) -> Likeness:
+    alike = (0.0 if math.isnan(mean) else min(1.0, mean) for mean in means[:ALIKE])
+    lengths = [len(part) for part in torch.arange(tokens).tensor_split(parts_of(tokens))]
+    parts = zip(means[ALIKE:], lengths, strict=True)
+    return Likeness(*alike, by_position=tuple(_perplexity(ce * tokens / n) for ce, n in parts))
+
+
+def _perplexity(ce: float) -> float:
+    return math.exp(ce) if ce < 700 else math.inf
+
+
 def _measure_batch(
-    couple: Couple, inputs: Tensor, labels: Tensor, members: Sequence[Composition]
-) -> Iterator[tuple[str, Tensor]]:
-    """Each member's code, and its cross-entropy and KL summed over each window: (B, 2)."""
+    couple: Couple, inputs: Tensor, labels: Tensor, members: Sequence[Composition],
+    near: Collection[str],
+) -> Iterator[tuple[str, Tensor]]:  # fmt: skip
+    """Each member's code, and what Target finds of it: (B, columns)."""
     walk = SharedWalk(couple, inputs)
     target = Target(couple.teacher.head(couple.teacher.norm(walk.teacher[-1])), labels)
-    teacher = whole_teacher(couple)
-    for composition in walk.arranged(members):
+
+    def ended(composition: Composition) -> tuple[Tensor, Head]:
         hidden = couple.side(composition.norm).norm(walk.last(composition))
-        head = couple.side(composition.head).head
-        found = target.itself if composition == teacher else target.compare(hidden, head)
-        yield composition.code, found
+        return hidden, couple.side(composition.head).head
 
-
-class Target:
-    """The teacher's distribution over a batch; the logits given are (B, T, vocabulary).
-
-    With z the member's logits and p the teacher's distribution, cross-entropy is
-    lse(z) − z[label] and KL is lse(z) − Σ p·z − H(p): one pass over z for each member.
-    """
-
-    def __init__(self, logits: Tensor, labels: Tensor) -> None:
-        self.shape, self.labels = labels.shape, labels.flatten()
-        logs = logits.flatten(0, 1).float().log_softmax(-1)
-        ce = -logs.gather(-1, self.labels[:, None])[:, 0]
-        self.p = logs.exp()
-        self.entropy = -(self.p * logs).sum(-1).double()
-        self.itself = self._by_window(ce.double(), torch.zeros_like(self.entropy))
-
-    def compare(self, hidden: Tensor, head: Callable[[Tensor], Tensor]) -> Tensor:
-        """Sums over each window for normed hidden states (B, T, width) under a head: (B, 2)."""
-        ces, kls = [], []
-        flat = hidden.flatten(0, 1)
-        size = max(1, Accelerator.of(hidden.device).compared // self.p.shape[-1])
-        for at in range(0, len(flat), size):
-            part = slice(at, at + size)
-            z = head(flat[part]).float()
-            lse = z.logsumexp(-1).double()
-            ces.append(lse - z.gather(-1, self.labels[part, None])[:, 0])
-            # p sums to one, so a shift of z changes nothing, and keeps the product small.
-            z -= lse[:, None].float()
-            kls.append(-torch.einsum("nv,nv->n", self.p[part], z).double() - self.entropy[part])
-        return self._by_window(torch.cat(ces), torch.cat(kls))
-
-    def _by_window(self, ce: Tensor, kl: Tensor) -> Tensor:
-        return torch.stack([ce.view(self.shape).sum(-1), kl.view(self.shape).sum(-1)], dim=-1)
+    teacher, student = whole_teacher(couple), Composition.patched(couple.layermap, ())
+    of_student = target.of_student(*ended(student)) if near else None
+    for composition in walk.arranged(members):
+        closer = composition.code in near
+        if composition == teacher:
+            found = target.of_teacher()
+        elif composition == student and of_student is not None:
+            found = of_student
+        else:
+            found = target.compare(*ended(composition), closer=closer)
+        yield composition.code, found if closer else found[:, :LOSSES]
 
 
 def naive_counterpart(composition: Composition) -> Composition:
@@ -138,6 +146,8 @@ def naive_counterpart(composition: Composition) -> Composition:
     return Composition.of(composition.layermap, choices)
 
 
-def _batch(couple: Couple, length: int) -> int:
+def _batch(couple: Couple, length: int, closer: bool) -> int:
     vocabulary = int(couple.teacher.model.lm_head.weight.shape[0])
-    return Accelerator.of(couple.teacher.device).windows(FEW, length, vocabulary)
+    # Looked at closer, the student's distribution is there beside the teacher's.
+    numbers = 2 * vocabulary if closer else vocabulary
+    return Accelerator.of(couple.teacher.device).windows(FEW, length, numbers)

@@ -42,8 +42,12 @@ class SharedWalk:
         self.teacher, self._of_teacher = [*self._states], [*self.caches]
 
     def arranged(self, compositions: Sequence[Composition]) -> list[Composition]:
-        """The members in an order in which those with a common beginning stand together."""
-        return sorted(compositions, key=lambda c: (self._embeddings(c), c.choices))
+        """The members in an order in which those with a common beginning stand together.
+
+        The student is the first, and begins as the next does.
+        """
+        by_choices = sorted(compositions, key=lambda c: c.choices, reverse=True)
+        return sorted(by_choices, key=self._embeddings)
 
     def last(self, composition: Composition) -> Tensor:
         """The member's hidden states (B, T, width) after its last layer."""

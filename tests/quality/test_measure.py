@@ -20,7 +20,8 @@ from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
 from boomerang.quality.choosing.orders import choose, klpatch
 from boomerang.quality.choosing.search import Judge
-from boomerang.quality.measure import FEW, Target, measure, naive_counterpart
+from boomerang.quality.measure import FEW, measure, naive_counterpart
+from boomerang.quality.target import Target
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.distill.objective.test_divergence import Launches
 from tests.support.devices import H100, PRECISE, described, pretend
