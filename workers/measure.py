@@ -10,6 +10,7 @@ from boomerang.catalog.records.families import Family, has_result
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Setback
+from boomerang.catalog.stores.members import MEASURES
 from boomerang.errors import BoomerangError, FamilyNotFound
 from boomerang.family.order_forms import PatchOrder, named_order
 from boomerang.family.pair import Pair
@@ -259,8 +260,7 @@ class _Measuring:
 
     def _on_member(self, k: int, event: dict[str, Any]) -> None:
         """Keep a member's figures; those of a part of the text until it is measured."""
-        names = ("perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags")
-        values = {name: event.get(name) for name in names}
+        values = {name: event.get(name) for name in MEASURES}
         state, reason = Fact.YES, None
         if event["event"] == "early":
             if self.catalog.member(self.family.id, k).measured is Fact.YES:

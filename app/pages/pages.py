@@ -23,9 +23,15 @@ def _figure(value: float | str | None, digits: int = 2) -> str:
     return value if isinstance(value, str) else f"{value:.{digits}f}"
 
 
+def _share(value: float | None) -> str:
+    """A part of one, in hundredths; of what was measured before it was, there is none."""
+    return "not measured" if value is None else f"{100 * value:.1f} %"
+
+
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
+    "share": _share,
     "count": "{:,}".format,
     "mb": lambda value: f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB",
 }  # fmt: skip

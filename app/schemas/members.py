@@ -14,8 +14,10 @@ MEMBER_EXAMPLE: dict[str, Any] = {
     "bytes": 5_824_876_544, "layers": 27, "family": "0f3c9a7be214", "built": "yes",
     "built_reason": None, "measured": "yes", "measured_reason": None, "published": "no",
     "published_reason": None, "perplexity": 9.71, "kl": 0.184, "naive_perplexity": 61.2,
-    "naive_kl": 2.05, "generation": {"agreement": 0.61, "repetition": 0.08}, "flags": [],
-    "tasks": None, "repo": None, "commit": None, "made_of": None, "updated": 1767225600.0,
+    "naive_kl": 2.05, "agreement": 0.78, "acceptance": 0.83, "drafted": 0.79,
+    "by_position": [13.1, 10.2, 9.6, 9.4, 9.1, 9.0, 8.9, 8.9],
+    "generation": {"agreement": 0.61, "repetition": 0.08}, "flags": [], "tasks": None,
+    "repo": None, "commit": None, "made_of": None, "updated": 1767225600.0,
     "url": "/models/2.9B?family=0f3c9a7be214", "hub_id": "boomerang/Qwen3-4B-Base-2.9B",
 }  # fmt: skip
 
@@ -43,6 +45,18 @@ class MemberAnswer(Answer):
     kl: Figure | None = Field(description="to the teacher, in nats a token")
     naive_perplexity: Figure | None = Field(description="of naive pruning to this depth")
     naive_kl: Figure | None
+    agreement: Figure | None = Field(
+        description="share of tokens whose most likely one is the teacher's; null: not measured"
+    )
+    acceptance: Figure | None = Field(
+        description="share of its tokens that the teacher accepts, were it the draft model"
+    )
+    drafted: Figure | None = Field(
+        description="share of the student's tokens that it accepts, were the student its draft"
+    )
+    by_position: list[Figure | None] | None = Field(
+        description="perplexity in equal parts of a window, from its beginning to its end"
+    )
     generation: dict[str, Figure] | None
     flags: list[str] | None = Field(description="in which ways it is not good")
     tasks: dict[str, Any] | None = Field(description="results of lm-eval, by task")

@@ -96,6 +96,9 @@ def _family(facts: Facts) -> str:
         ("KL to the teacher", [size.kl for size in facts.sizes]),
         ("naive pruning, perplexity", [size.naive_perplexity for size in facts.sizes]),
         ("naive pruning, KL", [size.naive_kl for size in facts.sizes]),
+        ("agreement", [size.agreement for size in facts.sizes]),
+        ("drafts it accepts", [size.drafted for size in facts.sizes]),
+        ("its drafts accepted", [size.acceptance for size in facts.sizes]),
     ]
     shown = [column for column in columns if any(value is not None for value in column[1])]
     rows = [
@@ -114,8 +117,24 @@ def _family(facts: Facts) -> str:
         measured = (
             f"\n\nMeasured on {text}; KL is KL(teacher ‖ model) in nats a token. Naive pruning "
             "is the teacher's own layers at the same depth, without distillation."
-        )
+        ) + _alike(facts)
     return "## The family\n\n" + _table(head, rows) + measured
+
+
+def _alike(facts: Facts) -> str:
+    """What the columns of shares say, and how perplexity goes along the text."""
+    said = ""
+    if any(size.agreement is not None for size in facts.sizes):
+        said = (
+            " Agreement is the share of tokens at which the most likely token is the teacher's "
+            "too. Drafts: where the smaller model writes ahead and the larger one accepts or "
+            "refuses, the share of tokens accepted, of the student's by this size and of this "
+            "size's by the teacher ([speculative decoding](https://arxiv.org/abs/2211.17192))."
+        )
+    if facts.size.by_position:
+        along = ", ".join(_number(value) or "–" for value in facts.size.by_position)
+        said += f"\n\nPerplexity from the beginning of a window of text to its end: {along}."
+    return said
 
 
 def _tasks(tasks: Sequence[Task]) -> str:

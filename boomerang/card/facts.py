@@ -15,7 +15,8 @@ class Size:
     """One size of the family and what was measured of it; None is what was not measured.
 
     `kl` is KL(teacher ‖ member) in nats a token; `naive_*` belong to the teacher's own layers at
-    the same depth, without distillation. `repo_id` is where it is published,
+    the same depth, without distillation. `agreement`, `acceptance`, `drafted` (shares from 0 to 1)
+    and `by_position` are those of quality.measure.Likeness. `repo_id` is where it is published,
     `flags` are the reasons for which it is not offered as good.
     """
 
@@ -28,6 +29,17 @@ class Size:
     naive_kl: float | None = None
     repo_id: str | None = None
     flags: tuple[str, ...] = ()
+    agreement: float | None = None
+    acceptance: float | None = None
+    drafted: float | None = None
+    by_position: tuple[float | None, ...] | None = None
+
+
+MEASURED = (
+    "perplexity", "kl", "naive_perplexity", "naive_kl", "agreement", "acceptance", "drafted",
+    "by_position",
+)  # fmt: skip
+"""The fields of a size that are figures."""
 
 
 @dataclass(frozen=True, slots=True)

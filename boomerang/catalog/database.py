@@ -54,7 +54,11 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("students", "families", "requests", "tries", "provisional"), ("waited",)),
         "repositories": ("made_of",),
     },
-    7: {"students": ("map_rule", "pinned", "map_reason"), "families": ("replaced",)},
+    7: {
+        "students": ("map_rule", "pinned", "map_reason"),
+        "families": ("replaced",),
+        "members": ("agreement", "acceptance", "drafted", "by_position"),
+    },
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 

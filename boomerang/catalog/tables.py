@@ -92,6 +92,10 @@ class MemberRow(Base):
     kl: Mapped[float | None]
     naive_perplexity: Mapped[float | None]
     naive_kl: Mapped[float | None]
+    agreement: Mapped[float | None]
+    acceptance: Mapped[float | None]
+    drafted: Mapped[float | None]
+    by_position: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     generation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     flags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -88,6 +88,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
+def share(value: float | None) -> str:
+    """A part of one, in hundredths; a dash for what is not known."""
+    return "–" if value is None else f"{value:.1%}"
+
+
 COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "size": lambda m: m["size"] or "–",
     BLOCKS: lambda m: bar(m["code"]),
@@ -97,13 +102,14 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "tied": lambda m: "yes" if m["tied"] else "no",
     "perplexity": lambda m: number(m["perplexity"]),
     "KL": lambda m: number(m["kl"]),
+    "agreement": lambda m: share(m.get("agreement")),
     "naive perplexity": lambda m: number(m["naive_perplexity"]),
     "naive KL": lambda m: number(m["naive_kl"]),
     "not good because": lambda m: " ".join(m["flags"]),
     "built": lambda m: str(m["built"]),
     "published": lambda m: str(m.get("repo") or m["published"]),
 }
-MEASURES = ("perplexity", "KL", "naive perplexity", "naive KL")
+MEASURES = ("perplexity", "KL", "agreement", "naive perplexity", "naive KL")
 
 
 def plan_view(plan: Mapping[str, Any]) -> Group:

@@ -102,10 +102,12 @@ def quality(windows: Tensor, tokens: int) -> Quality:
 
 
 def _likeness(means: Sequence[float], tokens: int) -> Likeness:
-    alike = (0.0 if math.isnan(mean) else min(1.0, mean) for mean in means[:ALIKE])
+    shares = (0.0 if math.isnan(mean) else min(1.0, mean) for mean in means[:ALIKE])
+    agreement, acceptance, drafted = shares
     lengths = [len(part) for part in torch.arange(tokens).tensor_split(parts_of(tokens))]
     parts = zip(means[ALIKE:], lengths, strict=True)
-    return Likeness(*alike, by_position=tuple(_perplexity(ce * tokens / n) for ce, n in parts))
+    by_position = tuple(_perplexity(ce * tokens / n) for ce, n in parts)
+    return Likeness(agreement, acceptance, drafted, by_position)
 
 
 def _perplexity(ce: float) -> float:

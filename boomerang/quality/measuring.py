@@ -3,7 +3,7 @@
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -22,7 +22,7 @@ from boomerang.processes.reporting import JobFile, Reporter
 from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
-from boomerang.quality.measure import growing, naive_counterpart
+from boomerang.quality.measure import Likeness, growing, naive_counterpart
 from boomerang.quality.tasks.run import TaskRequest, run_tasks
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
@@ -150,7 +150,10 @@ class _Measuring:
         """
         beside = [naive_counterpart(member) for member in members] if self.job.naive else []
         said: dict[Composition, Continuation] = {}
-        for windows, found in growing(self.couple, heldout, [*members, *beside], self.report.check):
+        grown = growing(
+            self.couple, heldout, [*members, *beside], self.report.check, closer=members
+        )
+        for windows, found in grown:
             whole, naive = windows == len(heldout), found[len(members) :]
             if whole and not said:
                 said = self._written(members, heldout)
@@ -167,6 +170,7 @@ class _Measuring:
                     layers=measured.layers,
                     perplexity=_short(measured.quality.perplexity),
                     kl=_short(measured.quality.kl),
+                    **_alike(measured.quality.likeness),
                     naive_perplexity=_short(naive[k].perplexity) if naive else None,
                     naive_kl=_short(naive[k].kl) if naive else None,
                     generation=None
@@ -208,6 +212,15 @@ class _Choosing:
         if time.monotonic() - self.said >= SAID_EVERY:
             self.said = time.monotonic()
             self.report("choosing", looked=self.looked)
+
+
+def _alike(likeness: Likeness | None) -> dict[str, Any]:
+    if likeness is None:
+        return {}
+    return {
+        name: [*map(_short, v)] if isinstance(v, tuple) else round(v, 6)
+        for name, v in asdict(likeness).items()
+    }
 
 
 def _short(value: float) -> float | None:

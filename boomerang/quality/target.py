@@ -42,8 +42,8 @@ class Target:
         if self.student is None:
             return self._by_window(columns)
         one = torch.ones_like(self._ce)
-        pieces = zip(self.student.split(self._rows), self.p.split(self._rows), strict=True)
-        drafted = torch.cat([_overlap(s, p) for s, p in pieces])
+        both = (torch.split(one, self._rows) for one in (self.student, self.p))
+        drafted = torch.cat([_overlap(s, p) for s, p in zip(*both, strict=True)])
         return self._by_window([*columns, one, one, drafted])
 
     def of_student(self, hidden: Tensor, head: Head) -> Tensor:
@@ -62,7 +62,7 @@ class Target:
         size = max(1, Accelerator.of(hidden.device).compared // self.p.shape[-1])
         for at in range(0, len(flat), size):
             z = head(flat[at : at + size]).float()
-            for piece in z.split(self._rows):
+            for piece in torch.split(z, self._rows):
                 rows = slice(at, at := at + len(piece))
                 parts.append(self._piece(piece, rows, closer, keep))
         return self._by_window([torch.cat(columns) for columns in zip(*parts, strict=True)])

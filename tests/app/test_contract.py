@@ -68,7 +68,8 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     members = front.catalog.members(ready.id)
     front.catalog.set_fact(
         ready.id, members[0].k, "measured", Fact.YES, perplexity=7.2, kl=0.5,
-        naive_perplexity=float("inf"), generation={"agreement": 0.5, "repetition": 0.1},
+        naive_perplexity=float("inf"), agreement=0.5, acceptance=0.6, drafted=0.7,
+        by_position=[8.5, None], generation={"agreement": 0.5, "repetition": 0.1},
         flags=("worse than naive pruning",),
     )  # fmt: skip
     body = {"teacher": "teacher", "data": "texts", "order": "last", "budget": "1G"}
@@ -93,6 +94,7 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
 
     listed = ask("/models", "/models").json()["models"]
     assert {member["naive_perplexity"] for member in listed} == {None, "inf"}
+    assert [8.5, None] in [member["by_position"] for member in listed]
     ask("/models", f"/models?family={ready.id}")
     size, file = "/models/{size}", "/models/{size}/{file}"
     url = f"/models/{members[0].size}"

@@ -109,6 +109,19 @@ def test_the_text_says_where_layers_come_from() -> None:
     assert "https://arxiv.org/abs/2510.05064" in text
 
 
+def test_the_text_says_how_like_its_teacher_a_size_is() -> None:
+    size = replace(
+        SIZES[1], agreement=0.5, acceptance=0.75, drafted=0.625, by_position=(20.5, None)
+    )
+    text = card(replace(MEMBER, size=size, sizes=(SIZES[0], size)))
+    assert (
+        "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 88 | 1.5 | 0.5 | 0.625 | 0.75 |" in text
+    )
+    assert "the most likely token is the teacher's" in text
+    assert "its end: 20.5, –." in text
+    assert "Agreement" not in card(MEMBER)
+
+
 def test_the_text_shows_the_family_and_the_recipe() -> None:
     text = card(MEMBER)
     assert "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 88 | 1.5 |" in text

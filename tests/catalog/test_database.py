@@ -38,6 +38,7 @@ LATER = {
     7: (
         *(f"students.{name}" for name in ("map_rule", "pinned", "map_reason")),
         "families.replaced",
+        *(f"members.{name}" for name in ("agreement", "acceptance", "drafted", "by_position")),
     ),
 }
 
@@ -66,7 +67,10 @@ def test_a_catalog_of_an_older_schema_is_brought_up_to_date(
     try:
         tasks = {"arc_easy": 10}
         made = later.create_family(new_family(tasks=tasks), new_student(), rungs()).family
-        later.set_fact(made.id, 0, "measured", Fact.YES, flags=["A dip."])
+        assert later.member(made.id, 0).agreement is None
+        figures = {"agreement": 0.5, "drafted": 0.4, "by_position": [9.0, None]}
+        later.set_fact(made.id, 0, "measured", Fact.YES, flags=["A dip."], **figures)
+        assert later.member(made.id, 0).by_position == (9.0, None)
         later.set_task(made.id, 0, result("arc_easy"))
         assert later.family(made.id).tasks == tasks
         assert later.member(made.id, 0).flags == ("A dip.",)

@@ -22,11 +22,13 @@ MEASURED = {"layers": 3, "perplexity": 9.0, "kl": 0.5, "naive_perplexity": 12.0,
 
 
 def test_a_measuring_says_what_its_order_does_and_shows_each_size() -> None:
-    members = [MEASURED | {"k": 0, "size": "1K", "code": "ssf+sss"},
+    members = [MEASURED | {"k": 0, "size": "1K", "code": "ssf+sss", "agreement": 0.5},
                MEASURED | {"k": 1, "size": None, "code": "bbb+ttt"}]  # fmt: skip
     found = {"order": "best", "patch_order": ["ssf", "bbb"], "note": None, "members": members}
     said = printed(show.measures_view(found))
     assert "1K     □□◧" in said
+    assert "agreement" in said
+    assert "50.0%" in said
     assert "–      ■■■" in said
     assert "each size has its own best choice of blocks" in said
     assert "◧ the first layer of the teacher's block" in said

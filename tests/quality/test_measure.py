@@ -20,7 +20,7 @@ from boomerang.modules.couple import Couple, couple
 from boomerang.quality.__main__ import main
 from boomerang.quality.choosing.orders import choose, klpatch
 from boomerang.quality.choosing.search import Judge
-from boomerang.quality.measure import FEW, measure, naive_counterpart
+from boomerang.quality.measure import FEW, growing, measure, naive_counterpart
 from boomerang.quality.target import Target
 from tests.distill.jobs import events, save_texts, save_tokenizer
 from tests.distill.objective.test_divergence import Launches
@@ -57,6 +57,52 @@ def test_perplexity_and_kl_are_the_formulas(
         assert found.perplexity == pytest.approx(perplexity, rel=1e-4)
         assert found.kl == pytest.approx(float(kl), rel=1e-4, abs=1e-9)
     assert measure(both, WINDOWS, members)[len(both.layermap.long)].kl == 0
+
+
+@pytest.mark.parametrize("rows", [PRECISE.rows, VOCABULARY * 5])
+def test_likeness_is_the_formulas(both: Couple, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Accelerator, "rows", rows)
+    monkeypatch.setattr(Accelerator, "compared", VOCABULARY * 17)
+    members = members_of(both.layermap, first_to_last(both.layermap))
+    beside = [naive_counterpart(member) for member in members[:-1]]
+    *_, (_, found) = growing(both, WINDOWS, [*members, *beside], closer=members)
+    inputs, labels = WINDOWS[:, :-1], WINDOWS[:, 1:]
+    logs = [both.logits(member, inputs).double().log_softmax(-1) for member in members]
+    student, teacher = logs[0], logs[-1]
+    for here, quality in zip(logs, found, strict=False):
+        likeness = quality.likeness
+        assert likeness is not None
+        same = (here.argmax(-1) == teacher.argmax(-1)).double().mean()
+        assert likeness.agreement == pytest.approx(float(same))
+        for other, share in ((teacher, likeness.acceptance), (student, likeness.drafted)):
+            accepted = torch.minimum(here.exp(), other.exp()).sum(-1).mean()
+            assert share == pytest.approx(float(accepted), rel=1e-5)
+        # Twelve tokens in eight parts: the first four are of two.
+        ce = -here.gather(-1, labels[..., None])[..., 0]
+        parts = [float(part.mean().exp()) for part in ce.tensor_split(8, dim=1)]
+        assert likeness.by_position == pytest.approx(parts, rel=1e-5)
+    assert found[-1 - len(beside)].likeness.agreement == 1
+    assert found[0].likeness.drafted == pytest.approx(1)
+    assert [quality.likeness for quality in found[len(members) :]] == [None] * len(beside)
+    plain = measure(both, WINDOWS, members)
+    assert [(q.perplexity, q.kl, q.likeness) for q in plain] == [
+        (q.perplexity, q.kl, None) for q in found[: len(members)]
+    ]
+
+
+def test_looked_at_closer_a_batch_has_half_the_windows(
+    both: Couple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Accelerator, "unkept", 12 * VOCABULARY * 8)
+    seen: list[int] = []
+    embed = both.teacher.model.model.embed_tokens
+    handle = embed.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    members = members_of(both.layermap, last_to_first(both.layermap))
+    measure(both, WINDOWS[:16], members)
+    [*growing(both, WINDOWS[:16], members, closer=members)]
+    handle.remove()
+    assert max(seen[: len(seen) // 2]) == 8
+    assert max(seen[-3:]) == 4
 
 
 def test_a_member_is_few_launches_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +248,9 @@ def test_the_process_tells_order_and_members(
     assert members[-1]["kl"] == members[-1]["naive_kl"] == 0
     assert members[0]["kl"] > 0
     assert members[0]["naive_kl"] > 0
+    assert {len(m["by_position"]) for m in [*early, *members]} == {8}
+    assert (members[-1]["agreement"], members[-1]["acceptance"]) == (1, 1)
+    assert members[-1]["drafted"] == members[0]["acceptance"] < members[0]["drafted"] == 1
 
 
 def test_first_figures_do_not_wait_for_what_members_write(

@@ -38,7 +38,8 @@ def say_members(order: list[int]) -> None:
         say("early", k=k, perplexity=99.0, kl=2.0, flags=[], tokens=1024, of=65536)
     for k in range(len(order) + 1):
         say("member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
-            naive_perplexity=20.0, naive_kl=3.0)  # fmt: skip
+            naive_perplexity=20.0, naive_kl=3.0, agreement=0.5 + k / 2, acceptance=0.75,
+            drafted=0.75, by_position=[9.5, None])  # fmt: skip
 
 
 main()

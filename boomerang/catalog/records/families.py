@@ -51,6 +51,8 @@ class NewMember:
 class Member(NewMember):
     """A member with its three independent facts and what was measured (held-out texts).
 
+    `agreement`, `acceptance`, `drafted` and `by_position` are those of quality.measure.Likeness;
+    one of `by_position` is None where it is not finite.
     `tasks` has the results of the evaluation harness by name (quality.tasks.results.Result).
     """
 
@@ -65,6 +67,10 @@ class Member(NewMember):
     kl: float | None
     naive_perplexity: float | None
     naive_kl: float | None
+    agreement: float | None
+    acceptance: float | None
+    drafted: float | None
+    by_position: tuple[float | None, ...] | None
     generation: dict[str, float] | None
     flags: tuple[str, ...] | None
     tasks: dict[str, Any] | None

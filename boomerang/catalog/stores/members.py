@@ -15,7 +15,10 @@ from boomerang.catalog.stores.publications import outdate_cards
 from boomerang.catalog.tables import FamilyRow, MemberRow, SweepRow, TryRow
 from boomerang.catalog.transitions import FACTS, Actor, check
 
-MEASURES = frozenset({"perplexity", "kl", "naive_perplexity", "naive_kl", "generation", "flags"})
+MEASURES = frozenset({
+    "perplexity", "kl", "naive_perplexity", "naive_kl", "agreement", "acceptance", "drafted",
+    "by_position", "generation", "flags",
+})  # fmt: skip
 """What is measured of a member, without the results of tasks."""
 _VALUES = MEASURES | {"repo", "commit", "made_of"}
 _INHERITED = ("built", "built_reason", "measured", "measured_reason", "tasks", *sorted(_VALUES))
@@ -87,8 +90,7 @@ class MemberStore(Store):
     ) -> Member:
         """Change one fact about a member, with the values that come with it, and its event.
 
-        Values: perplexity, kl, naive_perplexity, naive_kl, generation, flags (measured), repo,
-        commit (published), made_of (built).
+        Values: those of MEASURES (measured), repo, commit (published), made_of (built).
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)

@@ -6,7 +6,7 @@ from typing import Any
 from boomerang.assembly import stitch
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.card.card import card
-from boomerang.card.facts import Facts, Size, Task
+from boomerang.card.facts import MEASURED, Facts, Size, Task
 from boomerang.catalog.records.families import Family, Member, NewMember
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
@@ -109,7 +109,6 @@ def _size(member: Member) -> Size:
     figures: dict[str, Any] = {}
     if member.measured is Fact.YES:
         # Figures of a part of the text are for who looks on, not for what travels.
-        names = ("perplexity", "kl", "naive_perplexity", "naive_kl")
-        figures = {name: getattr(member, name) for name in names}
+        figures = {name: getattr(member, name) for name in MEASURED}
         figures["flags"] = tuple(member.flags or ())
     return Size(member.size, member.parameters, member.layers, repo_id=member.repo, **figures)

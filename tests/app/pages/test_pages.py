@@ -54,6 +54,22 @@ def test_states_and_figures(front: Front) -> None:
     assert f"curl -fLOJ '{front.base}/models/{small.size}?family={family.id}'" in text
     assert "from_pretrained" in text
     assert "naive pruning to this depth: 99.00" in text
+    # Measured by a version that knew nothing more.
+    assert text.count("not measured") == 3
+
+
+def test_how_like_its_teacher_a_size_is(front: Front) -> None:
+    family = front.ready()
+    small = front.catalog.members(family.id)[0]
+    figures = {"perplexity": 7.25, "agreement": 0.612, "acceptance": 0.7, "drafted": 1.0}
+    front.catalog.set_fact(
+        family.id, small.k, "measured", Fact.YES, by_position=[9.5, None], **figures
+    )
+    assert ">61.2 %<" in page(front, f"/families/{family.id}")
+    text = page(front, f"/models/{small.size}?family={family.id}")
+    assert "61.2 % of tokens have the teacher's most likely one" in text
+    assert "accepts 70.0 % of its tokens; it accepts 100.0 % of the student's" in text
+    assert "9.50, – (from the beginning" in text
 
 
 def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(front: Front) -> None:
