@@ -10,6 +10,7 @@ from boomerang.checkpoint.files import RECORD, STUDENT_CONFIG
 from boomerang.family.composition import composition_of
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.models import pairs
+from boomerang.service.models.digests import AT_ONCE
 from boomerang.service.models.members import member_files
 from tests.app.conftest import Front, problem
 
@@ -158,3 +159,20 @@ def test_a_given_student_is_healed_on_the_text_that_is_named(front: Front) -> No
     assert "no text to distil on" in said["detail"]
     body = front.post(teacher="teacher", heal=asked, data="texts", recipe="smoke").json()
     assert (body["student"]["recipe_name"], body["student"]["state"]) == ("smoke", "queued")
+
+
+def test_files_that_are_not_hashed_yet_are_hashed_first(front: Front) -> None:
+    of = family(front)
+    shutil.copytree(front.models / "texts", front.models / "much")
+    with (front.models / "much/train.jsonl").open("r+b") as text:
+        text.truncate(AT_ONCE + 1)
+    asked = {"family": of.id, "size": front.catalog.members(of.id)[1].size}
+    body = front.post(teacher="teacher", heal=asked, data="much").json()
+    assert (body["provisional"], body["student"]["state"]) == (True, "hashing")
+    inner = asked | {"family": body["id"]}
+    said = problem(front.post(teacher="teacher", heal=inner), 409, "not-ready")
+    assert "being hashed" in said["detail"]
+    assert front.key(body["id"])[0] == "keyed"
+    made = front.catalog.student(front.catalog.family(front.catalog.family_id(body["id"])).student)
+    assert (made.recipe["heal"]["student"], made.state) == (of.student, StudentState.QUEUED)
+    assert made.data == str(front.models / "much")
