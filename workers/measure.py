@@ -244,7 +244,12 @@ class _Measuring:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "choosing":
-            self._say(f"choosing the order: {event['looked']} members looked at")
+            spent, of = event["spent"], event["of"]
+            self._say(f"choosing the order: {spent:.0f} of at most {of:.0f} measurements")
+        elif event["event"] == "measuring":
+            self._say(f"measuring, so far {event['tokens']:,} of {event['of']:,} tokens")
+        elif event["event"] == "writing":
+            self._say(f"what sizes write: {event['written']} of {event['of']}")
         elif event["event"] == "order":
             self.note = event.get("note")
             if not self.measured:
@@ -266,8 +271,6 @@ class _Measuring:
             if self.catalog.member(self.family.id, k).measured is Fact.YES:
                 return
             state, reason = Fact.NO, f"so far {event['tokens']:,} of {event['of']:,} tokens"
-            if k == 0:
-                self._say(f"measuring, {reason}")
         self.catalog.set_fact(
             self.family.id, k, "measured", state, reason, lease=self.held.lease, **values
         )

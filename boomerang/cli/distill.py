@@ -197,12 +197,23 @@ def _shown(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
                 case "fetching":
                     bar.fetched(event)
                 case "choosing":
-                    bar.say(f"choosing the order: {event['looked']} members looked at")
-                case "order":
-                    bar.say(title)
-                case "early" | "member":
-                    bar.count(event["tokens"], event["of"])
+                    bar.part("choosing the order")
+                    spent, of = event["spent"], event["of"]
+                    note = f"{spent:.0f} of at most {of:.0f} measurements"
+                    bar.left(spent, of, note, event["eta_s"])
+                case "measuring":
+                    bar.part(title)
+                    bar.left(*_of(event, "tokens"), event["eta_s"])
+                case "writing":
+                    bar.part("what sizes write")
+                    bar.left(*_of(event, "written", "sizes"), event["eta_s"])
                 case "task":
-                    bar.say(f"tasks: {event['name']}")
+                    bar.part(f"tasks: {event['name']}")
 
         yield told
+
+
+def _of(event: Mapping[str, Any], what: str, unit: str | None = None) -> tuple[int, int, str]:
+    """How much of how much an event tells of, and the same in words."""
+    done, of = event[what], event["of"]
+    return done, of, f"{done:,} of {of:,} {unit or what}"

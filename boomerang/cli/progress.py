@@ -52,6 +52,17 @@ class Bar:
         """What is going on now."""
         self._update(description=title)
 
+    def part(self, title: str) -> None:
+        """Another part of the work has begun, whose figures are said as soon as there are some."""
+        if self._progress.tasks[0].description != title:
+            self._update(description=title, completed=0, total=None, note="")
+            self._said = -LINE_EVERY
+
+    def left(self, done: float, total: float, note: str, eta_s: float | None) -> None:
+        """So much of so much, as `note` says it, and how many seconds the rest will take."""
+        parts = [note] if eta_s is None else [note, f"{duration(eta_s)} left"]
+        self._update(completed=done, total=total, note="  ".join(parts))
+
     def count(self, done: int, total: int) -> None:
         """So many of so many."""
         self._update(completed=done, total=total, note=f"{done}/{total}")

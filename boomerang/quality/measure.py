@@ -52,11 +52,12 @@ class Quality:
 
 def measure(
     couple: Couple, windows: Tensor, compositions: Sequence[Composition],
-    tick: Callable[[], None] = lambda: None,
+    tick: Callable[[int], None] = lambda windows: None,
 ) -> list[Quality]:  # fmt: skip
     """Measure members over windows (W, T + 1) of token ids, in the order in which they are given.
 
-    Each window predicts T tokens. `tick` is called after every member of every batch.
+    Each window predicts T tokens. `tick` is called after every member of every batch, with
+    the number of its windows.
     """
     *_, (_, found) = growing(couple, windows, compositions, tick)
     return found
@@ -65,7 +66,7 @@ def measure(
 @torch.no_grad()
 def growing(
     couple: Couple, windows: Tensor, compositions: Sequence[Composition],
-    tick: Callable[[], None] = lambda: None, *, closer: Collection[Composition] = (),
+    tick: Callable[[int], None] = lambda windows: None, *, closer: Collection[Composition] = (),
 ) -> Iterator[tuple[int, list[Quality]]]:  # fmt: skip
     """As `measure`, with figures on the way: how many windows they are of, each time twice as many.
 
@@ -83,7 +84,7 @@ def growing(
             members = list(unique.values())
             for code, found in _measure_batch(couple, here[:, :-1], here[:, 1:], members, near):
                 sums[code].append(found)
-                tick()
+                tick(len(here))
         done = until
         each = {code: torch.cat(parts).cpu() for code, parts in sums.items()}
         yield done, [quality(each[c.code], tokens) for c in compositions]

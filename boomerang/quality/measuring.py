@@ -1,6 +1,5 @@
 """One measuring, from a job file to the figures of every member."""
 
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -23,6 +22,7 @@ from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import Likeness, growing, naive_counterpart
+from boomerang.quality.progress import Choosing, Progress
 from boomerang.quality.tasks.run import TaskRequest, run_tasks
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
@@ -62,10 +62,6 @@ class MeasureJob(JobFile):
                 fix="Give it in full.",
             )
         return self.order
-
-
-SAID_EVERY = 5.0
-"""Seconds between two events that only say how far the choice of an order is."""
 
 
 def run(job: MeasureJob, report: Reporter) -> None:
@@ -127,7 +123,7 @@ class _Measuring:
     def order(self, windows: Tensor) -> PatchOrder:
         """The order, by calibration text (W, T + 1)."""
         if isinstance(self.job.order, str):
-            found = choose(self.couple, windows, self.job.order, tick=_Choosing(self.report))
+            found = choose(self.couple, windows, self.job.order, told=Choosing(self.report))
         else:
             found = given(self.couple, windows, self.job.order)
         kls = {name: [*map(_short, values)] for name, values in found.calibration_kl.items()}
@@ -150,10 +146,16 @@ class _Measuring:
         """
         beside = [naive_counterpart(member) for member in members] if self.job.naive else []
         said: dict[Composition, Continuation] = {}
-        grown = growing(
-            self.couple, heldout, [*members, *beside], self.report.check, closer=members
-        )
-        for windows, found in grown:
+        both, length = [*members, *beside], heldout.shape[1] - 1
+        count, tokens = len({member.code for member in both}), len(heldout) * length
+        progress, done = Progress(self.report, "measuring", "tokens"), 0
+
+        def tick(windows: int) -> None:
+            nonlocal done
+            done += windows
+            progress(done * length // count, tokens)
+
+        for windows, found in growing(self.couple, heldout, both, tick, closer=members):
             whole, naive = windows == len(heldout), found[len(members) :]
             if whole and not said:
                 said = self._written(members, heldout)
@@ -177,19 +179,21 @@ class _Measuring:
                     if measured.continuation is None
                     else {n: round(v, 4) for n, v in asdict(measured.continuation).items()},
                     flags=why[k],
-                    tokens=windows * (heldout.shape[1] - 1),
-                    of=heldout.shape[0] * (heldout.shape[1] - 1),
+                    tokens=windows * length,
+                    of=tokens,
                 )
             said = said or self._written(members, heldout)
+            progress.resume()
 
     def _written(
         self, members: list[Composition], heldout: Tensor
     ) -> dict[Composition, Continuation]:
         found: dict[Composition, Continuation] = {}
+        progress = Progress(self.report, "writing", "written")
         writer = Writer.over(self.couple, heldout, self.tokeniser.end)
         for member, continuation in writer.each(members, self.report.check):
             found[member] = continuation
-            self.report("writing", written=len(found), of=len(members))
+            progress(len(found), len(members))
         return found
 
     def run_tasks(self, members: dict[int, Composition]) -> None:
@@ -198,20 +202,6 @@ class _Measuring:
         asked = (self.couple, members, self.tokeniser, tasks, folder, self.report.check)
         for k, result in run_tasks(*asked):
             self.report("task", k=k, **result.json())
-
-
-class _Choosing:
-    """Says every few seconds how many members were looked at while an order is chosen."""
-
-    def __init__(self, report: Reporter) -> None:
-        self.report, self.looked, self.said = report, 0, time.monotonic()
-
-    def __call__(self) -> None:
-        self.report.check()
-        self.looked += 1
-        if time.monotonic() - self.said >= SAID_EVERY:
-            self.said = time.monotonic()
-            self.report("choosing", looked=self.looked)
 
 
 def _alike(likeness: Likeness | None) -> dict[str, Any]:

@@ -145,6 +145,19 @@ def test_rebuild_all_asks_for_each(stub: Stub) -> None:
     assert posted == ["/families/f1/rebuild", "/families/f2/rebuild"]
 
 
+def test_each_part_of_the_work_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.Bar("measuring") as bar:
+        for spent in (1, 2):
+            bar.part("choosing")
+            bar.left(spent, 9, f"{spent} of 9", None)
+        bar.part("measuring")
+        bar.left(64, 128, "64 of 128 tokens", 90.4)
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if " of " in line] == [
+        "choosing  1 of 9", "measuring  64 of 128 tokens  1 min 30 s left",
+    ]  # fmt: skip
+
+
 def test_progress_is_told_without_a_terminal_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -224,12 +224,15 @@ def told(job: dict[str, object], folder: Path, capsys: pytest.CaptureFixture[str
     return status, events(capsys.readouterr().out)
 
 
+PROGRESS = ("choosing", "measuring", "writing")
+
+
 def test_the_process_tells_order_and_members(
     job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, all_said = told(job, tmp_path, capsys)
     # How far the choice has come is said now and then, on a busy machine.
-    said = [event for event in all_said if event["event"] not in ("choosing", "writing")]
+    said = [event for event in all_said if event["event"] not in PROGRESS]
     assert (status, said[0]["event"], said[-1]) == (0, "order", {"event": "done"})
     assert set(said[0]["calibration_kl"]) == {"last", "first", "klpatch", "best"}
     assert said[0]["evaluations"] > 0
@@ -243,6 +246,10 @@ def test_the_process_tells_order_and_members(
     assert [m["k"] for m in early] == [0, 1, 2, 3] * 4
     assert not any(m["flags"] for m in early)
     assert all(m["kl"] > 0 for m in early if m["k"] < 3)
+    of = {event["event"]: event for event in all_said if event["event"] in PROGRESS}
+    assert of["measuring"] == {"event": "measuring", "tokens": 256, "of": 256, "eta_s": 0}
+    assert of["writing"] == {"event": "writing", "written": 4, "of": 4, "eta_s": 0}
+    assert 0 < of["choosing"]["spent"] <= of["choosing"]["of"]
     assert (members[0]["layers"], members[-1]["layers"]) == (len(KEPT), LAYERS)
     assert members[0]["code"] == "sssss+sss"
     assert members[-1]["kl"] == members[-1]["naive_kl"] == 0
@@ -257,11 +264,10 @@ def test_first_figures_do_not_wait_for_what_members_write(
     job: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, said = told({**job, "order": "last"}, tmp_path, capsys)
+    said = [event for event in said if event["event"] not in ("choosing", "measuring")]
     assert status == 0
     at = [i for i, event in enumerate(said) if event["event"] == "writing"]
-    assert [said[i] for i in at] == [
-        {"event": "writing", "written": i, "of": 4} for i in (1, 2, 3, 4)
-    ]
+    assert [(said[at[i]]["written"], said[at[i]]["of"]) for i in (0, -1)] == [(1, 4), (4, 4)]
     before, after = said[1 : at[0]], said[at[-1] + 1 : -1]
     assert [(e["event"], e["k"], e["tokens"]) for e in before] == [
         ("early", k, 16) for k in range(4)
@@ -270,7 +276,9 @@ def test_first_figures_do_not_wait_for_what_members_write(
     assert all(set(e["generation"]) == {"repetition", "empty", "agreement"} for e in after)
     # One window of text: the first figures are the last, and are judged with what is written.
     status, said = told({**job, "order": "last", "heldout_tokens": 16}, tmp_path, capsys)
-    assert [e["event"] for e in said] == ["order", *["writing"] * 4, *["member"] * 4, "done"]
+    assert [e["event"] for e in said if e["event"] not in PROGRESS] == [
+        "order", *["member"] * 4, "done"
+    ]  # fmt: skip
     assert said[-2]["generation"]["agreement"] == 1
 
 
@@ -281,6 +289,11 @@ def test_the_command_line_measures_on_as_many_tokens_as_asked(job: dict[str, obj
         [sys.executable, "-m", "boomerang", "measure", job["teacher"], job["student"], *asked],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
+    said = [line.split("  ") for line in done.stderr.splitlines() if "  " in line]
+    first = {title: note for title, note, *_ in reversed(said)}
+    assert first["choosing the order"].endswith(" of at most 4 measurements")
+    assert first["what sizes write"] == "1 of 4 sizes"
+    assert first["measuring"].endswith(" of 512 tokens")
     members = json.loads(done.stdout)["members"]
     assert [(m["k"], m["tokens"], m["of"]) for m in members] == [(k, 512, 512) for k in range(4)]
 

@@ -31,11 +31,13 @@ def say_task(k: int, name: str, limit: int | None) -> None:
 
 
 def say_members(order: list[int]) -> None:
-    say("choosing", looked=3)
+    say("choosing", looked=3, spent=2.5, of=96.0, eta_s=None)
     say("order", order="klpatch", patch_order=order, calibration_kl={"last": [1.0, 0.0]},
         note="Not all was tried.")  # fmt: skip
+    say("measuring", tokens=512, of=65536, eta_s=12.5)
     for k in range(len(order) + 1):
         say("early", k=k, perplexity=99.0, kl=2.0, flags=[], tokens=1024, of=65536)
+    say("writing", written=1, of=2, eta_s=0.5)
     for k in range(len(order) + 1):
         say("member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
             naive_perplexity=20.0, naive_kl=3.0, agreement=0.5 + k / 2, acceptance=0.75,

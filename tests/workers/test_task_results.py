@@ -86,9 +86,9 @@ def test_figures_are_kept_as_they_become_known(context: Context) -> None:
     ]  # fmt: skip
     assert [p["reason"] for p in told] == ["so far 1,024 of 65,536 tokens"] * 2 + [None] * 2
     said = [p["reason"] for kind, p in events if kind == "measuring" and p["reason"]]
-    assert said[-4:] == [
-        "choosing the order: 3 members looked at", "measuring on held-out text",
-        "measuring, so far 1,024 of 65,536 tokens", "Not all was tried.",
+    assert said[-5:] == [
+        "choosing the order: 2 of at most 96 measurements", "measuring on held-out text",
+        "measuring, so far 512 of 65,536 tokens", "what sizes write: 1 of 2", "Not all was tried.",
     ]  # fmt: skip
     # Measured once more, nothing that is known is taken back.
     context.catalog.measure_resend(made.id)

@@ -3,7 +3,7 @@
 KLPatch: arXiv 2607.08170.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,14 +68,15 @@ def klpatch(judge: Judge) -> tuple[int, ...]:
 
 def choose(
     couple: Couple, windows: Tensor, wanted: str, *, evaluations: float = EVALUATIONS,
-    tick: Callable[[], None] = lambda: None,
+    told: Callable[[float, float], None] = lambda spent, most: None,
 ) -> Chosen:  # fmt: skip
     """The order `wanted` by its KL over windows (W, T + 1).
 
     `best` may take so many `evaluations` beyond those of the other orders. `auto` is `best`, under
-    the name of a simpler order where every size is that order's.
+    the name of a simpler order where every size is that order's. `told` hears what was spent so
+    far, and what may be at most, as a Judge counts it.
     """
-    judge = Judge(couple, windows, tick)
+    judge = Judge(couple, windows, told)
     layermap = couple.layermap
     makers: dict[str, Callable[[], tuple[int, ...]]] = {
         "last": lambda: last_to_first(layermap),
@@ -83,6 +84,7 @@ def choose(
         "klpatch": lambda: klpatch(judge),
     }
     names = NESTED if wanted in ("auto", "best") else (wanted,)
+    judge.most = _most(judge, names, evaluations if wanted in ("auto", "best") else 0.0)
     orders: dict[str, PatchOrder] = {name: makers[name]() for name in names}
     ladders = {name: members_of(layermap, order) for name, order in orders.items()}
     unfinished: tuple[int, ...] = ()
@@ -95,6 +97,13 @@ def choose(
     if wanted == "auto":
         name = next(name for name, ladder in ladders.items() if ladder == ladders["best"])
     return Chosen(name, orders[name], kls, judge.spent, unfinished)
+
+
+def _most(judge: Judge, names: Sequence[str], evaluations: float) -> float:
+    """What a choice among these orders costs where no two of them have a member in common."""
+    blocks = len(judge.couple.layermap.long)
+    looks = sum(n * judge.cost(whole=False) + min(n, FINALISTS) for n in range(2, blocks + 1))
+    return len(names) * (blocks + 1) + looks * ("klpatch" in names) + evaluations
 
 
 def given(couple: Couple, windows: Tensor, order: PatchOrder) -> Chosen:

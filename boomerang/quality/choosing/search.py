@@ -26,13 +26,15 @@ SCREEN = 16
 class Judge:
     """Measures compositions over windows (W, T + 1), each once.
 
-    `spent` counts what that took, in members measured on all of the text.
+    `spent` counts what that took, in members measured on all of the text, and `most` is what it
+    may come to. `told` is called with both after every member of every batch.
     """
 
     couple: Couple
     windows: Tensor
-    tick: Callable[[], None] = lambda: None
+    told: Callable[[float, float], None] = lambda spent, most: None
     spent: float = 0.0
+    most: float = 0.0
     _qualities: dict[tuple[str, bool], Quality] = field(default_factory=dict)
 
     @property
@@ -46,11 +48,10 @@ class Judge:
         """The quality of each, on all of the text or on the screen alone."""
         unique = list(dict.fromkeys(members))
         new = [member for member in unique if (member.code, whole) not in self._qualities]
-        for member, quality in zip(
-            new, measure(self.couple, self._text(whole), new, self.tick) if new else (), strict=True
-        ):
+        found = measure(self.couple, self._text(whole), new, self._tick()) if new else ()
+        for member, quality in zip(new, found, strict=True):
             self._qualities[member.code, whole] = quality
-        self.spent += len(new) * self._cost(whole)
+        self.spent += len(new) * self.cost(whole)
         return {member: self._qualities[member.code, whole] for member in unique}
 
     def best(
@@ -77,16 +78,29 @@ class Judge:
         """Those that are known, and of the others as many of the first as the budget is for."""
         left, found = budget, []
         for member in members:
-            cost = 0.0 if (member.code, whole) in self._qualities else self._cost(whole)
+            cost = 0.0 if (member.code, whole) in self._qualities else self.cost(whole)
             if cost <= left:
                 found.append(member)
                 left -= cost
         return found
 
+    def _tick(self) -> Callable[[int], None]:
+        """What tells of each batch that is measured from now on."""
+        done = 0
+
+        def tick(windows: int) -> None:
+            nonlocal done
+            done += windows
+            spent = self.spent + done / len(self.windows)
+            self.told(spent, max(spent, self.most))
+
+        return tick
+
     def _text(self, whole: bool) -> Tensor:
         return self.windows if whole else self.windows[::SCREEN]
 
-    def _cost(self, whole: bool) -> float:
+    def cost(self, whole: bool) -> float:
+        """Of one member, on all of the text or on the screen alone."""
         return len(self._text(whole)) / len(self.windows)
 
 
@@ -124,6 +138,7 @@ def search(
     judge(member for depth in depths[:-1] for member in known[depth])
     beam: list[Composition] = list(known[depths[0]])
     chosen, unfinished, end = [beam[0]], [], judge.spent + evaluations
+    judge.most = end + 1
     for at, depth in enumerate(depths[1:-1], start=2):
         budget = (end - judge.spent) / (len(depths) - at)
         beam, finished = _beam(judge, beam, known[depth], depth, budget)
