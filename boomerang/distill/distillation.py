@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boomerang.architecture.anatomy import dissect
+from boomerang.architecture.anatomy import Anatomy, dissect
 from boomerang.checkpoint.files import RECORD
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.distill.checkpoints import Progress
@@ -53,17 +53,14 @@ class _Plan:
 
     @classmethod
     def of(cls, job: DistillJob, recipe: Recipe, texts: Texts, devices: Devices) -> "_Plan":
-        """Raises TrainingFailed for what cannot fit, StudentMismatch, and as `dissect`."""
+        """Raises TrainingFailed for what cannot fit, BadRecipe, and as `dissect`, `layermap`."""
         anatomy = dissect(Checkpoint.open(job.teacher))
         files, frozen = anatomy.checkpoint, recipe.freezes(anatomy.tied)
         healing = None if job.heal is None else Healing.open(files, job.heal)
         if healing is not None:
             pair = healing.pair(freezes=frozen)
         else:
-            layermap = recipe.layermap(anatomy.kinds)
-            if job.kept is not None:
-                layermap = LayerMap.from_kept(job.kept, anatomy.depth)
-            pair = Pair.planned(files, layermap, frozen=frozen)
+            pair = Pair.planned(files, _layermap(job, recipe, anatomy), frozen=frozen)
         length = length_for(files.config, recipe.sequence_length)
         compute = Accelerator.of(device()).compute
         free = devices.least(devices.portion(available(device())))
@@ -92,6 +89,18 @@ class _Plan:
             if self.pair.shared_embeddings and not shards:
                 students.share(student, teacher)
         return couple(teacher, student, layermap)
+
+
+def _layermap(job: DistillJob, recipe: Recipe, anatomy: Anatomy) -> LayerMap:
+    if job.kept is not None:
+        return LayerMap.from_kept(job.kept, anatomy.depth)
+    if recipe.measures:
+        raise BadRecipe(
+            f"Nobody has measured which layers to keep, which the recipe finds by {recipe.map}.",
+            value=recipe.map,
+            fix='List them in kept of the job, or have the recipe say map = "published".',
+        )
+    return recipe.layermap(anatomy.kinds)
 
 
 def distil(

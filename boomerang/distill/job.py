@@ -61,11 +61,11 @@ class DistillJob(JobFile):
     """One distillation: where everything is, and the recipe's fields.
 
     `data` is a folder or file of text, or what names a dataset of the Hub (`texts.py`). `kept`
-    None leaves the layer map to the recipe (a member that is to `heal` has its own), `seed` None
-    its seed, `micro_batch` the recipe's (fewer sequences at a time, where memory ran out before,
-    change no number), `placement` to the estimate of memory what each of many devices holds
-    (`sharding.py`). `run` holds the checkpoint, the tokenised text and a lock; `out` appears when
-    the student is whole.
+    None leaves the layer map to the recipe, which must not be one to measure (a member that is to
+    `heal` has its own), `seed` None its seed, `micro_batch` the recipe's (fewer sequences at a
+    time, where memory ran out before, change no number), `placement` to the estimate of memory what
+    each of many devices holds (`sharding.py`). `run` holds the checkpoint, the tokenised text and a
+    lock; `out` appears when the student is whole.
     """
 
     title: ClassVar[str] = "job for the trainer"
@@ -89,7 +89,7 @@ class DistillJob(JobFile):
 
     def parsed_recipe(self, recipes: type[Recipe] = Recipe) -> Recipe:
         """The recipe, of a kind of recipes, with the job's seed. Raises BadRecipe."""
-        recipe = recipes.parse(self.recipe)
+        recipe = recipes.stored(self.recipe)
         return recipe if self.seed is None else recipe.override(seed=self.seed)
 
     def record(self, layermap: LayerMap) -> dict[str, Any]:

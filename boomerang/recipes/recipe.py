@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.fixed import DIGESTED, without_former
+from boomerang.recipes.maps import DEFAULT, PUBLISHED, MapRule
 from boomerang.texts.conversations import DATA_KINDS, DataKind
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -47,20 +48,20 @@ class Recipe(BaseModel):
     cosine distance (arXiv 2510.05064, section 3.2). `patch_after` is the fraction of plain steps
     before patch-aware ones, `patch_probability` how often a forward pass is patched after that.
 
-    `kept` lists the layers to keep, which are otherwise the published ones. `freeze_embeddings`
-    "auto" freezes embeddings where the teacher's are tied. `separate_documents` hides the other
-    documents of a sequence from each. `phases` mix plain text and conversations (without them the
-    data is taken as it comes), and `loss_on` "completions" takes the losses of conversations at
-    the assistant's tokens alone (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps
-    AdamW's moments in 8 bits (package torchao). What saves memory and changes no number,
-    `activation_checkpointing`, is no part of the digest. The reason of each field is in
-    docs/decisions/training/recipe.md.
+    `map` is the rule by which the layers to keep are found, unless `kept` lists them: `published`
+    or one that measures, which keeps as many. `freeze_embeddings` "auto" freezes embeddings where
+    the teacher's are tied. `separate_documents` hides the other documents of a sequence from each.
+    `phases` mix plain text and conversations (without them the data is taken as it comes), and
+    `loss_on` "completions" takes the losses of conversations at the assistant's tokens alone
+    (arXiv 2608.22854, section 3.2.1). `optimiser` "adamw8bit" keeps AdamW's moments in 8 bits
+    (package torchao). What saves memory and changes no number, `activation_checkpointing`, is no
+    part of the digest. The reason of each field is in docs/decisions/training/recipe.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     later: ClassVar[dict[str, Any]] = {
-        "phases": [], "loss_on": "all", "optimiser": "adamw", "kept": None,
+        "phases": [], "loss_on": "all", "optimiser": "adamw", "kept": None, "map": PUBLISHED,
     }  # fmt: skip
     """Fields that came after students had been made, with what these had: no other digest."""
 
@@ -78,6 +79,7 @@ class Recipe(BaseModel):
     freeze_embeddings: Literal["auto"] | bool = "auto"
     patch_probability: Fraction = 0.0
     patch_after: Fraction = 0.0
+    map: MapRule = DEFAULT
     kept: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     optimiser: Literal["adamw", "adamw8bit"] = "adamw"
@@ -86,8 +88,18 @@ class Recipe(BaseModel):
     loss_on: LossOn = "all"
     activation_checkpointing: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, fields: Any) -> Any:
+        # Layers that are listed are not measured.
+        if isinstance(fields, Mapping) and fields.get("kept") is not None:
+            return {"map": PUBLISHED, **fields}
+        return fields
+
     @model_validator(mode="after")
     def _one_length(self) -> Self:
+        if self.kept is not None and self.measures:
+            raise ValueError("give either kept or a map that measures")
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give either steps or minutes")
         if self.ce_weight + self.kl_weight + self.cosine_weight == 0:
@@ -116,6 +128,14 @@ class Recipe(BaseModel):
             ) from None
 
     @classmethod
+    def stored(cls, fields: Mapping[str, Any]) -> Self:
+        """A recipe that was written down, by this version or one that had fewer fields.
+
+        What such a recipe does not say it had the older value of. Raises as `parse`.
+        """
+        return cls.parse({"map": cls.later["map"], **fields})
+
+    @classmethod
     def load(cls, name_or_path: str | Path) -> Self:
         """A recipe by the name of one that comes with the package, or from a TOML file.
 
@@ -141,6 +161,7 @@ class Recipe(BaseModel):
     def override(self, **fields: Any) -> Self:
         """The recipe with other values; `steps` takes the place of `minutes` and the reverse.
 
+        So do `kept` and `map`.
         Raises BadRecipe as `parse` does.
         """
         merged = self.model_dump()
@@ -148,12 +169,17 @@ class Recipe(BaseModel):
             merged["minutes"] = None
         if fields.get("minutes") is not None:
             merged["steps"] = None
+        if fields.get("kept") is not None:
+            merged["map"] = PUBLISHED
+        if fields.get("map") is not None:
+            merged["kept"] = None
         return self.parse({**merged, **fields})
 
     def layermap(self, kinds: Sequence[Hashable]) -> LayerMap:
         """The layers that a student keeps of a teacher whose layers are of these kinds.
 
-        Raises StudentMismatch where the kept layers are no map of such a teacher, or lack a kind.
+        Of a recipe that `measures` they are as many as there will be, until that is done. Raises
+        StudentMismatch where the kept layers are no map of such a teacher, or lack a kind.
         """
         if self.kept is not None:
             listed = LayerMap(self.kept, len(kinds))
@@ -166,6 +192,11 @@ class Recipe(BaseModel):
                 )
             return listed
         return LayerMap.keeping_kinds(kinds)
+
+    @property
+    def measures(self) -> bool:
+        """Whether the layers to keep are found by measuring the teacher."""
+        return self.map != PUBLISHED
 
     def freezes(self, tied: bool) -> bool:
         """Whether embeddings are frozen for a teacher that is `tied` or not."""
@@ -224,10 +255,14 @@ TRAINER_VERSION = "3"
 
 
 def student_key(teacher_commit: str, layermap: LayerMap, recipe: Recipe, data_digest: str) -> str:
-    """32 hex digits that name the student these make: the same key is the same student."""
+    """32 hex digits that name the student these make: the same key is the same student.
+
+    Of layers that are measured it has how many there are, the rule, and the text, and not which
+    they are: two machines may round differently, and it is asked for before they are known.
+    """
     made_of = {
         "teacher": teacher_commit,
-        "kept": layermap.kept,
+        "kept": len(layermap.kept) if recipe.measures else layermap.kept,
         "layers": layermap.layers,
         "recipe": recipe.digest(),
         "data": data_digest,

@@ -185,6 +185,43 @@ def test_the_key_follows_everything_that_makes_the_student() -> None:
     assert student_key("a", layermap, renamed, "d") == student_key("a", layermap, recipe, "d")
 
 
+def test_the_key_of_a_measured_map_says_how_it_is_found_and_not_which_it_is() -> None:
+    published = Recipe.stored(SMALL)
+    recipe, layermap = published.override(map="similarity"), LayerMap((0, 2), 4)
+    same = student_key("a", LayerMap((0, 3), 4), recipe, "d")
+    assert student_key("a", layermap, recipe, "d") == same
+    keys = {
+        same,
+        student_key("a", layermap, published, "d"),
+        student_key("a", LayerMap((0, 2, 3), 4), recipe, "d"),
+        student_key("a", LayerMap((0, 2), 5), recipe, "d"),
+        student_key("a", layermap, recipe, "e"),
+        student_key("b", layermap, recipe, "d"),
+    }
+    assert len(keys) == 6
+
+
+def test_layers_are_listed_or_found_by_a_rule() -> None:
+    recipe = Recipe.parse({**SMALL, "map": "similarity"})
+    assert recipe.measures
+    listed = recipe.override(kept=[0, 1])
+    assert (listed.map, listed.measures, listed.override(seed=1).kept) == (
+        "published",
+        False,
+        (0, 1),
+    )
+    assert listed.override(map="similarity").kept is None
+    for map_ in (None, "published"):
+        fields = {} if map_ is None else {"map": map_}
+        # What was written down before there were rules, and what says it, are the same.
+        assert Recipe.stored({**SMALL, **fields}).digest() == "00fa1a37b11dda3fe432074b0053e7e8"
+    assert Recipe.stored(recipe.model_dump(mode="json")) == recipe
+    with pytest.raises(BadRecipe, match="either kept or a map"):
+        Recipe.parse({**SMALL, "map": "similarity", "kept": [0, 1]})
+    with pytest.raises(BadRecipe, match="map"):
+        Recipe.parse({**SMALL, "map": "luck"})
+
+
 def test_recipes_and_texts_import_no_torch() -> None:
     code = (
         "import sys, boomerang.recipes.recipe, boomerang.texts.texts\n"
