@@ -1,15 +1,21 @@
 """Measuring as a process: `python -m boomerang.quality JOB.json`.
 
-Events are JSON lines on stdout. Exit status 0 when every member is measured, 1 after an `error`
-event, 143 when told to stop.
+The job is to measure the members of a family, or, with a `rule`, which layers a student keeps.
+Events are JSON lines on stdout. Exit status 0 when all is measured, 1 after an `error` event, 143
+when told to stop.
 """
 
+import json
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from transformers.utils import logging
 
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
 from boomerang.processes.reporting import Reporter, run_job
+from boomerang.quality.choosing.maps import MapJob, run_map
 from boomerang.quality.measuring import MeasureJob, run
 
 
@@ -18,7 +24,18 @@ def main(arguments: list[str]) -> int:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     report, path = Reporter(), arguments[0] if arguments else ""
-    return run_job(lambda: run(MeasureJob.load(path), report), report, _failed)
+    return run_job(lambda: _work(path)(report), report, _failed)
+
+
+def _work(path: str) -> Callable[[Reporter], None]:
+    """What a job file asks for. Raises BadRecipe where it is none."""
+    try:
+        asked = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError):
+        asked = {}
+    if isinstance(asked, dict) and "rule" in asked:
+        return partial(run_map, MapJob.load(path))
+    return partial(run, MeasureJob.load(path))
 
 
 def _failed(error: Exception) -> TrainingFailed:

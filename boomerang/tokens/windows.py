@@ -20,6 +20,10 @@ BLOCK = 1 << 14
 can begin before the end of the text is known."""
 
 
+class TooShort(BadRecipe):
+    """A text of fewer tokens than one sequence has."""
+
+
 class Windows(ABC):
     """Where the sequences of a run come from: one stream, or a mixture of several.
 
@@ -78,7 +82,7 @@ class Stream(Numbered):
     Each epoch goes once through the stream, in an order and from an offset that depend on seed
     and epoch alone; the stream is a ring, so that the offset loses nothing. Every sequence begins
     with the tokens `begins`, in place of what stands there: a model that was only ever trained
-    with them computes something else without. Raises BadRecipe where there is not even one
+    with them computes something else without. Raises TooShort where there is not even one
     sequence.
     """
 
@@ -90,7 +94,7 @@ class Stream(Numbered):
 
     def __post_init__(self) -> None:
         if len(self.tokens) <= self.length:
-            raise BadRecipe(
+            raise TooShort(
                 f"The {self.name} split has {len(self.tokens)} tokens, fewer than one sequence of "
                 f"{self.length} and its next token.",
                 value=len(self.tokens),
@@ -171,7 +175,7 @@ def first_windows(
 ) -> Tensor:  # fmt: skip
     """About `tokens` tokens of a split from its beginning on: (W, length + 1), int64.
 
-    `tick` is called now and then. Raises BadRecipe where there is not even one window, and as
+    `tick` is called now and then. Raises TooShort where there is not even one window, and as
     `Tokeniser.encode`.
     """
     # Windows begin one where the other ends, and the last one's last token is only predicted.

@@ -4,7 +4,7 @@ A student layer starts from the first layer of its block and must do what the wh
 has the less to learn, the nearer the block's output already is to its first layer's.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import StudentMismatch
+from boomerang.errors import BoomerangError, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.causal import Causal
@@ -20,7 +20,7 @@ from boomerang.modules.load import load
 from boomerang.recipes.recipe import Recipe
 from boomerang.texts.texts import Texts
 from boomerang.tokens.packing import Tokeniser
-from boomerang.tokens.windows import first_windows
+from boomerang.tokens.windows import first_windows, length_for
 
 TOKENS = 16384
 """Calibration text that a layer map is chosen on."""
@@ -28,30 +28,49 @@ FEW = 4
 """Windows of a batch; more on a GPU where there is room for the states after all layers."""
 
 
-def similarity_map(folder: Path, texts: Texts, recipe: Recipe) -> LayerMap:
+class NotFinite(BoomerangError):
+    """The states of a teacher are no numbers, so that nothing can be said of its layers."""
+
+    slug, title = "not-finite", "The teacher's states are not finite"
+
+
+def similarity_map(
+    folder: Path, texts: Texts, recipe: Recipe, tick: Callable[[int, int], None] = lambda *_: None
+) -> LayerMap:
     """The map by similarity that keeps as many layers as the recipe's own map.
 
     On the beginning of the texts' calibration split. No block is longer than the longest of the
-    recipe's own map, so that the ladder is not coarser. Raises StudentMismatch where kinds of
-    layers forbid it, BadRecipe for too little text, and as `load`.
+    recipe's own map, so that the ladder is not coarser. `tick` is told how many windows are done,
+    of how many. Raises StudentMismatch where kinds of layers forbid it, TooShort for too little
+    text, NotFinite, and as `load`.
     """
-    anatomy = dissect(Checkpoint.open(folder))
+    anatomy = dissect(files := Checkpoint.open(folder))
     own, where = recipe.layermap(anatomy.kinds), device()
     tokeniser = Tokeniser(folder, anatomy.head_tensor.shape[0])
-    windows = first_windows(tokeniser, texts, "calibration", TOKENS, recipe.sequence_length)
-    of = distances(load(folder, dtype=Accelerator.of(where).compute, where=where), windows)
+    length = length_for(files.config, recipe.sequence_length)
+    windows = first_windows(tokeniser, texts, "calibration", TOKENS, length, lambda: tick(0, 0))
+    of = distances(load(folder, dtype=Accelerator.of(where).compute, where=where), windows, tick)
+    if not torch.isfinite(of).all():
+        raise NotFinite(
+            f"States of {folder.name!r} are not finite.",
+            value=folder.name,
+            fix="Look at the model: it cannot be distilled either.",
+        )
     longest = max(len(block) for block in own.blocks)
     return map_by_similarity(of, len(own.kept), anatomy.kinds, longest)
 
 
 @torch.no_grad()
-def distances(model: Causal, windows: Tensor) -> Tensor:
+def distances(
+    model: Causal, windows: Tensor, tick: Callable[[int, int], None] = lambda *_: None
+) -> Tensor:
     """Mean over tokens of 1 − cos between the states after i and after j layers: (N+1, N+1).
 
-    Row 0 are the embeddings. `windows` is (W, T + 1); the last token of each is not read.
+    Row 0 are the embeddings. `windows` is (W, T + 1); the last token of each is not read. `tick` is
+    told how many windows are done, of how many.
     """
     depth = len(model.layers)
-    total = torch.zeros(depth + 1, depth + 1, dtype=torch.float64)
+    total, done = torch.zeros(depth + 1, depth + 1, dtype=torch.float64), 0
     length, width = windows.shape[1] - 1, int(model.config.hidden_size)
     room = Accelerator.of(model.device).windows(FEW, length, (depth + 1) * width)
     for ids in torch.split(windows[:, :-1], max(FEW, room)):
@@ -64,6 +83,8 @@ def distances(model: Causal, windows: Tensor) -> Tensor:
             [torch.nn.functional.normalize(state.float(), dim=-1).flatten() for state in states]
         )  # (N+1, B · T · width)
         total += (ids.numel() - unit @ unit.T).double().cpu()
+        done += len(ids)
+        tick(done, len(windows))
     return total / windows[:, :-1].numel()
 
 

@@ -1,0 +1,90 @@
+"""Which layers of a teacher a student keeps, found by measuring: one function, and the rules.
+
+A rule is a function of the teacher's folder, the text and the recipe; it keeps as many layers as
+the recipe's own map, and no block longer than that map's longest, so that the ladder of sizes,
+which was planned without weights, is seldom another one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from boomerang.architecture.anatomy import dissect
+from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import BadRecipe, BoomerangError, StudentMismatch
+from boomerang.family.layer_map import LayerMap
+from boomerang.processes.reporting import JobFile, Reporter
+from boomerang.quality.choosing.similarity import NotFinite, similarity_map
+from boomerang.recipes.maps import MapRule
+from boomerang.recipes.recipe import Recipe
+from boomerang.texts.texts import Texts
+from boomerang.tokens.windows import TooShort
+
+Tick = Callable[[int, int], None]
+"""Told how much of the measuring is done, of how much."""
+Rule = Callable[[Path, Texts, Recipe, Tick], LayerMap]
+RULES: Mapping[str, Rule] = {"similarity": similarity_map}
+"""The rules that measure, by the names that recipes have for them (`boomerang.recipes.maps`)."""
+_IMPOSSIBLE: tuple[type[BoomerangError], ...] = (TooShort, StudentMismatch, NotFinite)
+"""What a rule says where it has no map; the published one does then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The layers to keep; `reason` says why they are the published ones, where no rule was able."""
+
+    layermap: LayerMap
+    reason: str | None = None
+
+
+def measured_map(
+    rule: str, folder: Path, texts: Texts, recipe: Recipe, report: Reporter
+) -> Measured:
+    """The layers that a student keeps of the teacher in a folder, by a rule.
+
+    How far it is are events `mapping`. With too little calibration text, where each kind of layer
+    cannot be kept, and for a teacher whose states are not finite it is the recipe's own map, with
+    the reason. Raises BadRecipe for a rule that is none or text that is not what it says, Stopped
+    where the process was told to stop, and as `load`.
+    """
+    if rule not in RULES:
+        raise BadRecipe(
+            f"There is no rule {rule!r} for the layers to keep.",
+            value=rule,
+            fix=f"The rules that measure are {', '.join(RULES)}.",
+        )
+    own = recipe.layermap(dissect(Checkpoint.open(folder)).kinds)
+
+    def tick(done: int, of: int) -> None:
+        report.check()
+        if of:
+            report("mapping", rule=rule, done=done, of=of)
+
+    try:
+        return Measured(RULES[rule](folder, texts, recipe, tick))
+    except _IMPOSSIBLE as error:
+        return Measured(own, f"{error.detail} The published layers are kept.")
+
+
+class MapJob(JobFile):
+    """To measure which layers of a teacher its student keeps; `data` as of other jobs."""
+
+    title: ClassVar[str] = "job for a layer map"
+
+    teacher: Path
+    data: str
+    rule: MapRule
+    recipe: dict[str, Any]
+
+
+def run_map(job: MapJob, report: Reporter) -> None:
+    """Measure, and report the event `map`: `rule`, `kept`, `layers`, `reason`.
+
+    Raises as `measured_map`.
+    """
+    recipe, texts = Recipe.stored(job.recipe), Texts.open(job.data)
+    found = measured_map(job.rule, job.teacher, texts, recipe, report)
+    kept, layers = [*found.layermap.kept], found.layermap.layers
+    report("map", rule=job.rule, kept=kept, layers=layers, reason=found.reason)
+    report("done")
