@@ -17,6 +17,7 @@ from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import End, Holding, holding
 from workers.models.folders import check_pair, check_teacher, fetch_student, fetch_teacher
+from workers.models.layers import with_layers
 from workers.models.verify import damage_of, hashes, set_aside, verify_members
 from workers.outages import SETBACKS, passes, patiently, said
 from workers.training import Progress, trainer_command
@@ -98,7 +99,9 @@ def _make(context: Context, student: Student, held: Holding) -> str:
     teacher = fetch_teacher(context, student, held)
     if student.origin is Origin.DISTILLED:
         pairs.check_trained_on(catalog, settings, student)
-        outcome = _train(context, student, teacher, held)
+        student, outcome = with_layers(context, student, teacher, held)
+        if outcome.done:
+            outcome = _train(context, student, teacher, held)
         if held.end is not None and not outcome.done:
             return _ended(context, student, held, held.end)
         if outcome.reason is not None:
@@ -149,7 +152,7 @@ def _stopped(
     if setback is None:
         return _failed(context, student, held, reason)
     if outcome.starved and student.origin is Origin.DISTILLED and "delta" not in student.recipe:
-        asked = Recipe.parse(without_heal(student.recipe)).micro_batch
+        asked = Recipe.stored(without_heal(student.recipe)).micro_batch
         left = context.catalog.student_out_of_memory(
             student.key, student.micro_batch or asked, lease=held.lease
         )

@@ -18,6 +18,7 @@ STUDENT_EXAMPLE: dict[str, Any] = {
     "revision_commit": None, "state": "distilling", "reason": None, "step": 120, "steps": 500,
     "loss": 2.31, "ce": 2.1, "kl": 0.4, "cosine": 0.02, "tokens": 31_457_280,
     "tokens_per_s": 45_000.0, "eta_s": 2200.0, "generation": 1, "verify": None,
+    "map_rule": "similarity", "pinned": True, "map_reason": None,
     "created": 1767225600.0, "started": 1767225610.0, "finished": None, "updated": 1767226300.0,
 }  # fmt: skip
 
@@ -31,6 +32,11 @@ class StudentAnswer(Answer):
     teacher: str
     teacher_commit: str | None
     kept: list[int] = Field(description="layers of the teacher that it keeps")
+    map_rule: str | None = Field(description="rule by which they are measured, if they are")
+    pinned: bool | None = Field(
+        description="whether that has been done; they are provisional until"
+    )
+    map_reason: str | None = Field(description="why they are not those that the rule finds")
     layers: int = Field(description="of the teacher")
     recipe: dict[str, Any] = Field(
         description="its fields; `heal` says which size of which family was trained by itself"
@@ -68,8 +74,8 @@ EXAMPLE: dict[str, Any] = {
     "gated": False, "private": False, "published_repo": None, "patch_order": None,
     "chosen": None, "measuring": "no", "settled": False, "measuring_reason": None, "tasks": None,
     "created": 1767225600.0, "updated": 1767225600.0, "student": STUDENT_EXAMPLE,
-    "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1, "state": "no",
-               "reason": None}],
+    "ladder": "final", "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1,
+                                  "state": "no", "reason": None}],
     "members": [MEMBER_EXAMPLE],
 }  # fmt: skip
 
@@ -150,6 +156,10 @@ class FamilyAnswer(Answer):
     created: float
     updated: float
     student: StudentAnswer
+    ladder: Literal["provisional", "final"] = Field(
+        description="provisional until the layers that the student keeps are measured: then its "
+        "sizes may be others, and what was asked by a budget is bought of those"
+    )
     wants: list[RequestAnswer]
     members: list[MemberAnswer]
     provisional: Literal[True] = Field(default=True, description="only while files are hashed")
@@ -177,12 +187,17 @@ def family_json(
     shown = {
         **fields_of(family, _OWN),
         "student": fields_of(student, _STUDENT),
+        "ladder": _ladder(provisional=student.provisional),
         "wants": [fields_of(request, _REQUEST) for request in requests],
     }
     return {
         **redact(shown | more),
         "members": [member_json(member, name, redact) for member in members],
     }
+
+
+def _ladder(*, provisional: bool) -> str:
+    return "provisional" if provisional else "final"
 
 
 def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[str, Any]:
@@ -200,6 +215,7 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
     return {
         **{name: own[name] for name in _OWN},
         "student": redact({name: student[name] for name in _STUDENT}),
+        "ladder": _ladder(provisional=bool(student["map_rule"]) and not student["pinned"]),
         "members": [
             planned_member_json(member, waiting.id, waiting.updated) for member in plan["members"]
         ],

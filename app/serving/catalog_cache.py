@@ -15,7 +15,7 @@ from boomerang.catalog.records.families import NAMESPACE, Family, Member, repo_i
 from boomerang.catalog.records.states import Changes
 from boomerang.catalog.records.students import Student
 from boomerang.errors import FamilyNotFound, NotReady
-from boomerang.family.budget import meant, no_size
+from boomerang.family.budget import meant, named, no_size
 
 Value = TypeVar("Value")
 
@@ -114,14 +114,32 @@ _SIZE = re.compile(r"[0-9A-Za-z.:\-]{1,40}")
 def by_size(snapshot: Snapshot, size: str, family: str | None) -> tuple[Member, ...]:
     """The members that a size means: by exact name, else the largest within it as a budget.
 
-    With no family given there may be several. Raises FamilyNotFound, SizeNotFound,
+    With no family given there may be several. A size of a ladder that was provisional, and that has
+    it no more, is what its parameters buy. Raises FamilyNotFound, SizeNotFound,
     BudgetOutOfRange.
     """
     every = snapshot.ladders().values() if family is None else (by_family(snapshot, family),)
     ladders = list(every)
     if not _SIZE.fullmatch(size):
         raise no_size(ladders, size)
+    if not named(ladders, size) and (instead := _instead(snapshot, size, family)):
+        return instead
     return meant(ladders, size)
+
+
+def _instead(snapshot: Snapshot, size: str, family: str | None) -> tuple[Member, ...]:
+    """What a size that is no more stands for: the largest within it, else the smallest there is."""
+    of = snapshot.families()
+    if family is not None:
+        of = tuple(one for one in of if one.id == snapshot.named(family))
+    found = []
+    for one in of:
+        was = {name.casefold(): count for name, count in (one.replaced or {}).items()}
+        if size.casefold() in was and (ladder := snapshot.members(one.id)):
+            least = was[size.casefold()]
+            fitting = [member for member in ladder if member.parameters <= least]
+            found.append(fitting[-1] if fitting else ladder[0])
+    return tuple(found)
 
 
 def by_family(snapshot: Snapshot, family: str) -> tuple[Member, ...]:

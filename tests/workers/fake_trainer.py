@@ -1,8 +1,9 @@
 """Stands for `python -m boomerang.distill`: the same contract, without training anything.
 
-`recipe["fake"]` says how it behaves: quick, slow, error, die, or stuck (the first time only);
-away and crash end the first time, for the Hub and without a word; progress is killed four times,
-each time after another checkpoint, and greedy as long as it takes more than one sequence at a time.
+`recipe["fake"]`, or else the recipe's name, says how it behaves: quick, slow, error, die, or stuck
+(the first time only); away and crash end the first time, for the Hub and without a word; progress
+is killed four times, each time after another checkpoint, and greedy as long as it takes more than
+one sequence at a time.
 """
 
 import json
@@ -20,7 +21,8 @@ say = Reporter()
 
 def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text())
-    mode, run, steps = job["recipe"]["fake"], Path(job["run"]), 4
+    recipe, run, steps = job["recipe"], Path(job["run"]), 4
+    mode = recipe.get("fake") or recipe["name"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")

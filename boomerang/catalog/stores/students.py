@@ -22,6 +22,12 @@ class StudentStore(Store):
         with self.db.read() as session:
             return record(Student, student_row(session, key))
 
+    def student_if_any(self, key: str) -> Student | None:
+        """One student; None where there is none of that key."""
+        with self.db.read() as session:
+            row = session.get(StudentRow, key)
+            return None if row is None else record(Student, row)
+
     def students(self) -> tuple[Student, ...]:
         """Every student, newest first."""
         with self.db.read() as session:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.budget import Budget
+from boomerang.recipes.maps import MapRule
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.settings import Settings
 from boomerang.texts.datasets import SCHEME, Dataset
@@ -67,6 +68,10 @@ class FamilyRequest(BaseModel):
         default=None, min_length=1, max_length=2000,
         description="teacher layers that the student keeps, where it or the recipe does not say",
     )  # fmt: skip
+    map: MapRule | None = Field(
+        default=None,
+        description="rule that finds the layers to keep, where it is not to be the recipe's",
+    )
     order: str = Field(default="auto", max_length=2000)
     recipe: str | dict[str, Any] | None = None
     data: Source | HubText | Sources | None = Field(
@@ -121,8 +126,9 @@ class Asked:
     """A request for a family; `request` is what the catalog keeps of it.
 
     `wanted` is the budget as a request upon the family says it. Where neither `student` nor `base`
-    nor what to `heal` is named, a student is to be distilled. What is healed needs no `text` of its
-    own: it is that of its family.
+    nor what to `heal` is named, a student is to be distilled; `map_named` is whether somebody said
+    which layers it keeps, or how they are found. What is healed needs no `text` of its own: it is
+    that of its family.
     """
 
     request: dict[str, Any]
@@ -132,6 +138,7 @@ class Asked:
     base: str | None
     heal: Heal | None
     kept: tuple[int, ...] | None
+    map_named: bool
     recipe: Recipe
     text: tuple[Dataset | Path, ...]
     order: str
@@ -148,6 +155,9 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
     recipe = Recipe.load(settings.recipe) if body.recipe is None else _recipe(body.recipe)
     if body.kept is not None and body.student is None:
         recipe = recipe.override(kept=body.kept, name="custom")
+    if body.map is not None and (body.map != recipe.map or recipe.kept is not None):
+        recipe = recipe.override(map=body.map, name="custom")
+    fields = body.recipe if isinstance(body.recipe, dict) else {}
     budget = None if body.budget is None else Budget.parse(body.budget)
     wanted = ""
     if budget is not None:
@@ -160,6 +170,9 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
         base=body.base,
         heal=_heal(body, recipe),
         kept=None if body.kept is None else tuple(body.kept),
+        map_named=body.map is not None
+        or body.kept is not None
+        or not fields.keys().isdisjoint(_MAP),
         recipe=recipe,
         text=_texts(settings, body.data),
         order=body.order,
@@ -198,6 +211,19 @@ def _refuse_together(body: FamilyRequest) -> None:
             value=body.kept,
             fix="Leave them out: they are those of the base's student.",
         )
+
+    if body.map is not None and any(
+        one is not None for one in (body.kept, body.base, body.student)
+    ):
+        raise BadRequest(
+            "A rule for the layers to keep was given beside what says them already.",
+            value=body.map,
+            fix="Leave map out, or kept, base and student.",
+        )
+
+
+_MAP = ("map", "kept")
+"""The fields of a recipe that say which layers are kept."""
 
 
 def _recipe(asked: str | dict[str, Any]) -> Recipe:

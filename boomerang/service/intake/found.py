@@ -22,6 +22,8 @@ from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.hub.find import Found, find
 from boomerang.recipes.healing import HEAL
+from boomerang.recipes.maps import PUBLISHED
+from boomerang.recipes.recipe import student_key
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.healed import ToHeal, find_to_heal
 from boomerang.service.models import pairs
@@ -141,14 +143,16 @@ class Given:
 class Materials:
     """What a request names; `commit` stands for the teacher.
 
-    Without a `student` one is to be distilled. As long as there are files `unhashed` or bytes
-    `uncompared`, what stands for content in it is provisional.
+    Without a `student` one is to be distilled; `known` is the one that the catalog has for that. As
+    long as there are files `unhashed` or bytes `uncompared`, what stands for content in it is
+    provisional.
     """
 
     teacher: Found
     commit: str
     student: Given | Base | ToHeal | None
     text: Text | None
+    known: Student | None = None
     unhashed: tuple[FileSource, ...] = ()
     uncompared: int = 0
 
@@ -197,10 +201,36 @@ def look_up(
         student = find_base(settings, catalog, asked.base, teacher, commit, most)
     text = None if texts is None else _pinned(texts, digests)
     if asked.heal is not None:
-        known = None if digests.unhashed else commit
-        student = find_to_heal(settings, catalog, asked.heal, teacher, known, most)
+        content = None if digests.unhashed else commit
+        student = find_to_heal(settings, catalog, asked.heal, teacher, content, most)
         text = _text_to_heal(student, texts, text, named=asked.request.get("data") is not None)
-    return Materials(teacher, commit, student, text, digests.unhashed, uncompared)
+    known = None
+    if student is None and text is not None and not digests.unhashed:
+        known = find_known(asked, catalog, teacher, commit, text)
+    return Materials(teacher, commit, student, text, known, digests.unhashed, uncompared)
+
+
+def find_known(
+    asked: Asked, catalog: Catalog, teacher: Found, commit: str, text: Text
+) -> Student | None:
+    """The student that the catalog has where one is asked for whose layers are measured.
+
+    A request that names no map is for the older of two: the one of the measured map, and the one
+    of the published map that was made, or begun, before layers were measured. None where there is
+    neither. Raises StudentMismatch.
+    """
+    recipe = asked.recipe
+    if not recipe.measures:
+        return None
+    layermap = recipe.layermap(dissect(teacher.checkpoint).kinds)
+    recipes = [recipe] if asked.map_named else [recipe, recipe.override(map=PUBLISHED)]
+    keys = [student_key(commit, layermap, one, text.digest) for one in recipes]
+    there = [one for one in map(catalog.student_if_any, keys) if one is not None]
+    live = [one for one in there if one.state not in (StudentState.FAILED, StudentState.CANCELLED)]
+    if live:
+        return min(live, key=lambda one: one.created)
+    # One that failed or was cancelled goes on with the layers that were measured for it.
+    return next((one for one in there if one.key == keys[0]), None)
 
 
 def _text_to_heal(

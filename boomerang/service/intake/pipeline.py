@@ -4,6 +4,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Created
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin
+from boomerang.catalog.stores.families import LayersPinned
 from boomerang.service.intake import asked, found, planned
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.planned import Plan
@@ -30,17 +31,24 @@ def ask(
         if error.student is not None:
             producer.send(Rehash(key=error.student))
         raise
-    records = plan.records
     if plan.behind:
-        waiting, send = catalog.expect(records, plan.behind)
+        waiting, send = catalog.expect(plan.records, plan.behind)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, plan
-    created = catalog.create_family(
-        records.family, records.student, records.members, records.requests
-    )
+    try:
+        created = _recorded(catalog, plan)
+    except LayersPinned:
+        # Its layers are known by now, once and for all.
+        plan = take(settings, catalog, body)
+        created = _recorded(catalog, plan)
     begin(created, settings, catalog, producer)
     return created.family.id, plan
+
+
+def _recorded(catalog: Catalog, plan: Plan) -> Created:
+    records = plan.records
+    return catalog.create_family(records.family, records.student, records.members, records.requests)
 
 
 def take(

@@ -12,19 +12,21 @@ from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import not_measured
 from boomerang.catalog.records.families import NewFamily, NewRequest, Planned
 from boomerang.catalog.records.students import NewStudent, Origin
+from boomerang.catalog.store import facts_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
-from boomerang.family.composition import last_to_first
 from boomerang.family.healed import healed_pair
 from boomerang.family.ladder import Bought, Ladder
-from boomerang.family.order_forms import named_order
+from boomerang.family.layer_map import LayerMap
+from boomerang.family.order_forms import ORDERS, parse_order
 from boomerang.family.pair import Pair
 from boomerang.recipes.healing import HEAL
+from boomerang.recipes.maps import PUBLISHED
 from boomerang.recipes.recipe import Recipe, delta_key, heal_key, student_key
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.found import Base, Given, Materials, Text
 from boomerang.service.intake.healed import ToHeal
-from boomerang.service.models.members import records_of
+from boomerang.service.models.members import ladder_of, records_of
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def plan(asked: Asked, materials: Materials) -> Plan:
     pair, student = _student(asked, materials)
     if asked.tasks and pair.teacher.architecture.masked:
         raise not_measured(materials.teacher.name)
-    ladder = Ladder.of(
-        pair, named_order(pair.layermap, asked.order) or last_to_first(pair.layermap)
-    )
+    if student.provisional:
+        _refuse_order_in_full(asked)
+    ladder = ladder_of(pair, asked.order)
     bought = None if asked.budget is None else ladder.buy(asked.budget)
     family = _family(asked, materials, student)
     return Plan(
@@ -99,6 +101,17 @@ def _student(asked: Asked, materials: Materials) -> tuple[Pair, NewStudent]:
     if isinstance(materials.student, ToHeal):
         return _healed(materials, materials.student)
     return _distilled(asked.recipe, materials)
+
+
+def _refuse_order_in_full(asked: Asked) -> None:
+    if asked.order not in ORDERS and parse_order(asked.order) is not None:
+        raise BadRequest(
+            f"Which layers the student keeps is still to be measured, so the order {asked.order!r} "
+            "says nothing yet.",
+            value=asked.order,
+            fix=f"Name one of {', '.join(ORDERS)}, list the layers in kept, or ask with "
+            f'"map": "{PUBLISHED}".',
+        )
 
 
 def _teacher(materials: Materials) -> dict[str, Any]:
@@ -187,9 +200,11 @@ def _trained_by(asked: Asked, materials: Materials) -> Recipe | None:
 
 
 def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
-    teacher = materials.teacher
+    teacher, known = materials.teacher, materials.known
     anatomy = dissect(teacher.checkpoint)
     layermap = recipe.layermap(anatomy.kinds)
+    if known is not None:
+        layermap = LayerMap(known.kept, known.layers)
     if not layermap.long:
         raise BadRecipe(
             f"A student of {anatomy.depth} layers would be as deep as {teacher.name!r}.",
@@ -198,6 +213,8 @@ def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
         )
     pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
     text = _text_of(materials)
+    if known is not None:
+        return pair, NewStudent(**facts_of(NewStudent, known))
     return pair, NewStudent(
         key=student_key(materials.commit, layermap, recipe, text.digest),
         **_teacher(materials),
@@ -208,6 +225,7 @@ def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
         data=text.location,
         data_digest=text.digest,
         seed=recipe.seed,
+        map_rule=recipe.map if recipe.measures else None,
     )
 
 

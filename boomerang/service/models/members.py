@@ -11,8 +11,9 @@ from boomerang.catalog.records.families import Family, Member, NewMember
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.header import FLOAT_NAMES
-from boomerang.family.composition import composition_of
+from boomerang.family.composition import composition_of, last_to_first
 from boomerang.family.ladder import Ladder
+from boomerang.family.order_forms import named_order
 from boomerang.family.pair import Pair
 from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.service.settings import Settings
@@ -24,6 +25,15 @@ def ladder_members(
 ) -> tuple[NewMember, ...]:
     """The members of a family as the catalog keeps them, for one patch order."""
     return records_of(Ladder.of(pair, patch_order), commit, key)
+
+
+def ladder_of(pair: Pair, order: str) -> Ladder:
+    """The ladder of a pair before its order is found: that of `last`, where only measuring can.
+
+    Raises BadComposition.
+    """
+    layermap = pair.layermap
+    return Ladder.of(pair, named_order(layermap, order) or last_to_first(layermap))
 
 
 def records_of(ladder: Ladder, commit: str, key: str) -> tuple[NewMember, ...]:
