@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,14 +18,6 @@ from boomerang.face import members
 from boomerang.face.runs import Tasks, transfer
 from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import check
-
-
-class LayerMaps(StrEnum):
-    """Which layers of the teacher a student keeps."""
-
-    PUBLISHED = "published"
-    SIMILARITY = "similarity"
-
 
 Texts = Annotated[
     list[Path] | None, typer.Option(help="Folder or file of text; may be given repeatedly.")
@@ -51,16 +42,14 @@ def distill(
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or a TOML file.")] = "default",
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
-    map_: Annotated[
-        LayerMaps, typer.Option("--map", help="Layers kept: the recipe's, or by hidden states.")
-    ] = LayerMaps.PUBLISHED,
+    map_: options.Map = None,
     kept: Annotated[str | None, typer.Option(help="Layers kept, one by one: 0,1,3,5.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Distil a student. The same command goes on where it was interrupted."""
     if steps is not None and minutes is not None:
         raise typer.BadParameter("Give --steps or --minutes, not both.")
-    if kept is not None and map_ != LayerMaps.PUBLISHED:
+    if kept is not None and map_ is not None:
         raise typer.BadParameter("Give --kept or --map, not both.")
     if (base is None) != (base_student is None):
         raise typer.BadParameter("--base and --base-student belong together.")
@@ -194,6 +183,9 @@ def _shown(title: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
                 case "start" | "step":
                     bar.say(title)
                     bar.steps(event)
+                case "mapping":
+                    bar.say("choosing which layers to keep")
+                    bar.count(event["done"], event["of"])
                 case "fetching":
                     bar.fetched(event)
                 case "choosing":

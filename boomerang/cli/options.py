@@ -9,6 +9,7 @@ from boomerang.cli.progress import counted
 from boomerang.family.layer_map import parse_layers
 from boomerang.hub.find import Found
 from boomerang.hub.find import find as find_model
+from boomerang.recipes.maps import MapRule
 
 BUDGET = "2.9B, 6GB or 6GB:float16"
 
@@ -23,6 +24,14 @@ Kept = Annotated[
     str | None,
     typer.Option(
         help="Teacher layers that the student keeps, where nothing else says them: 0,2,4,7,9,11."
+    ),
+]
+Map = Annotated[
+    MapRule | None,
+    typer.Option(
+        "--map",
+        help="How the layers to keep are found, instead of as the recipe says: published, by the "
+        "teacher's depth alone, or by measuring.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -22,7 +22,15 @@ def distilled_view(record: Mapping[str, Any]) -> str:
     """A student that was trained."""
     final = ", ".join(f"{name} {value:.4g}" for name, value in record["final"].items())
     took = duration(record["seconds"])
-    return f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"
+    lines = [f"{record['out']}: {record['steps']} steps in {took}; held out: {final}"]
+    return "\n".join([*lines, layers_line(record, record.get("map"), record.get("map_reason"))])
+
+
+def layers_line(of: Mapping[str, Any], rule: str | None, reason: str | None) -> str:
+    """Which layers a student keeps, by which rule, and why not those that the rule finds."""
+    kept = ", ".join(map(str, of["kept"]))
+    how = f" (by {rule})" if rule and not reason else ""
+    return f"It keeps the teacher's layers {kept}{how}." + (f" {reason}" if reason else "")
 
 
 def healed_view(record: Mapping[str, Any]) -> str:
@@ -112,10 +120,15 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 MEASURES = ("perplexity", "KL", "agreement", "naive perplexity", "naive KL")
 
 
+PROVISIONAL = ", provisional until the layers that the student keeps are measured"
+
+
 def plan_view(plan: Mapping[str, Any]) -> Group:
     """The ladder of a plan, and what the budget buys."""
     columns = ("size", BLOCKS, "layers", "parameters", "GB", "tied")
     title = f"{plan['teacher']}: {len(plan['members'])} sizes"
+    if plan["ladder"] == "provisional":
+        title += PROVISIONAL
     return Group(title, *_ladder(plan, columns, plan["order"]))
 
 
@@ -132,6 +145,8 @@ def family_view(family: Mapping[str, Any]) -> Group:
     """A family of the service: how far it is, and its sizes."""
     columns = ("size", BLOCKS, "layers", "parameters", *MEASURES, "built", "published")
     title = f"{family['id']}  {family['teacher']}: the student is {family['student']['state']}"
+    if family.get("ladder") == "provisional":
+        title += PROVISIONAL
     return Group(title, *_ladder(family, columns, family.get("chosen") or family["order"]))
 
 

@@ -36,6 +36,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
     return {
         "kept": list(plan.pair.layermap.kept),
         "layers": plan.pair.layermap.layers,
+        "ladder": "provisional" if plan.provisional else "final",
         "patch_order": list(plan.patch_order),
         "members": [{k: v for k, v in one.items() if k != "composition"} for one in members],
         "budget": plan.bought.json() if plan.bought else None,

@@ -11,6 +11,7 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.order_forms import PatchOrder, order_of
 from boomerang.family.pair import Pair
 from boomerang.hub.find import Found, find
+from boomerang.recipes.maps import DEFAULT, PUBLISHED
 
 Named = str | Path | Found
 """A folder's path, a Hub repo id, or what was found under one of them."""
@@ -39,7 +40,8 @@ def planned_pair(
 ) -> Pair:
     """The pair that distilling would make by a recipe (the published one), keeping `kept`.
 
-    Raises BadRecipe, StudentMismatch, UnsupportedArchitecture, or as `find`.
+    Of a recipe that measures which layers to keep it is that of the published ones. Raises
+    BadRecipe, StudentMismatch, UnsupportedArchitecture, or as `find`.
     """
     checkpoint = found(teacher).checkpoint
     anatomy = dissect(checkpoint)
@@ -59,13 +61,15 @@ def planned_pair(
 class Plan:
     """The members that a teacher and its student make in one patch order, smallest first.
 
-    `bought` is what the budget buys, where one was given.
+    `bought` is what the budget buys, where one was given. A `provisional` ladder is of as many
+    layers as the student will keep: which ones is to be measured first.
     """
 
     pair: Pair
     patch_order: PatchOrder
     ladder: Ladder
     bought: Bought | None = None
+    provisional: bool = False
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -91,4 +95,14 @@ def plan(
         pair = open_pair(of_teacher, student, kept=kept)
     patch_order = order_of(pair.layermap, order)
     ladder = Ladder.of(pair, patch_order)
-    return Plan(pair, patch_order, ladder, None if budget is None else ladder.buy(budget))
+    bought = None if budget is None else ladder.buy(budget)
+    provisional = student is None and kept is None and _measures(recipe)
+    return Plan(pair, patch_order, ladder, bought, provisional)
+
+
+def _measures(recipe: str | Path | None) -> bool:
+    if recipe is None:
+        return DEFAULT != PUBLISHED
+    from boomerang.recipes.recipe import Recipe  # noqa: PLC0415 - as above
+
+    return Recipe.load(recipe).measures

@@ -45,15 +45,17 @@ def folder_of(model: Found, told: Told | None = None) -> Path:
 
 def distil(
     teacher: Named, out: str | Path, text: str | Path, *, recipe: str | Path = "default",
-    steps: int | None = None, minutes: float | None = None, layer_map: str = "published",
+    steps: int | None = None, minutes: float | None = None, layer_map: str | None = None,
     kept: Sequence[int] | None = None, told: Told | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Distil a student into the folder `out` and return its record.
 
     `text` is a folder, a file, a dataset of the Hub as `hf://datasets/…`, or a JSON list of these.
-    The student keeps the layers `kept`, or those that `layer_map` says: the recipe's (`published`),
-    or by the `similarity` of hidden states. A process of its own trains it; what that did is kept
-    beside `out` until the student is whole, so that the same call goes on after an interruption.
+    The student keeps the layers `kept`, or those that the rule `layer_map` finds, the recipe's own
+    where none is named: `published`, or one that measures, as `similarity` of hidden states. `map`
+    of the record is that rule, or None, and `map_reason` says why the layers are not those that it
+    finds. Processes of their own measure and train; what they did is kept beside `out` until the
+    student is whole, so that the same call goes on after an interruption.
 
     Raises BadRecipe, UnsupportedArchitecture, JobFailed, TrainingFailed, or as `find`.
     """
@@ -64,16 +66,12 @@ def distil(
     chosen.refuse_without(texts.lacks, texts.name)
     if kept is not None:
         chosen = chosen.override(kept=tuple(kept), name="custom")
+    elif layer_map is not None and (layer_map != chosen.map or chosen.kept is not None):
+        chosen = chosen.override(map=layer_map, name="custom")
     model = found(teacher)
     anatomy = dissect(model.checkpoint)
     if anatomy.architecture.masked:
         raise not_distilled(model.name)
-    if layer_map == "similarity":
-        from boomerang.quality.choosing.similarity import similarity_map  # noqa: PLC0415 - torch
-
-        chosen = chosen.override(
-            kept=similarity_map(folder_of(model, told), texts, chosen).kept, name="custom"
-        )
     layermap = chosen.layermap(anatomy.kinds)
     if not layermap.long:
         raise BadRecipe(
@@ -87,7 +85,50 @@ def distil(
         "kept": list(layermap.kept),
         "key": student_key(model.commit(), layermap, chosen, texts.digest),
     }
-    return train(model, Path(out), job, told)
+    rule: str | None = chosen.map if chosen.kept is None else None
+    reason: str | None = None
+    if chosen.measures:
+        job["kept"], reason = _measured(model, Path(out), job, chosen.map, told)
+    return {**train(model, Path(out), job, told), "map": rule, "map_reason": reason}
+
+
+LAYERS = "layers.json"
+"""The file of a run that says which layers were measured for it."""
+
+
+def _measured(
+    teacher: Found, out: Path, job: Mapping[str, Any], rule: str, told: Told | None
+) -> tuple[list[int], str | None]:
+    """The layers that a rule finds, and why it found none; measured once for a run.
+
+    Raises JobFailed, TrainingFailed.
+    """
+    run, record = _run_folder(out), out / RECORD
+    for file in (run / LAYERS, record):
+        known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        if known.get("key") == job["key"]:
+            return list(known["kept"]), known.get("reason")
+    found: dict[str, Any] = {}
+
+    def keep(event: dict[str, Any]) -> None:
+        if event["event"] == "map":
+            found.update(event)
+        if told is not None and event["event"] in ("mapping", "map"):
+            told(event)
+
+    asked = {"data": job["data"], "recipe": job["recipe"], "rule": rule}
+    folder = str(folder_of(teacher, told))
+    run_module("boomerang.quality", {"teacher": folder, **asked}, run / "map", keep)
+    part = run / f".{LAYERS}"
+    said = {"key": job["key"], "kept": found["kept"], "reason": found["reason"]}
+    part.write_text(json.dumps(said), "utf-8")
+    part.replace(run / LAYERS)
+    return said["kept"], said["reason"]
+
+
+def _run_folder(out: Path) -> Path:
+    out = out.absolute()
+    return out.with_name(f".{out.name}.run")
 
 
 def transfer(
@@ -121,7 +162,7 @@ def train(teacher: Found, out: Path, job: Mapping[str, Any], told: Told | None) 
 
     `job` says what is made, and by which key. Raises JobFailed, TrainingFailed, or as `fetch`.
     """
-    out, run = out.absolute(), out.absolute().with_name(f".{out.name}.run")
+    out, run = out.absolute(), _run_folder(out)
     run.mkdir(parents=True, exist_ok=True)
     known = {
         "teacher": str(folder_of(teacher, told)),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from boomerang.recipes.maps import PUBLISHED
 from boomerang.recipes.recipe import Recipe
 
 HEAL = "heal"
@@ -35,8 +36,8 @@ def healing_recipe(
         made = made.override(**fields)
     else:
         made = named if isinstance(named, Recipe) else Recipe.load(named)
-    # A member has its own layer map.
-    return made.override(kept=None, **({} if steps is None else {"steps": steps}))
+    # A member has its own layer map, so that none is listed or measured.
+    return made.override(map=PUBLISHED, **({} if steps is None else {"steps": steps}))
 
 
 def without_heal(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def request(
     order: options.MeasuredOrder = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
     kept: options.Kept = None,
+    map_: options.Map = None,
     tasks: options.TaskNames = None,
     limit: options.Limit = None,
     wait: options.Wait = False,
@@ -39,7 +40,7 @@ def request(
     """Ask a running service for a size."""
     texts = data[0] if data and len(data) == 1 else data or None
     asked = {"teacher": teacher, "budget": budget, "data": texts, "recipe": recipe,
-             "student": student, "order": order, "task_limit": limit}  # fmt: skip
+             "student": student, "order": order, "map": map_, "task_limit": limit}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if heal is not None:
         body["heal"] = {"family": heal, "size": budget}
@@ -105,6 +106,8 @@ def show_progress(bar: Bar, family: Family) -> None:
     if student["state"] == "hashing":
         bar.say("hashing its files, in MB")
         bar.count(*(family["hashing"][name] // 10**6 for name in ("done", "total")))
+    elif student["state"] == "distilling" and family.get("ladder") == "provisional":
+        bar.say("choosing which layers the student keeps")
     elif student["state"] == "ready":
         running = family["measuring"] == "running"
         bar.say((family.get("measuring_reason") or "measuring") if running else "finishing")

@@ -213,12 +213,12 @@ def _refuse_together(body: FamilyRequest) -> None:
         )
 
     if body.map is not None and any(
-        one is not None for one in (body.kept, body.base, body.student)
+        one is not None for one in (body.kept, body.base, body.heal, body.student)
     ):
         raise BadRequest(
             "A rule for the layers to keep was given beside what says them already.",
             value=body.map,
-            fix="Leave map out, or kept, base and student.",
+            fix="Leave map out, or kept, base, heal and student.",
         )
 
 
