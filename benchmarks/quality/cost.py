@@ -22,7 +22,8 @@ from boomerang.family.order_forms import members_of
 from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
-from boomerang.quality.measure import Quality, Target, measure, quality
+from boomerang.quality.measure import Quality, measure, quality
+from boomerang.quality.target import LOSSES, Target
 from boomerang.quality.walk import whole_teacher
 
 ORDERS = {"last": last_to_first, "first": first_to_last}
@@ -126,14 +127,14 @@ def apart(both: Couple, windows: Tensor, members: Sequence[Composition]) -> list
         target = _target(both, _through(teacher, embedded), labels)
         for member in members:
             if member == whole_teacher(both):
-                found[member.code].append(target.itself)
+                found[member.code].append(target.of_teacher()[:, :LOSSES])
                 continue
             start = both.side(member.embeddings).embed(inputs)
             *_, last = both.walk(member, start, both.side(member.embeddings).context(start))
             hidden = both.side(member.norm).norm(last)
             found[member.code].append(target.compare(hidden, both.side(member.head).head))
     tokens = windows.shape[1] - 1
-    return [quality(torch.cat(found[member.code]) / tokens) for member in members]
+    return [quality(torch.cat(found[member.code]), tokens) for member in members]
 
 
 @torch.no_grad()

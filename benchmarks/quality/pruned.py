@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from boomerang.modules.causal import Causal
-from boomerang.quality.measure import Quality, Target, quality
+from boomerang.quality.measure import Quality, quality
+from boomerang.quality.target import Target
 
 
 @torch.no_grad()
@@ -24,7 +25,7 @@ def measure_pruned(teacher: Causal, windows: Tensor, layers: Sequence[int]) -> Q
             cut = teacher.layer(index, cut, context)
         target = Target(teacher.head(teacher.norm(whole)), labels)
         found.append(target.compare(teacher.norm(cut), teacher.head))
-    return quality(torch.cat(found).cpu() / (windows.shape[1] - 1))
+    return quality(torch.cat(found).cpu(), windows.shape[1] - 1)
 
 
 def block_influence(of: Tensor) -> list[float]:

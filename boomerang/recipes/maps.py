@@ -5,7 +5,7 @@ No torch here: how each measures is in `boomerang.quality.choosing.maps`.
 
 from typing import Literal, get_args
 
-MapRule = Literal["published", "similarity"]
+MapRule = Literal["published", "similarity", "divergence"]
 """`published` is by the teacher's depth alone; all others measure."""
 PUBLISHED: MapRule = "published"
 DEFAULT: MapRule = "published"

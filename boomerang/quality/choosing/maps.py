@@ -1,8 +1,8 @@
 """Which layers of a teacher a student keeps, found by measuring: one function, and the rules.
 
 A rule is a function of the teacher's folder, the text and the recipe; it keeps as many layers as
-the recipe's own map, and no block longer than that map's longest, so that the ladder of sizes,
-which was planned without weights, is seldom another one.
+the recipe's own map, so that the ladder of sizes, which was planned without weights, is seldom
+much of another one.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BoomerangError, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.processes.reporting import JobFile, Reporter
+from boomerang.quality.choosing.divergence import divergence_map
 from boomerang.quality.choosing.similarity import NotFinite, similarity_map
 from boomerang.recipes.maps import MapRule
 from boomerang.recipes.recipe import Recipe
@@ -24,7 +25,7 @@ from boomerang.tokens.windows import TooShort
 Tick = Callable[[int, int], None]
 """Told how much of the measuring is done, of how much."""
 Rule = Callable[[Path, Texts, Recipe, Tick], LayerMap]
-RULES: Mapping[str, Rule] = {"similarity": similarity_map}
+RULES: Mapping[str, Rule] = {"similarity": similarity_map, "divergence": divergence_map}
 """The rules that measure, by the names that recipes have for them (`boomerang.recipes.maps`)."""
 _IMPOSSIBLE: tuple[type[BoomerangError], ...] = (TooShort, StudentMismatch, NotFinite)
 """What a rule says where it has no map; the published one does then."""
