@@ -16,8 +16,9 @@ MEMBER_EXAMPLE: dict[str, Any] = {
     "published_reason": None, "perplexity": 9.71, "kl": 0.184, "naive_perplexity": 61.2,
     "naive_kl": 2.05, "agreement": 0.78, "acceptance": 0.83, "drafted": 0.79,
     "by_position": [13.1, 10.2, 9.6, 9.4, 9.1, 9.0, 8.9, 8.9],
-    "generation": {"agreement": 0.61, "repetition": 0.08}, "flags": [], "tasks": None,
-    "repo": None, "commit": None, "made_of": None, "updated": 1767225600.0,
+    "generation": {"agreement": 0.61, "repetition": 0.08, "empty": 0.0, "stopped": 0.875},
+    "flags": [], "tasks": None, "repo": None, "commit": None, "made_of": None,
+    "updated": 1767225600.0,
     "url": "/models/2.9B?family=0f3c9a7be214", "hub_id": "boomerang/Qwen3-4B-Base-2.9B",
 }  # fmt: skip
 
@@ -57,7 +58,10 @@ class MemberAnswer(Answer):
     by_position: list[Figure | None] | None = Field(
         description="perplexity in equal parts of a window, from its beginning to its end"
     )
-    generation: dict[str, Figure] | None
+    generation: dict[str, Figure] | None = Field(
+        description="what it writes: repetition, empty, agreement; in conversations also stopped, "
+        "the share of its turns that it ended"
+    )
     flags: list[str] | None = Field(description="in which ways it is not good")
     tasks: dict[str, Any] | None = Field(description="results of lm-eval, by task")
     repo: str | None = Field(description="where it was published on the Hub")

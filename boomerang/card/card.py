@@ -99,6 +99,7 @@ def _family(facts: Facts) -> str:
         ("agreement", [size.agreement for size in facts.sizes]),
         ("drafts it accepts", [size.drafted for size in facts.sizes]),
         ("its drafts accepted", [size.acceptance for size in facts.sizes]),
+        ("ends its turns", [size.stopped for size in facts.sizes]),
     ]
     shown = [column for column in columns if any(value is not None for value in column[1])]
     rows = [
@@ -130,6 +131,11 @@ def _alike(facts: Facts) -> str:
             "too. Drafts: where the smaller model writes ahead and the larger one accepts or "
             "refuses, the share of tokens accepted, of the student's by this size and of this "
             "size's by the teacher ([speculative decoding](https://arxiv.org/abs/2211.17192))."
+        )
+    if any(size.stopped is not None for size in facts.sizes):
+        said += (
+            " Ends its turns: in conversations of that text, the share of the assistant's turns "
+            "that it ends, as a chat model must, before the check does."
         )
     if facts.size.by_position:
         along = ", ".join(_number(value) or "–" for value in facts.size.by_position)

@@ -16,7 +16,8 @@ class Size:
 
     `kl` is KL(teacher ‖ member) in nats a token; `naive_*` belong to the teacher's own layers at
     the same depth, without distillation. `agreement`, `acceptance`, `drafted` (shares from 0 to 1)
-    and `by_position` are those of quality.measure.Likeness. `repo_id` is where it is published,
+    and `by_position` are those of quality.measure.Likeness, `stopped` is the share of its turns in
+    conversations that it ended in time. `repo_id` is where it is published,
     `flags` are the reasons for which it is not offered as good.
     """
 
@@ -33,6 +34,7 @@ class Size:
     acceptance: float | None = None
     drafted: float | None = None
     by_position: tuple[float | None, ...] | None = None
+    stopped: float | None = None
 
 
 MEASURED = (

@@ -4,13 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boomerang.quality.generation import Continuation
+from boomerang.quality.generation import ANSWERED, Continuation
 from boomerang.quality.measure import Quality
 
 DIP = 0.02
 """How much worse than its smaller neighbour a member's KL or perplexity may be, as a share."""
 COLLAPSE = 0.25
-"""How much more of a member's text than of the teacher's may be repeated, or missing."""
+"""How much more of a member's text than of the teacher's may be repeated, or missing.
+
+And how many more of its turns may have no end.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,4 +70,10 @@ def _collapse(of_member: Continuation, of_teacher: Continuation) -> str:
         )
     if of_member.empty > of_teacher.empty + COLLAPSE:
         return f"It writes nothing after {of_member.empty:.0%} of the beginnings."
+    stopped, wanted = of_member.stopped, of_teacher.stopped
+    if stopped is not None and wanted is not None and stopped < wanted - COLLAPSE:
+        return (
+            f"It does not end its turns: {stopped:.0%} of them within {ANSWERED} tokens, the "
+            f"teacher {wanted:.0%}."
+        )
     return ""

@@ -20,11 +20,12 @@ from boomerang.modules.load import load
 from boomerang.processes.reporting import JobFile, Reporter
 from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
 from boomerang.quality.gates import Measured, flags
-from boomerang.quality.generation import Continuation, Writer
+from boomerang.quality.generation import ANSWERED, ASKED, PROMPTS, Continuation, Writer
 from boomerang.quality.measure import Likeness, growing, naive_counterpart
 from boomerang.quality.progress import Choosing, Progress
 from boomerang.quality.tasks.run import TaskRequest, run_tasks
 from boomerang.texts.texts import Texts
+from boomerang.tokens.chats import Chats, chats
 from boomerang.tokens.packing import Tokeniser
 from boomerang.tokens.windows import first_windows, length_for
 
@@ -85,21 +86,25 @@ def run(job: MeasureJob, report: Reporter) -> None:
     order = job.full_order() if texts is None else measuring.order(texts[0])
     wanted, members = _wanted(job, pair, order), members_of(pair.layermap, order)
     if texts is not None:
-        measuring.measure(members, texts[1])
+        measuring.measure(members, *texts[1:])
     measuring.run_tasks({k: members[k] for k in wanted})
     report("done")
 
 
 def _texts(
     job: MeasureJob, pair: Pair, tokeniser: Tokeniser, report: Reporter
-) -> tuple[Tensor, Tensor]:
-    length = length_for(pair.teacher.config, job.sequence_length)
+) -> tuple[Tensor, Tensor, Chats | None]:
+    """Windows to choose an order on and to measure on, and held-out conversations."""
+    config = pair.teacher.config
+    length = length_for(config, job.sequence_length)
     texts = Texts.open(job.data)
     choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
     told = (tokeniser, texts)
     return (
         first_windows(*told, "calibration", choosing, min(length, WINDOW), report.check),
         first_windows(*told, "heldout", job.heldout_tokens, length, report.check),
+        # At least half of a context is left for the answer.
+        chats(*told, "heldout", PROMPTS, length_for(config, 2 * ASKED) // 2, ANSWERED // 2),
     )
 
 
@@ -139,10 +144,13 @@ class _Measuring:
         self.report.check()
         return found.order
 
-    def measure(self, members: list[Composition], heldout: Tensor) -> None:
+    def measure(
+        self, members: list[Composition], heldout: Tensor, talks: Chats | None = None
+    ) -> None:
         """Report every member `early`, of more and more of the text, and at last as `member`.
 
-        What they write is checked after the first figures, or before where those are the last.
+        What they write, in conversations where there are some, is checked after the first figures,
+        or before where those are the last.
         """
         beside = [naive_counterpart(member) for member in members] if self.job.naive else []
         said: dict[Composition, Continuation] = {}
@@ -158,7 +166,7 @@ class _Measuring:
         for windows, found in growing(self.couple, heldout, both, tick, closer=members):
             whole, naive = windows == len(heldout), found[len(members) :]
             if whole and not said:
-                said = self._written(members, heldout)
+                said = self._written(members, heldout, talks)
             ladder = [
                 Measured(len(member.layers), quality, said.get(member))
                 for member, quality in zip(members, found, strict=False)
@@ -175,22 +183,23 @@ class _Measuring:
                     **_alike(measured.quality.likeness),
                     naive_perplexity=_short(naive[k].perplexity) if naive else None,
                     naive_kl=_short(naive[k].kl) if naive else None,
-                    generation=None
-                    if measured.continuation is None
-                    else {n: round(v, 4) for n, v in asdict(measured.continuation).items()},
+                    generation=measured.continuation and measured.continuation.json(),
                     flags=why[k],
                     tokens=windows * length,
                     of=tokens,
                 )
-            said = said or self._written(members, heldout)
+            said = said or self._written(members, heldout, talks)
             progress.resume()
 
     def _written(
-        self, members: list[Composition], heldout: Tensor
+        self, members: list[Composition], heldout: Tensor, talks: Chats | None
     ) -> dict[Composition, Continuation]:
         found: dict[Composition, Continuation] = {}
         progress = Progress(self.report, "writing", "written")
-        writer = Writer.over(self.couple, heldout, self.tokeniser.end)
+        if talks is None:
+            writer = Writer.over(self.couple, heldout, self.tokeniser.end)
+        else:
+            writer = Writer.answering(self.couple, talks)
         for member, continuation in writer.each(members, self.report.check):
             found[member] = continuation
             progress(len(found), len(members))

@@ -25,14 +25,18 @@ class SharedWalk:
 
     `teacher` has the teacher's embeddings and its states after each block, so that no member
     computes them again. Told to `remember`, it has in `caches` the keys and values of each block
-    of the member that was walked last.
+    of the member that was walked last. With `positions` (B, T) a text begins wherever they do not
+    go on by one, as in Causal.context.
     """
 
-    def __init__(self, couple: Couple, ids: Tensor, *, remember: bool = False) -> None:
-        self.couple, self.ids, self.remember = couple, ids, remember
+    def __init__(
+        self, couple: Couple, ids: Tensor, *, remember: bool = False,
+        positions: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self.couple, self.ids, self.remember, self.positions = couple, ids, remember, positions
         self.shared = _same_embeddings(couple)
-        embedded = couple.teacher.embed(ids)
-        self._contexts = {Side.TEACHER: couple.teacher.context(embedded)}
+        embedded = couple.teacher.embed(ids, positions)
+        self._contexts = {Side.TEACHER: couple.teacher.context(embedded, positions)}
         self._side = Side.TEACHER
         self._choices: tuple[Choice, ...] = ()
         self._states: list[Tensor] = [embedded]
@@ -57,7 +61,7 @@ class SharedWalk:
         if side is Side.TEACHER and lead >= common:
             self._states, self.caches = self.teacher[: lead + 1], self._of_teacher[:lead]
         elif common < 0:
-            self._states, self.caches = [self.couple.side(side).embed(self.ids)], []
+            self._states, self.caches = [self._embedded(side)], []
         else:
             del self._states[common + 1 :], self.caches[common:]
         self._walk(composition, side)
@@ -77,8 +81,12 @@ class SharedWalk:
     def context(self, side: Side) -> Context:
         """Positions and masks of a pass that begins with that side's embeddings."""
         if side not in self._contexts:
-            self._contexts[side] = self.couple.side(side).context(self._states[0])
+            of_side = self.couple.side(side)
+            self._contexts[side] = of_side.context(self._states[0], self.positions)
         return self._contexts[side]
+
+    def _embedded(self, side: Side) -> Tensor:
+        return self.couple.side(side).embed(self.ids, self.positions)
 
     def _embeddings(self, composition: Composition) -> Side:
         return Side.TEACHER if self.shared else composition.embeddings

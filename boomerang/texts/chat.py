@@ -1,6 +1,7 @@
 """How a conversation reads by the teacher's chat template, and what the assistant says in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,18 @@ _TODAY = "{{% macro strftime_now(format) %}}{{{{ format{} }}}}{{% endmacro %}}".
     "".join(f".replace('%{code}', '{_DAY.strftime('%' + code)}')" for code in "aAbBdmYyjHIMSp")
 )
 """Put before a template, takes the place of the function that tells the date."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn of the assistant's: all that is before it, what it says, and the token that ends it.
+
+    `end` is None where no special token follows the answer.
+    """
+
+    prompt: str
+    answer: str
+    end: int | None
 
 
 class Chat:
@@ -47,7 +60,30 @@ class Chat:
         """
         return self._rendered(conversation.messages, conversation.where)
 
-    def _rendered(self, messages: Sequence[Mapping[str, Any]], where: str) -> str:
+    def turn(self, conversation: Conversation) -> Turn | None:
+        """The first turn of the assistant's that follows something, as the teacher is asked for it.
+
+        None where there is none, or the template leaves it out. Raises BadRecipe as `render`.
+        """
+        messages, where = conversation.messages, conversation.where
+        spoken = (at for at, m in enumerate(messages) if at and m["role"] == "assistant")
+        at = next(spoken, None)
+        if at is None:
+            return None
+        until = Conversation(messages[: at + 1], where)
+        rendered = self.render(until)
+        answers = self.answers(until, rendered)
+        if not answers:
+            return None
+        behind = self._tokenizer(rendered[answers[-1][1] :], add_special_tokens=False)["input_ids"]
+        # Between an answer and what ends it some templates put a space.
+        end = next((token for token in behind[:2] if token in self._special), None)
+        prompt = self._rendered(messages[:at], where, asking=True)
+        return Turn(prompt, messages[at]["content"], end)
+
+    def _rendered(
+        self, messages: Sequence[Mapping[str, Any]], where: str, *, asking: bool = False
+    ) -> str:
         if not self._template:
             raise BadRecipe(
                 f"{where} is a conversation, and the tokenizer of {self._name!r} has no chat "
@@ -57,7 +93,10 @@ class Chat:
             )
         try:
             said: str = self._tokenizer.apply_chat_template(
-                [*messages], tokenize=False, chat_template=self._template
+                [*messages],
+                tokenize=False,
+                chat_template=self._template,
+                add_generation_prompt=asking,
             )
         except (TemplateError, ValueError, TypeError, KeyError) as error:
             raise BadRecipe(

@@ -122,6 +122,15 @@ def test_the_text_says_how_like_its_teacher_a_size_is() -> None:
     assert "Agreement" not in card(MEMBER)
 
 
+def test_the_text_says_whether_a_size_ends_its_turns() -> None:
+    size = replace(SIZES[1], stopped=0.875)
+    text = card(replace(MEMBER, size=size, sizes=(SIZES[0], size)))
+    assert "| naive pruning, KL | ends its turns |" in text
+    assert "| 88 | 1.5 | 0.875 |" in text
+    assert "Ends its turns: in conversations" in text
+    assert "Ends its turns" not in card(MEMBER)
+
+
 def test_the_text_shows_the_family_and_the_recipe() -> None:
     text = card(MEMBER)
     assert "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 88 | 1.5 |" in text

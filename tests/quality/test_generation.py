@@ -133,6 +133,17 @@ def measured(
     return Measured(7, Quality(perplexity, kl), Continuation(repetition, empty, 0.5))
 
 
+def test_a_member_that_does_not_end_its_turns_is_told_so() -> None:
+    def talked(stopped: float) -> Measured:
+        return Measured(7, Quality(20.0, 0.0), Continuation(0.1, 0.0, 0.5, stopped))
+
+    found = flags([talked(0.25), talked(0.75), talked(0.875)])
+    assert found[0] == (
+        "It does not end its turns: 25% of them within 96 tokens, the teacher 88%.",
+    )
+    assert found[1:] == [(), ()]
+
+
 def test_flags_name_what_is_wrong_with_its_figures() -> None:
     ladder = [
         measured(0.40),

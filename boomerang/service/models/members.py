@@ -120,5 +120,6 @@ def _size(member: Member) -> Size:
     if member.measured is Fact.YES:
         # Figures of a part of the text are for who looks on, not for what travels.
         figures = {name: getattr(member, name) for name in MEASURED}
+        figures["stopped"] = (member.generation or {}).get("stopped")
         figures["flags"] = tuple(member.flags or ())
     return Size(member.size, member.parameters, member.layers, repo_id=member.repo, **figures)

@@ -63,12 +63,19 @@ def test_how_like_its_teacher_a_size_is(front: Front) -> None:
     small = front.catalog.members(family.id)[0]
     figures = {"perplexity": 7.25, "agreement": 0.612, "acceptance": 0.7, "drafted": 1.0}
     front.catalog.set_fact(
-        family.id, small.k, "measured", Fact.YES, by_position=[9.5, None], **figures
+        family.id,
+        small.k,
+        "measured",
+        Fact.YES,
+        by_position=[9.5, None],
+        **figures,
+        generation={"agreement": 0.5, "repetition": 0.1, "empty": 0.0, "stopped": 0.875},
     )
     assert ">61.2 %<" in page(front, f"/families/{family.id}")
     text = page(front, f"/models/{small.size}?family={family.id}")
     assert "61.2 % of tokens have the teacher's most likely one" in text
     assert "accepts 70.0 % of its tokens; it accepts 100.0 % of the student's" in text
+    assert "10 % repeated, 88 % of its turns in conversations ended" in text
     assert "9.50, – (from the beginning" in text
 
 
