@@ -123,7 +123,7 @@ def own_students(
     for layers in subject.own:
         recipe = subject.recipe("default", seed=seed, steps=steps, patch_probability=0.0)
         # It has no sizes to lose: the cheapest cut of all.
-        both = student(subject, keep, recipe, cheapest(apart, layers, lost=0.0))
+        both = student(subject, keep, recipe, cheapest(apart, layers))
         itself = [Composition.patched(both.layermap, ())]
         (found[layers],) = measured(subject, both, itself, split)
     return found

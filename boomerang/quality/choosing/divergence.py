@@ -41,9 +41,8 @@ def divergence_map(
     """The map of least divergence that keeps as many layers as the recipe's own map.
 
     On the beginning of the texts' calibration split; `tick` is told how much is done, of how much.
-    Where blocks of three layers cost much less than those of two the ladder has fewer sizes than
-    the recipe's own map would give (`cuts.cheapest`). Raises StudentMismatch where kinds of layers
-    forbid a map, TooShort for too little text, NotFinite, and as `load`.
+    Raises StudentMismatch where kinds of layers forbid a map, TooShort for too little text,
+    NotFinite, and as `load`.
     """
     anatomy, where = dissect(files := Checkpoint.open(folder)), device()
     keep = len(recipe.layermap(anatomy.kinds).kept)

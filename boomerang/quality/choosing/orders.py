@@ -11,6 +11,7 @@ from torch import Tensor
 from boomerang.family.composition import Composition, first_to_last, last_to_first
 from boomerang.family.order_forms import PatchOrder, members_of
 from boomerang.modules.couple import Couple
+from boomerang.quality.choosing.scores import Scores
 from boomerang.quality.choosing.search import EVALUATIONS, Judge, search
 
 NESTED = ("last", "first", "klpatch")
@@ -29,7 +30,8 @@ class Chosen:
 
     `calibration_kl` has one value for each member from the student to the teacher, in nats per
     token. `evaluations` counts the members measured on all of the text, looks by their part;
-    `unfinished` are the depths, in layers, where the budget of the search was not enough.
+    `unfinished` are the depths, in layers, where the budget of the search was not enough. `third`
+    says whether the teacher's own first layer of a block was among the choices.
     """
 
     name: str
@@ -37,17 +39,24 @@ class Chosen:
     calibration_kl: Mapping[str, tuple[float, ...]]
     evaluations: float = 0.0
     unfinished: tuple[int, ...] = ()
+    third: bool = True
 
     @property
     def note(self) -> str | None:
-        """What was not searched, in a sentence; None where nothing was left out."""
-        if not self.unfinished:
-            return None
-        inner = len(self.calibration_kl[self.name]) - 2
-        return (
-            f"The search for the best sizes ended at its budget of {EVALUATIONS} measurements: at "
-            f"{len(self.unfinished)} of {inner} sizes some choices of layers were not tried."
-        )
+        """What was not searched, in sentences; None where nothing was left out."""
+        said = []
+        if self.unfinished:
+            inner = len(self.calibration_kl[self.name]) - 2
+            said.append(
+                f"The search for the best sizes ended at its budget of {EVALUATIONS} measurements: "
+                f"at {len(self.unfinished)} of {inner} sizes some choices of layers were not tried."
+            )
+        if not self.third:
+            said.append(
+                "The teacher's own first layer in a block's place was not tried: for each block "
+                "the student's layer is nearer."
+            )
+        return " ".join(said) or None
 
 
 def klpatch(judge: Judge) -> tuple[int, ...]:
@@ -88,22 +97,29 @@ def choose(
     orders: dict[str, PatchOrder] = {name: makers[name]() for name in names}
     ladders = {name: members_of(layermap, order) for name, order in orders.items()}
     unfinished: tuple[int, ...] = ()
+    third = False
     if wanted in ("auto", "best"):
-        found = search(judge, ladders, evaluations)
+        scores = Scores.of(judge)
+        third, ends = scores.third, ladders["last"]
+        sums = [ends[0], *scores.members(), ends[-1]]
+        found = search(judge, {**ladders, "scores": sums}, evaluations, third=third)
         orders["best"] = tuple("".join(member.choices) for member in found.members)
         ladders["best"], unfinished = found.members, found.unfinished
     kls = {name: _kls(judge, ladder) for name, ladder in ladders.items()}
     name = wanted
     if wanted == "auto":
         name = next(name for name, ladder in ladders.items() if ladder == ladders["best"])
-    return Chosen(name, orders[name], kls, judge.spent, unfinished)
+    return Chosen(name, orders[name], kls, judge.spent, unfinished, third or name in NESTED)
 
 
 def _most(judge: Judge, names: Sequence[str], evaluations: float) -> float:
     """What a choice among these orders costs where no two of them have a member in common."""
-    blocks = len(judge.couple.layermap.long)
+    layermap = judge.couple.layermap
+    blocks, layers_between = len(layermap.long), layermap.layers - len(layermap.kept) - 1
     looks = sum(n * judge.cost(whole=False) + min(n, FINALISTS) for n in range(2, blocks + 1))
-    return len(names) * (blocks + 1) + looks * ("klpatch" in names) + evaluations
+    # Both choices for each block alone, and their sums at each depth.
+    scored = 2 * blocks + layers_between if evaluations else 0
+    return len(names) * (blocks + 1) + looks * ("klpatch" in names) + scored + evaluations
 
 
 def given(couple: Couple, windows: Tensor, order: PatchOrder) -> Chosen:

@@ -104,11 +104,11 @@ class Judge:
         return len(self._text(whole)) / len(self.windows)
 
 
-EVALUATIONS = 96
+EVALUATIONS = 64
 """What a search may cost: so many members measured on all of the text. Looks count by their part.
 
-A number, not a time: every machine then chooses the same. All that there is to try takes about
-50 where five blocks can be patched, and 150 where nine can.
+A number, not a time: every machine then chooses the same. The search begins where costs that add
+up would have it (`scores.py`).
 """
 WIDTH = 3
 """Members kept at each depth, and measured on all of the text."""
@@ -125,13 +125,14 @@ class Searched:
 
 
 def search(
-    judge: Judge, seeds: Mapping[str, Sequence[Composition]], evaluations: float = EVALUATIONS
-) -> Searched:
+    judge: Judge, seeds: Mapping[str, Sequence[Composition]], evaluations: float = EVALUATIONS, *,
+    third: bool = True,
+) -> Searched:  # fmt: skip
     """One member for each depth of the seeds, from the student to the teacher.
 
     `seeds` are the ladders already known, the simplest first, and are no part of the budget; a
     depth's answer is never worse than theirs on the text. Every depth may spend an equal part of
-    what is left.
+    what is left. Without `third` the teacher's own first layer is tried for no block.
     """
     known = _by_depth(member for ladder in seeds.values() for member in ladder)
     depths = sorted(known)
@@ -141,7 +142,7 @@ def search(
     judge.most = end + 1
     for at, depth in enumerate(depths[1:-1], start=2):
         budget = (end - judge.spent) / (len(depths) - at)
-        beam, finished = _beam(judge, beam, known[depth], depth, budget)
+        beam, finished = _beam(judge, beam, known[depth], depth, budget, third)
         if not finished:
             unfinished.append(depth)
         here = [member for member in beam if len(member.layers) == depth]
@@ -151,7 +152,7 @@ def search(
 
 def _beam(
     judge: Judge, below: Sequence[Composition], seeds: Sequence[Composition], depth: int,
-    budget: float,
+    budget: float, third: bool,
 ) -> tuple[list[Composition], bool]:  # fmt: skip
     """The best of a depth: patches of those below, the seeds, then changes of single blocks.
 
@@ -164,7 +165,7 @@ def _beam(
     here = [member for member in patched if len(member.layers) == depth]
     beam, finished = judge.best([*here, *seeds], WIDTH, budget)
     for _ in range(ROUNDS):
-        changed = (m for member in beam for m in _changes(member))
+        changed = (m for member in beam for m in _changes(member, third))
         again, enough = judge.best([*beam, *changed], WIDTH, end - judge.spent)
         finished = finished and enough
         if again == beam:
@@ -206,19 +207,22 @@ def _patches(member: Composition) -> Iterator[Composition]:
             yield _with(member, {j: Choice.BLOCK})
 
 
-def _changes(member: Composition) -> Iterator[Composition]:
-    """Members of the same depth that differ in one block, or in where one block is patched."""
+def _changes(member: Composition, third: bool) -> Iterator[Composition]:
+    """Members of the same depth that differ in one block, or in where one block is patched.
+
+    With a `third` choice for each block, or without.
+    """
     blocks, choices = member.layermap.blocks, member.choices
     for j, choice in enumerate(choices):
         if choice is not Choice.STUDENT and (choice is Choice.FIRST or len(blocks[j]) == 1):
             yield _with(member, {j: Choice.STUDENT})
-        if choice is Choice.STUDENT:
+        if choice is Choice.STUDENT and third:
             yield _with(member, {j: Choice.FIRST})
     for i in member.layermap.long:
         for j in member.layermap.long:
             same = len(blocks[i]) == len(blocks[j])
             if same and choices[i] is Choice.BLOCK and choices[j] is not Choice.BLOCK:
-                for instead in (Choice.STUDENT, Choice.FIRST):
+                for instead in (Choice.STUDENT, Choice.FIRST)[: 1 + third]:
                     yield _with(member, {i: instead, j: Choice.BLOCK})
 
 
