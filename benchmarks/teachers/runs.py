@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Subject:
     heldout: int
     shape: Mapping[str, Any]
     bfloat16: bool = False
+    calibration: int = CALIBRATION
 
     @classmethod
     def read(cls, name: str, told: Mapping[str, Any]) -> "Subject":
@@ -57,7 +59,8 @@ class Subject:
         shape = {key: told[key] for key in SHAPE}
         paths = Path(told["teacher"]), Path(told["data"])
         counts = tuple(told["seeds"]), tuple(told["own"]), int(told["heldout"])
-        return cls(name, *paths, *counts, shape, bool(told.get("bfloat16")))
+        choosing = int(told.get("calibration", CALIBRATION))
+        return cls(name, *paths, *counts, shape, bool(told.get("bfloat16")), choosing)
 
     def recipe(self, name: str, **fields: Any) -> Recipe:
         """A shipped recipe in this shape."""
@@ -69,6 +72,10 @@ class Subject:
             return recipe.layermap(dissect(Checkpoint.open(self.teacher)).kinds)
         texts, report = Texts.open(self.data), Reporter(speaks=False)
         return measured_map(recipe.map, self.teacher, texts, recipe, report).layermap
+
+    def mixed(self) -> AbstractContextManager[object]:
+        """Products in bfloat16 where training has them: for choosing, which they do not change."""
+        return torch.autocast("cpu", torch.bfloat16) if self.bfloat16 else nullcontext()
 
     def windows(self, split: Any, tokens: int, length: int) -> Tensor:
         """The first windows of a split: (W, length + 1)."""
@@ -103,7 +110,9 @@ def families(subject: Subject, keep: Path, seed: int, split: str) -> list[Family
     for name, recipe in recipes.items():
         steps = round(subject.shape["steps"] * each[RECIPES[0]] / each[name])
         both = student(subject, keep, recipe.override(steps=steps), maps[name])
-        chosen = choose(both, subject.windows("calibration", CALIBRATION, WINDOW), "auto")
+        with subject.mixed():
+            windows = subject.windows("calibration", subject.calibration, WINDOW)
+            chosen = choose(both, windows, "auto")
         members = members_of(both.layermap, chosen.order)
         found = measured(subject, both, members, split)
         codes = tuple(member.code for member in members)
