@@ -16,6 +16,8 @@ from boomerang.family.order_forms import order_in_words
 
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""
+WHY = "not good because"
+"""Head of the column that says why a member is not offered as good."""
 
 
 def distilled_view(record: Mapping[str, Any]) -> str:
@@ -78,12 +80,14 @@ def terminal() -> Console:
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table; the first column and bars are on the left, the others on the right.
 
-    Where there is little room, bars go over several lines.
+    Where there is little room, bars and sentences go over several lines.
     """
     found = Table(box=box.SIMPLE_HEAD)
     for index, column in enumerate(columns):
         if column == BLOCKS:
             found.add_column(column, overflow="fold")
+        elif column == WHY:
+            found.add_column(column)
         else:
             found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
@@ -113,7 +117,7 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "agreement": lambda m: share(m.get("agreement")),
     "naive perplexity": lambda m: number(m["naive_perplexity"]),
     "naive KL": lambda m: number(m["naive_kl"]),
-    "not good because": lambda m: " ".join(m["flags"]),
+    WHY: lambda m: " ".join(m["flags"]),
     "built": lambda m: str(m["built"]),
     "published": lambda m: str(m.get("repo") or m["published"]),
 }
@@ -134,7 +138,7 @@ def plan_view(plan: Mapping[str, Any]) -> Group:
 
 def measures_view(found: Mapping[str, Any]) -> Group:
     """The members of a measuring."""
-    columns = ("size", BLOCKS, "layers", *MEASURES, "not good because")
+    columns = ("size", BLOCKS, "layers", *MEASURES, WHY)
     tasks = [task for m in found["members"] for task in _task_rows(m)]
     shown = [table(("task", "size", "metric", "value", "±", "examples"), tasks)] if tasks else []
     note = [found["note"]] if found["note"] else []

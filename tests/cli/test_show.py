@@ -35,6 +35,15 @@ def test_a_measuring_says_what_its_order_does_and_shows_each_size() -> None:
     assert not any(code in said for code in ("ssf", "bbb", "best ("))
 
 
+def test_a_long_reason_takes_no_room_from_figures() -> None:
+    why = "A dip: its perplexity is 105.9, that of the next smaller member (7 layers) 96.88."
+    members = [MEASURED | {"k": 0, "size": "13.4K", "code": "ssf+sss", "flags": [why]}]
+    found = {"order": "best", "patch_order": ["ssf"], "note": None, "members": members}
+    said = printed(show.measures_view(found))
+    for whole in ("13.4K", "□□◧", "perplexity", "naive perplexity", "naive KL", "96.88."):
+        assert whole in said
+
+
 @pytest.mark.parametrize(
     ("chosen", "words"), [("last", "from the last block"), ("klpatch", "next")]
 )
