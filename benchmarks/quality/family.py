@@ -19,6 +19,8 @@ from boomerang.family.order_forms import PatchOrder, members_of
 from boomerang.family.pair import Pair
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
+from boomerang.processes.reporting import Reporter
+from boomerang.quality.choosing.maps import measured_map
 from boomerang.quality.choosing.orders import choose, klpatch
 from boomerang.quality.choosing.search import Judge
 from boomerang.quality.choosing.similarity import distances
@@ -49,10 +51,17 @@ class Source:
 
     def family(self, layermap: LayerMap | None = None) -> Couple:
         """The teacher and the student distilled for this map (the recipe's own if None)."""
-        anatomy = dissect(Checkpoint.open(self.teacher))
-        map_ = layermap or self.recipe.layermap(anatomy.kinds)
+        map_ = layermap or self._own_map()
         folder = distilled(self.teacher, self.data, self.recipe, map_, self.students)
         return self._couple(folder, map_)
+
+    def _own_map(self) -> LayerMap:
+        if self.recipe.measures:
+            texts = Texts.open(self.data)
+            silent = Reporter(speaks=False)
+            rule = self.recipe.map
+            return measured_map(rule, self.teacher, texts, self.recipe, silent).layermap
+        return self.recipe.layermap(dissect(Checkpoint.open(self.teacher)).kinds)
 
     def apart(self, layers: int) -> Couple:
         """A student of so many layers, trained for itself: its passes are never patched."""

@@ -18,6 +18,9 @@ def distilled(
     trainer: str = "boomerang.distill",
 ) -> Path:  # fmt: skip
     """The folder of a student with this layer map; one that is there already is taken."""
+    if recipe.measures:
+        # Of many maps that are compared, each is a student of its own.
+        recipe = recipe.override(kept=layermap.kept)
     commit = content_commit(Checkpoint.open(teacher))
     key = student_key(commit, layermap, recipe, Texts.open(data).digest)
     folder = out / key

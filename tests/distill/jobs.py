@@ -87,7 +87,7 @@ def job(
     folder: Path, name: str = "a", *, recipe: dict[str, Any] | None = None, **more: Any
 ) -> Path:
     """A job file below `folder`, which has a teacher and texts in it."""
-    fields = Recipe.parse({**RECIPE, **(recipe or {})}).model_dump(mode="json")
+    fields = Recipe.stored({**RECIPE, **(recipe or {})}).model_dump(mode="json")
     path = folder / f"{name}.json"
     described = {
         "teacher": str(folder / "teacher"),

@@ -28,7 +28,7 @@ from boomerang.cli.demo.table import explanation, findings, lines_of_text, measu
 from boomerang.cli.progress import Bar, duration
 from boomerang.cli.service.asking import wait_made
 from boomerang.cli.service.client import Service
-from boomerang.cli.show import budget_line, order_line, terminal
+from boomerang.cli.show import budget_line, layers_line, order_line, terminal
 from boomerang.errors import BadRequest, BoomerangError, CorruptCheckpoint
 from boomerang.processes.json_lines import JobFailed
 
@@ -93,13 +93,22 @@ def fresh_home(home: Path) -> None:
 
 
 def made(service: Service, recipe: str, say: Any) -> dict[str, Any]:
-    """Ask for the family, follow it on a bar, and return it measured. Raises NotMade."""
+    """Ask for the family, follow it on a bar, say what its student keeps, and return it measured.
+
+    Raises NotMade.
+    """
     asked = {"teacher": TEACHER, "data": DATA, "recipe": recipe, "order": "auto", "budget": BUDGET}
     family = service.post("/families", asked)
     sizes = ", ".join(member["size"] for member in family["members"])
     say(f"POST /families {json.dumps(asked)}")
-    say(f"Planned from headers alone: {sizes}. {budget_line(family['budget'])}\n")
-    return wait_made(service, family["id"], "queued")
+    say(f"Planned from headers alone: {sizes}. {budget_line(family['budget'])}")
+    if family["ladder"] == "provisional":
+        say("These are provisional: which layers the student keeps is measured first.")
+    say("")
+    done = wait_made(service, family["id"], "queued")
+    student = done["student"]
+    say(layers_line(student, student["map_rule"], student["map_reason"]))
+    return done
 
 
 def three(members: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
