@@ -32,7 +32,7 @@ def layers_line(of: Mapping[str, Any], rule: str | None, reason: str | None) -> 
     """Which layers a student keeps, by which rule, and why not those that the rule finds."""
     kept = ", ".join(map(str, of["kept"]))
     how = f" (by {rule})" if rule and not reason else ""
-    return f"It keeps the teacher's layers {kept}{how}." + (f" {reason}" if reason else "")
+    return f"The student keeps the teacher's layers {kept}{how}." + (f" {reason}" if reason else "")
 
 
 def healed_view(record: Mapping[str, Any]) -> str:

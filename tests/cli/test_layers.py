@@ -67,7 +67,7 @@ def test_what_was_measured_is_kept_until_the_student_is_whole(asked: dict[str, A
     assert (record["kept"], record["key"]) == (said["kept"], known["key"])
     assert (record["map"], record["map_reason"]) == ("similarity", said["reason"])
     view = distilled_view(record)
-    assert "It keeps the teacher's layers 0, 2" in view
+    assert "The student keeps the teacher's layers 0, 2" in view
     assert view.endswith(said["reason"])
     # Nor is it measured once more where the student is there.
     again = library.distil(**asked, told=lambda event: kinds.append(event["event"]))

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from boomerang.cli import progress
+from boomerang.cli.demo import demo
 from boomerang.cli.service.asking import show_progress
+from boomerang.cli.service.client import Service
 from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
 
 pytestmark = pytest.mark.slow("the command line follows a real service")
@@ -36,6 +38,32 @@ def test_request_asks_for_a_size_to_be_healed(stub: Stub) -> None:
     asked = {"teacher": "t", "budget": "2K", "heal": {"family": "f9", "size": "2K"},
              "order": "auto"}  # fmt: skip
     assert stub.asked == [("POST", "/families", asked, None)]
+
+
+def test_request_names_how_the_layers_to_keep_are_found(stub: Stub) -> None:
+    stub.planned = {"ladder": "provisional"}
+    done = boomerang("request", "t", "2K", "--map", "published", BOOMERANG_URL=stub.url)
+    assert "provisional until the layers that the student keeps are measured" in done.stdout
+    asked = {"teacher": "t", "budget": "2K", "order": "auto", "map": "published"}
+    assert stub.asked == [("POST", "/families", asked, None)]
+    assert boomerang("request", "t", "2K", "--map", "luck").returncode == 2
+
+
+def test_the_demo_says_which_layers_are_kept_once_they_are_known(
+    stub: Stub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub.planned = {"ladder": "provisional"}
+    ready = family("ready", "yes")
+    known = {"kept": [0, 1, 3], "map_rule": "similarity", "map_reason": None}
+    stub.states = [
+        family("distilling", ladder="provisional"), ready | {"student": ready["student"] | known},
+    ]  # fmt: skip
+    with Service(stub.url) as service:
+        demo.made(service, "kjv", print)
+    said = capsys.readouterr().out
+    assert said.index("These are provisional") < said.index(
+        "The student keeps the teacher's layers 0, 1, 3 (by similarity)."
+    )
 
 
 def test_request_waits_until_it_is_made(stub: Stub) -> None:

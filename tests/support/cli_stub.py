@@ -43,11 +43,15 @@ def error(*arguments: object, status: int = 1, **environment: str) -> str:
 
 
 class Stub:
-    """Answers by path; `families` is what a family looks like at each successive GET."""
+    """Answers by path; `states` is what a family looks like at each successive GET.
+
+    `planned` is what the answer to a request for one says beside what it always does.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, str | None]] = []
         self.states: list[dict[str, Any]] = []
+        self.planned: dict[str, Any] = {}
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.problem: tuple[int, dict[str, Any]] | None = None
         self.busy = 0
@@ -62,7 +66,7 @@ class Stub:
             return self.problem
         if method == "POST" and path == "/families":
             budget = {"asked": body["budget"], "size": "1K", "parameters": 1000, "below_by": 7}
-            return 202, {**family("queued"), "budget": budget}
+            return 202, {**family("queued", **self.planned), "budget": budget}
         if method == "POST":
             return 202, {**self.states[0], "event": 4}
         if path == "/families":

@@ -102,7 +102,7 @@ def made(service: Service, recipe: str, say: Any) -> dict[str, Any]:
     sizes = ", ".join(member["size"] for member in family["members"])
     say(f"POST /families {json.dumps(asked)}")
     say(f"Planned from headers alone: {sizes}. {budget_line(family['budget'])}")
-    if family["ladder"] == "provisional":
+    if family.get("ladder") == "provisional":
         say("These are provisional: which layers the student keeps is measured first.")
     say("")
     done = wait_made(service, family["id"], "queued")
