@@ -45,9 +45,9 @@ def measured_map(
     """The layers that a student keeps of the teacher in a folder, by a rule.
 
     How far it is are events `mapping`. With too little calibration text, where each kind of layer
-    cannot be kept, and for a teacher whose states are not finite it is the recipe's own map, with
-    the reason. Raises BadRecipe for a rule that is none or text that is not what it says, Stopped
-    where the process was told to stop, and as `load`.
+    cannot be kept, for a teacher whose states are not finite, and where memory is too little, it is
+    the recipe's own map, with the reason. Raises BadRecipe for a rule that is none or text that is
+    not what it says, Stopped where the process was told to stop, and as `load`.
     """
     if rule not in RULES:
         raise BadRecipe(
@@ -65,7 +65,13 @@ def measured_map(
     try:
         return Measured(RULES[rule](folder, texts, recipe, tick))
     except _IMPOSSIBLE as error:
-        return Measured(own, f"{error.detail} The published layers are kept.")
+        why = error.detail
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "out of memory" not in str(error).lower():
+            raise
+        # Training may share a teacher out among devices, or keep less of it.
+        why = "There is too little memory to measure the teacher on one device."
+    return Measured(own, f"{why} The published layers are kept.")
 
 
 class MapJob(JobFile):

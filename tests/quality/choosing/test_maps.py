@@ -99,6 +99,20 @@ def test_where_no_map_keeps_each_kind_of_layer_the_published_layers_are_kept(
     assert "one of each kind" in said[-2]["reason"]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory.")])
+def test_where_memory_is_too_little_the_published_layers_are_kept(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, error: Exception,
+) -> None:  # fmt: skip
+    def rule(*_: object) -> LayerMap:
+        raise error
+
+    monkeypatch.setattr(maps, "RULES", {"similarity": rule})
+    status, said = told(job, tmp_path, capsys)
+    assert (status, said[-2]["kept"]) == (0, [*PUBLISHED.kept])
+    assert "too little memory" in said[-2]["reason"]
+
+
 def test_what_is_wrong_is_an_error(
     job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
