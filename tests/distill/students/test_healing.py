@@ -199,7 +199,7 @@ def test_the_command_line_heals_a_size(pair: Duo, tmp_path: Path) -> None:
     assert not (tmp_path / ".out.run").exists()
     commits = [Checkpoint.open(model) for model in models]
     commit, student = (content_commit(checkpoint) for checkpoint in commits)
-    made = Recipe.load(recipe).override(steps=3)
+    made = Recipe.load(recipe).override(steps=3, map="published")
     digest = Texts.open(tmp_path / "texts").digest
     assert record["key"] == heal_key(commit, student, "bbsss+tss", made, digest)
     # It is there: nothing is trained, and nothing overwritten.
