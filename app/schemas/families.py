@@ -18,7 +18,7 @@ STUDENT_EXAMPLE: dict[str, Any] = {
     "revision_commit": None, "state": "distilling", "reason": None, "step": 120, "steps": 500,
     "loss": 2.31, "ce": 2.1, "kl": 0.4, "cosine": 0.02, "tokens": 31_457_280,
     "tokens_per_s": 45_000.0, "eta_s": 2200.0, "generation": 1, "verify": None,
-    "map_rule": "similarity", "pinned": True, "map_reason": None,
+    "map_rule": "divergence", "pinned": True, "map_reason": None,
     "created": 1767225600.0, "started": 1767225610.0, "finished": None, "updated": 1767226300.0,
 }  # fmt: skip
 

@@ -35,8 +35,15 @@ def member_for(recipe: Recipe, layermap: LayerMap, step: int, steps: int, part: 
 def patched(recipe: Recipe, step: int, steps: int, part: int) -> random.Random | None:
     """Where what is patched in a micro-batch is drawn from; None where it is a plain one."""
     draw = random.Random(f"{recipe.seed}/{step}/{part}")  # noqa: S311
-    patches = step >= recipe.patch_after * steps and draw.random() < recipe.patch_probability
-    return draw if patches else None
+    return draw if draw.random() < probability_at(recipe, step, steps) else None
+
+
+def probability_at(recipe: Recipe, step: int, steps: int) -> float:
+    """How often a pass of a step is patched: nothing at first, then less and less with a fade."""
+    begins = recipe.patch_after * steps
+    if step < begins:
+        return 0.0
+    return recipe.patch_probability * (1 - recipe.patch_fade * (step - begins) / (steps - begins))
 
 
 def patch_set(layermap: LayerMap, draw: random.Random) -> frozenset[int]:

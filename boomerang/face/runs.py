@@ -52,7 +52,7 @@ def distil(
 
     `text` is a folder, a file, a dataset of the Hub as `hf://datasets/…`, or a JSON list of these.
     The student keeps the layers `kept`, or those that the rule `layer_map` finds, the recipe's own
-    where none is named: `published`, or one that measures, as `similarity` of hidden states. `map`
+    where none is named: `published`, or one that measures, as `divergence` or `similarity`. `map`
     of the record is that rule, or None, and `map_reason` says why the layers are not those that it
     finds. Processes of their own measure and train; what they did is kept beside `out` until the
     student is whole, so that the same call goes on after an interruption.

@@ -46,7 +46,8 @@ class Recipe(BaseModel):
 
     The loss is `ce_weight`·CE + `kl_weight`·KL(teacher ‖ student) + `cosine_weight`/(M+1) · Σ
     cosine distance (arXiv 2510.05064, section 3.2). `patch_after` is the fraction of plain steps
-    before patch-aware ones, `patch_probability` how often a forward pass is patched after that.
+    before patch-aware ones, `patch_probability` how often a forward pass is patched after that. It
+    falls in a line from there to the last step, by its share `patch_fade`.
 
     `map` is the rule by which the layers to keep are found, unless `kept` lists them: `published`
     or one that measures, which keeps as many. `freeze_embeddings` "auto" freezes embeddings where
@@ -62,6 +63,7 @@ class Recipe(BaseModel):
 
     later: ClassVar[dict[str, Any]] = {
         "phases": [], "loss_on": "all", "optimiser": "adamw", "kept": None, "map": PUBLISHED,
+        "patch_fade": 0.0,
     }  # fmt: skip
     """Fields that came after students had been made, with what these had: no other digest."""
 
@@ -79,6 +81,7 @@ class Recipe(BaseModel):
     freeze_embeddings: Literal["auto"] | bool = "auto"
     patch_probability: Fraction = 0.0
     patch_after: Fraction = 0.0
+    patch_fade: Fraction = 0.0
     map: MapRule = DEFAULT
     kept: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     seed: Annotated[int, Field(ge=0)] = 0

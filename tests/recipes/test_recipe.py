@@ -9,6 +9,7 @@ import pytest
 from boomerang.errors import BadRecipe, StudentMismatch
 from boomerang.family.layer_map import LayerMap
 from boomerang.recipes.fixed import BETAS, CLIP, FORMER, WEIGHT_DECAY
+from boomerang.recipes.former import BEFORE, former
 from boomerang.recipes.maps import DEFAULT, MEASURED
 from boomerang.recipes.recipe import Recipe, student_key
 
@@ -51,13 +52,22 @@ Those of the published map, and of the one that `kjv` once listed.
 
 @pytest.mark.parametrize("name", MADE_BEFORE)
 def test_students_that_were_made_keep_their_keys(name: str) -> None:
-    recipe = Recipe.load(name).override(map="published")
-    if name == "kjv":
-        recipe = recipe.override(kept=[0, 1, 3, 5, 7, 8, 10])
+    today = Recipe.load(name)
+    recipe = former(today)[-1] if name in BEFORE else today.override(map="published")
     assert recipe.digest() == MADE_BEFORE[name]
     phase = {"until": 1.0, "instruction_share": 0.0}
     others = [recipe.override(phases=[phase]), recipe.override(seed=1)]
     assert len({other.digest() for other in others} | {recipe.digest()}) == 3
+
+
+def test_what_a_request_says_itself_was_never_otherwise() -> None:
+    recipe = Recipe.load("default").override(steps=7, patch_after=0.5)
+    then = former(recipe)
+    assert [one.map for one in then] == ["published", "published"]
+    assert {(one.steps, one.patch_after) for one in then} == {(7, 0.5)}
+    assert then[1].patch_probability == 0.8
+    # A recipe of one's own has no other past than the published layers.
+    assert former(Recipe.parse(SMALL)) == (Recipe.parse(SMALL).override(map="published"),)
 
 
 STORED = {

@@ -21,8 +21,8 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
 from boomerang.hub.find import Found, find
+from boomerang.recipes.former import former
 from boomerang.recipes.healing import HEAL
-from boomerang.recipes.maps import PUBLISHED
 from boomerang.recipes.recipe import student_key
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.healed import ToHeal, find_to_heal
@@ -215,16 +215,16 @@ def find_known(
 ) -> Student | None:
     """The student that the catalog has where one is asked for whose layers are measured.
 
-    A request that names no map is for the older of two: the one of the measured map, and the one
-    of the published map that was made, or begun, before layers were measured. None where there is
-    neither. Raises StudentMismatch.
+    A request that names no map is for the oldest of several: the one of the measured map, and those
+    that were made, or begun, before layers were measured, by what the recipe said then. None where
+    there is none. Raises StudentMismatch.
     """
     recipe = asked.recipe
     if not recipe.measures:
         return None
-    layermap = recipe.layermap(dissect(teacher.checkpoint).kinds)
-    recipes = [recipe] if asked.map_named else [recipe, recipe.override(map=PUBLISHED)]
-    keys = [student_key(commit, layermap, one, text.digest) for one in recipes]
+    kinds = dissect(teacher.checkpoint).kinds
+    recipes = [recipe] if asked.map_named else [recipe, *former(recipe, kinds)]
+    keys = [student_key(commit, one.layermap(kinds), one, text.digest) for one in recipes]
     there = [one for one in map(catalog.student_if_any, keys) if one is not None]
     live = [one for one in there if one.state not in (StudentState.FAILED, StudentState.CANCELLED)]
     if live:
