@@ -29,6 +29,21 @@ def test_plain_steps_come_first_and_then_the_share_that_was_asked_for() -> None:
     assert plain not in drawn(200, patch_probability=1, patch_after=0)
 
 
+def test_patching_fades_in_a_line_to_the_share_that_is_left() -> None:
+    plain = Composition.patched(MAP, ())
+    for fade in (1.0, 0.5):
+        members = drawn(6000, patch_probability=1, patch_after=0.0, patch_fade=fade)
+        for begins, end in ((0, 1000), (2500, 3500), (5000, 6000)):
+            wanted = 1 - fade * (begins + end) / 2 / 6000
+            share = sum(member != plain for member in members[begins:end]) / 1000
+            assert share == pytest.approx(wanted, abs=0.05)
+    assert set(drawn(200, patch_probability=0, patch_fade=1)) == {plain}
+    # After plain steps it fades over those that follow them.
+    late = drawn(2000, patch_probability=1, patch_after=0.5, patch_fade=1)
+    assert set(late[:1000]) == {plain}
+    assert plain not in late[1000:1005]
+
+
 def test_patched_sets_have_every_size_and_reach_every_order() -> None:
     members = drawn(patch_probability=1, patch_after=0)
     sets = [frozenset(j for j in MAP.long if m.choices[j] == "b") for m in members]
