@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
+.PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
 	bench-recipes chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -40,8 +40,13 @@ bench-memory: $(READY)  ## the memory that is estimated beside measured peaks, i
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes
 
-bench-quality: $(READY)  ## every size beside pruning and students of its own, and what measuring costs
+bench-quality: $(READY)-examples  ## every size beside pruning, own students, the published recipe: hours
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.teachers
+
+smollm2: $(READY)-examples  ## a real teacher and text for it, in build/teachers: 3 minutes
+	$(BIN)/python examples/smollm2/make_teacher.py build/teachers
+	$(BIN)/python examples/smollm2/make_text.py build/teachers
 
 chaos: $(READY)  ## processes of a service killed at random while it distils: ten seeds, half an hour
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)
@@ -67,7 +72,11 @@ $(READY)-tasks: $(READY) requirements-tasks.lock
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --requirement requirements-tasks.lock
 	touch $@
 
-lock:  ## write both locks anew from pyproject.toml; the second has what only tasks need
+$(READY)-examples: $(READY) requirements-examples.lock
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --requirement requirements-examples.lock
+	touch $@
+
+lock:  ## write all locks anew from pyproject.toml; two have what only tasks and examples need
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet torch==2.13.0
 	.lock-venv/bin/python -m pip install --quiet '.[dev]' 'setuptools>=77' wheel
@@ -75,6 +84,11 @@ lock:  ## write both locks anew from pyproject.toml; the second has what only ta
 	.lock-venv/bin/python -m pip install --quiet --constraint requirements.lock '.[tasks-dev]'
 	.lock-venv/bin/python -m pip freeze --all --exclude boomerang --exclude pip | sed 's/+cpu$$//' \
 		| grep -vxFf requirements.lock > requirements-tasks.lock
+	$(PYTHON) -m venv --clear .lock-venv
+	.lock-venv/bin/python -m pip install --quiet --constraint requirements.lock torch==2.13.0
+	.lock-venv/bin/python -m pip install --quiet --constraint requirements.lock '.[dev,examples]' 'setuptools>=77' wheel
+	.lock-venv/bin/python -m pip freeze --all --exclude boomerang --exclude pip | sed 's/+cpu$$//' \
+		| grep -vxFf requirements.lock > requirements-examples.lock
 	rm -rf .lock-venv
 
 clean:  ## remove the environment and everything that was built or run

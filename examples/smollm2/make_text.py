@@ -115,8 +115,9 @@ def questions(docs: Path) -> Iterator[tuple[str, str]]:
         if definition is not None:
             yield f"What does “{words(term)}” mean in Python?", paragraphs(definition)
     for path in sorted((python / "library").glob("*.html")):
+        page = soup(path)
         for kind in ("function", "method", "class", "exception"):
-            for entry in soup(path).select(f"dl.py.{kind}"):
+            for entry in page.select(f"dl.py.{kind}"):
                 signature, body = entry.find("dt"), entry.find("dd")
                 if signature is None or body is None or not signature.get("id"):
                     continue
