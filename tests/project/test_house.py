@@ -48,7 +48,9 @@ def test_a_module_is_short() -> None:
 
 
 def test_the_tests_stand_where_what_they_test_stands() -> None:
-    rooms = {path.parent for path in MODULES} | {PurePosixPath("benchmarks")}
+    rooms = {path.parent for path in MODULES} | {
+        PurePosixPath(n) for n in ("benchmarks", "examples")
+    }
     found = {path for path in tracked("tests") if path.name.startswith("test_")}
     mirrored = {path for path in found if path.parts[1] not in OF_THE_WHOLE}
     astray = {
