@@ -5,6 +5,7 @@ the recipe's own map, so that the ladder of sizes, which was planned without wei
 much of another one.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ Tick = Callable[[int, int], None]
 Rule = Callable[[Path, Texts, Recipe, Tick], LayerMap]
 RULES: Mapping[str, Rule] = {"similarity": similarity_map, "divergence": divergence_map}
 """The rules that measure, by the names that recipes have for them (`boomerang.recipes.maps`)."""
+SAID_EVERY = 2.0
+"""Seconds between two events that only say how far the measuring is."""
 _IMPOSSIBLE: tuple[type[BoomerangError], ...] = (TooShort, StudentMismatch, NotFinite)
 """What a rule says where it has no map; the published one does then."""
 
@@ -57,13 +60,8 @@ def measured_map(
         )
     own = recipe.layermap(dissect(Checkpoint.open(folder)).kinds)
 
-    def tick(done: int, of: int) -> None:
-        report.check()
-        if of:
-            report("mapping", rule=rule, done=done, of=of)
-
     try:
-        return Measured(RULES[rule](folder, texts, recipe, tick))
+        return Measured(RULES[rule](folder, texts, recipe, _Mapping(rule, report)))
     except _IMPOSSIBLE as error:
         why = error.detail
     except (MemoryError, RuntimeError) as error:
@@ -72,6 +70,20 @@ def measured_map(
         # Training may share a teacher out among devices, or keep less of it.
         why = "There is too little memory to measure the teacher on one device."
     return Measured(own, f"{why} The published layers are kept.")
+
+
+class _Mapping:
+    """Says every few seconds how far the measuring is, and when all is done."""
+
+    def __init__(self, rule: str, report: Reporter) -> None:
+        self.rule, self.report, self.said = rule, report, 0.0
+
+    def __call__(self, done: int, of: int) -> None:
+        self.report.check()
+        now = time.monotonic()
+        if of and (done == of or now - self.said >= SAID_EVERY):
+            self.said = now
+            self.report("mapping", rule=self.rule, done=done, of=of)
 
 
 class MapJob(JobFile):

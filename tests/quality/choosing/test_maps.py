@@ -64,6 +64,20 @@ def test_the_process_says_how_far_it_is_and_what_it_found(
     assert mapping[-1]["done"] == mapping[-1]["of"] > 0
 
 
+def test_a_rule_that_ticks_often_is_not_told_as_often(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def rule(_: Path, __: Texts, ___: Recipe, tick: maps.Tick) -> LayerMap:
+        for done in range(1, 1001):
+            tick(done, 1000)
+        return PUBLISHED
+
+    monkeypatch.setattr(maps, "RULES", {"similarity": rule})
+    *mapping, _, _ = told(job, tmp_path, capsys)[1]
+    assert [one["done"] for one in mapping] == [1, 1000]
+
+
 def test_with_too_little_text_the_published_layers_are_kept(
     job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
