@@ -35,11 +35,8 @@ def main() -> None:
     for subject in wanted:
         make(subject)
         made = [families(subject, options.keep, seed, options.split) for seed in subject.seeds]
-        ours = zip(subject.seeds, made, strict=True)
-        own = [
-            own_students(subject, options.keep, seed, options.split, pair[-1].steps)
-            for seed, pair in ours
-        ]
+        first, steps = subject.seeds[0], made[0][-1].steps
+        own = own_students(subject, options.keep, first, options.split, steps)
         found = section(subject, made, own)
         print(found, flush=True)
         text += found + "\n"

@@ -8,8 +8,8 @@ from benchmarks.quality.paired import Estimate, over_runs, over_seeds
 from benchmarks.teachers.runs import RECIPES, Family, Subject
 from boomerang.quality.measure import Quality
 
-Own = Sequence[Mapping[int, Quality]]
-"""For each seed the students of their own, by layers."""
+Own = Mapping[int, Quality]
+"""Students of their own, by layers, made with the first seed."""
 
 INTRODUCTION = """# The shipped recipe beside the published one, on teachers that differ
 
@@ -35,14 +35,22 @@ def section(subject: Subject, made: Sequence[Sequence[Family]], own: Own) -> str
         lines.append(_row(f"recipe {name}", depths, lambda d, f=families: _cell(_at(f, d))))
     lines.append(_row("÷ published, KL", depths, lambda d: _ratio(_at(ours, d), _at(published, d))))
     lines.append(_row("÷ published, perplexity", depths, lambda d: _worse(ours, published, d)))
-    if own and own[0]:
-        found = {d: [seed[d] for seed in own if d in seed] for d in depths}
-        lines.append(_row("distilled for the size", depths, lambda d: _cell(found[d])))
-        lines.append(_row("family ÷ it, KL", depths, lambda d: _ratio(_at(ours, d), found[d])))
-        lines.append(
-            _row("family ÷ it, perplexity", depths, lambda d: _perplexities(_at(ours, d), found[d]))
-        )
+    if own:
+        lines += _against_own(ours[:1], own, depths)
     return "\n".join([*lines, "", *_summary(published, ours), ""])
+
+
+def _against_own(first: Sequence[Family], own: Own, depths: Sequence[int]) -> list[str]:
+    """Beside the family of the same seed."""
+
+    def alone(depth: int) -> list[Quality]:
+        return [own[depth]] if depth in own else []
+
+    return [
+        _row("distilled for the size", depths, lambda d: _cell(alone(d))),
+        _row("family ÷ it, KL", depths, lambda d: _ratio(_at(first, d), alone(d))),
+        _row("family ÷ it, perplexity", depths, lambda d: _perplexities(_at(first, d), alone(d))),
+    ]
 
 
 def _about(subject: Subject, published: Sequence[Family], ours: Sequence[Family]) -> list[str]:

@@ -35,7 +35,7 @@ def test_ratios_dips_and_their_sum(tmp_path: Path) -> None:
     published = family("published", [0.4, 0.4, 0.2, 0.0], [20.0, 22.0, 19.0, 18.0])
     ours = family("default", [0.3, 0.2, 0.1, 0.0], [19.0, 19.5, 18.5, 18.0])
     assert (dips_of(published), dips_of(ours)) == ([5], [5])
-    text = section(subject(tmp_path), [[published, ours]], [{5: Quality(19.0, 0.25, (0.25, 0.25))}])
+    text = section(subject(tmp_path), [[published, ours]], {5: Quality(19.0, 0.25, (0.25, 0.25))})
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
     assert rows["÷ published, KL"].split("|")[2:5] == [" 0.75 ", " 0.50 ", " 0.50 "]
     assert rows["÷ published, perplexity"].split("|")[2:4] == [" 0.950 ", " 0.886 "]
@@ -54,7 +54,7 @@ def test_a_toy_goes_through_both_recipes_and_a_student_of_its_own(tmp_path: Path
     assert all(one.qualities[-1].kl == 0 for one in made)
     own = own_students(toy, keep, 0, "heldout", made[-1].steps)
     assert set(own) == {5}
-    assert "## toy" in section(toy, [made], [own])
+    assert "## toy" in section(toy, [made], own)
 
 
 def test_every_teacher_of_the_benchmark_is_read() -> None:

@@ -112,6 +112,8 @@ up would have it (`scores.py`).
 """
 WIDTH = 3
 """Members kept at each depth, and measured on all of the text."""
+NEAR = 0.05
+"""How much more KL than the lowest is nearly the lowest, as a share."""
 ROUNDS = 2
 """How often the best at a depth are changed in single blocks before the next depth."""
 
@@ -181,19 +183,29 @@ def _chosen(
     """The member of a depth with the lowest KL, of those that are no dip in perplexity.
 
     KL alone would take a member that predicts the text worse than the smaller one chosen before
-    it; only where every member does, perplexity has no say. A seed that is not clearly worse goes
-    before what the search found. Clearly: by more than the standard error of the mean difference
-    over the windows. On little text a search finds what fits that text, and a simple order holds
-    elsewhere.
+    it; only where every member does, perplexity has no say. Of members whose KL is nearly the
+    lowest, one that predicts the text better than the smaller one goes first. A seed that is not
+    clearly worse goes before what the search found. Clearly: by more than the standard error of the
+    mean difference over the windows. On little text a search finds what fits that text, and a
+    simple order holds elsewhere.
     """
     qualities = judge([smaller, *seeds, *found])
-    limit = qualities[smaller].perplexity * (1 + DIP)
+    before = qualities[smaller].perplexity
+    limits = before, before * (1 + DIP)
+    least = min(qualities[m].kl for m in (*seeds, *found))
+
+    def back(member: Composition) -> int:
+        """0 for a member that is a step forward, 1 where it is hardly back, 2 for a dip."""
+        of = qualities[member]
+        if of.perplexity > limits[1]:
+            return 2
+        return int(of.perplexity > before or of.kl > least * (1 + NEAR))
 
     def best_of(members: Iterable[Composition]) -> Composition:
-        return min(members, key=lambda m: (qualities[m].perplexity > limit, qualities[m].kl))
+        return min(members, key=lambda m: (back(m), qualities[m].kl))
 
     seed, best = best_of(seeds), best_of([*seeds, *found])
-    if qualities[seed].perplexity > limit >= qualities[best].perplexity:
+    if any(qualities[seed].perplexity > most >= qualities[best].perplexity for most in limits):
         return best
     pairs = zip(qualities[seed].windows, qualities[best].windows, strict=True)
     gains = [a - b for a, b in pairs]

@@ -76,8 +76,16 @@ def test_no_size_is_worse_than_in_another_order(both: Couple) -> None:
         (20.0, (0.3, 19.0), (0.2, 18.0), "first"),
         (20.0, (0.3, 19.0), (0.2, 21.0), "last"),
         (20.0, (0.3, 22.0), (0.2, 21.0), "first"),
+        (20.0, (0.205, 19.9), (0.2, 20.1), "last"),
+        (20.0, (0.22, 19.9), (0.2, 20.1), "first"),
     ],
-    ids=["by KL", "not back in perplexity", "where all go back, by KL"],
+    ids=[
+        "by KL",
+        "not back in perplexity",
+        "where all go back, by KL",
+        "hardly farther",
+        "hardly back",
+    ],
 )
 def test_what_is_chosen_at_a_depth(
     both: Couple,
