@@ -26,15 +26,18 @@ def test_the_published_recipe_has_the_papers_numbers() -> None:
     assert recipe.layermap(["full"] * 36).kept == (*range(0, 33, 2), 34, 35)
 
 
-def test_instruct_has_the_numbers_of_adapt() -> None:
-    recipe = Recipe.load("instruct")
+def test_instruct_has_the_schedule_of_adapt_and_patches_and_weighs_as_default_does() -> None:
+    recipe, default = Recipe.load("instruct"), Recipe.load("default")
     assert (recipe.steps, recipe.batch_tokens, recipe.sequence_length) == (480, 2048 * 1024, 1024)
     assert (recipe.learning_rate, BETAS, WEIGHT_DECAY) == (3e-4, (0.9, 0.95), 0.1)
-    assert (recipe.warmup, CLIP, recipe.patch_probability) == (0.01, 1.0, 0.0)
-    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (1.0, 0.1, 10.0)
+    assert (recipe.warmup, CLIP) == (0.01, 1.0)
     assert [(p.until, p.instruction_share) for p in recipe.phases] == [(0.5, 0.0), (1.0, 1.0)]
     assert (recipe.loss_on, recipe.kinds) == ("completions", ("text", "instructions"))
     assert recipe.share("text") == recipe.share("instructions") == 0.5
+    assert (recipe.patch_probability, recipe.patch_after, recipe.patch_fade) == (1.0, 0.0, 1.0)
+    assert (recipe.ce_weight, recipe.kl_weight, recipe.cosine_weight) == (0.1, 1.0, 6.0)
+    for name in BEFORE["instruct"]:
+        assert getattr(recipe, name) == getattr(default, name)
 
 
 MADE_BEFORE = {
@@ -58,6 +61,16 @@ def test_students_that_were_made_keep_their_keys(name: str) -> None:
     phase = {"until": 1.0, "instruction_share": 0.0}
     others = [recipe.override(phases=[phase]), recipe.override(seed=1)]
     assert len({other.digest() for other in others} | {recipe.digest()}) == 3
+
+
+def test_instruct_that_patches_has_students_of_its_own() -> None:
+    """It was ADAPT's (arXiv 2608.22854) alone, whose students are others."""
+    recipe = Recipe.load("instruct")
+    adapt = former(recipe)[-1]
+    assert recipe.digest() == "2d124c2672722eda9ca3732d9c81f8e9"
+    assert (adapt.patch_probability, adapt.patch_fade) == (0, 0)
+    assert (adapt.ce_weight, adapt.kl_weight, adapt.cosine_weight) == (1.0, 0.1, 10.0)
+    assert adapt.digest() == MADE_BEFORE["instruct"]
 
 
 def test_what_a_request_says_itself_was_never_otherwise() -> None:
@@ -141,7 +154,7 @@ def test_what_a_recipe_makes_does_not_depend_on_the_machine(name: str) -> None:
     assert (recipe.minutes, bool(recipe.steps)) == (None, True)
 
 
-@pytest.mark.parametrize("name", ["default", "smoke", "kjv"])
+@pytest.mark.parametrize("name", ["default", "instruct", "smoke", "kjv"])
 def test_the_other_recipes_are_patch_aware_and_freeze_what_is_tied(name: str) -> None:
     recipe = Recipe.load(name)
     assert recipe.patch_probability >= 0.5

@@ -100,7 +100,8 @@ def instructed(tmp_path: Path) -> Path:
 
 def instruct(steps: int, **more: Any) -> dict[str, Any]:
     recipe = Recipe.load("instruct").model_dump(mode="json")
-    wanted = ("phases", "loss_on", "separate_documents", "cosine_weight")
+    wanted = ("phases", "loss_on", "separate_documents", "ce_weight", "kl_weight",
+              "cosine_weight", "patch_probability", "patch_fade")  # fmt: skip
     return {**{name: recipe[name] for name in wanted}, "steps": steps, **more}
 
 
@@ -155,6 +156,7 @@ def test_a_recipe_with_phases_takes_text_from_two_places(
     record = json.loads((instructed / "a-student/boomerang.json").read_text())
     assert record["data"]["name"] == "texts and talks"
     assert record["recipe"]["phases"][0] == {"until": 0.5, "instruction_share": 0.0}
+    assert record["recipe"]["patch_probability"] == Recipe.load("default").patch_probability
     said = error(
         "distill", instructed / "teacher", "--text", instructed / "texts", "--recipe", "instruct",
         "--out", "none",
