@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.distillation.table import machine
+from benchmarks.teachers.healed import healed
 from benchmarks.teachers.runs import Subject, families, own_students
 from benchmarks.teachers.table import INTRODUCTION, section
 
@@ -37,7 +38,8 @@ def main() -> None:
         made = [families(subject, options.keep, seed, options.split) for seed in subject.seeds]
         first, steps = subject.seeds[0], made[0][-1].steps
         own = own_students(subject, options.keep, first, options.split, steps)
-        found = section(subject, made, own)
+        better = healed(subject, made[0][-1], options.split)
+        found = section(subject, made, own, better)
         print(found, flush=True)
         text += found + "\n"
     if len(wanted) == len(subjects) and options.split == "heldout":

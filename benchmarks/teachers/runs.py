@@ -96,6 +96,7 @@ class Family:
     codes: tuple[str, ...]
     layers: tuple[int, ...]
     qualities: tuple[Quality, ...]
+    folder: Path
 
 
 def families(subject: Subject, keep: Path, seed: int, split: str) -> list[Family]:
@@ -109,7 +110,7 @@ def families(subject: Subject, keep: Path, seed: int, split: str) -> list[Family
     made = []
     for name, recipe in recipes.items():
         steps = round(subject.shape["steps"] * each[RECIPES[0]] / each[name])
-        both = student(subject, keep, recipe.override(steps=steps), maps[name])
+        folder, both = student(subject, keep, recipe.override(steps=steps), maps[name])
         with subject.mixed():
             windows = subject.windows("calibration", subject.calibration, WINDOW)
             chosen = choose(both, windows, "auto")
@@ -118,7 +119,8 @@ def families(subject: Subject, keep: Path, seed: int, split: str) -> list[Family
         codes = tuple(member.code for member in members)
         layers = tuple(len(member.layers) for member in members)
         kept = both.layermap.kept
-        made.append(Family(name, seed, steps, kept, chosen.name, codes, layers, tuple(found)))
+        figures = codes, layers, tuple(found)
+        made.append(Family(name, seed, steps, kept, chosen.name, *figures, folder))
     return made
 
 
@@ -132,18 +134,20 @@ def own_students(
     for layers in subject.own:
         recipe = subject.recipe("default", seed=seed, steps=steps, patch_probability=0.0)
         # It has no sizes to lose: the cheapest cut of all.
-        both = student(subject, keep, recipe, cheapest(apart, layers))
+        _, both = student(subject, keep, recipe, cheapest(apart, layers))
         itself = [Composition.patched(both.layermap, ())]
         (found[layers],) = measured(subject, both, itself, split)
     return found
 
 
-def student(subject: Subject, keep: Path, recipe: Recipe, layermap: LayerMap) -> Couple:
-    """The teacher and a student, distilled unless it is there."""
+def student(
+    subject: Subject, keep: Path, recipe: Recipe, layermap: LayerMap
+) -> tuple[Path, Couple]:
+    """A student's folder, distilled unless it is there, and the teacher and it."""
     os.environ[BFLOAT16] = "1" if subject.bfloat16 else "0"
     folder = distilled(subject.teacher, subject.data, recipe, layermap, keep, TRAINER)
     models = [load(path, dtype=torch.float32) for path in (subject.teacher, folder)]
-    return couple(models[0], models[1], layermap)
+    return folder, couple(models[0], models[1], layermap)
 
 
 def measured(

@@ -23,7 +23,9 @@ same models, the second over seeds (of two a rough one). A dash is a size that a
 """
 
 
-def section(subject: Subject, made: Sequence[Sequence[Family]], own: Own) -> str:
+def section(
+    subject: Subject, made: Sequence[Sequence[Family]], own: Own, healed: Own | None = None
+) -> str:
     """One teacher's tables; `made` has for each seed a family by each recipe."""
     by = {name: [next(f for f in seed if f.recipe == name) for seed in made] for name in RECIPES}
     published, ours = (by[name] for name in RECIPES)
@@ -36,20 +38,28 @@ def section(subject: Subject, made: Sequence[Sequence[Family]], own: Own) -> str
     lines.append(_row("÷ published, KL", depths, lambda d: _ratio(_at(ours, d), _at(published, d))))
     lines.append(_row("÷ published, perplexity", depths, lambda d: _worse(ours, published, d)))
     if own:
-        lines += _against_own(ours[:1], own, depths)
+        lines += _against_own(ours[:1], own, healed or {}, depths)
     return "\n".join([*lines, "", *_summary(published, ours), ""])
 
 
-def _against_own(first: Sequence[Family], own: Own, depths: Sequence[int]) -> list[str]:
-    """Beside the family of the same seed."""
+def _against_own(
+    first: Sequence[Family], own: Own, healed: Own, depths: Sequence[int]
+) -> list[str]:
+    """Beside the family of the same seed, and members of it that were healed."""
 
     def alone(depth: int) -> list[Quality]:
         return [own[depth]] if depth in own else []
+
+    def better(depth: int) -> list[Quality]:
+        return [healed[depth]] if depth in healed else []
 
     return [
         _row("distilled for the size", depths, lambda d: _cell(alone(d))),
         _row("family ÷ it, KL", depths, lambda d: _ratio(_at(first, d), alone(d))),
         _row("family ÷ it, perplexity", depths, lambda d: _perplexities(_at(first, d), alone(d))),
+        _row("healed", depths, lambda d: _cell(better(d))),
+        _row("healed ÷ it, KL", depths, lambda d: _ratio(better(d), alone(d))),
+        _row("healed ÷ it, perplexity", depths, lambda d: _perplexities(better(d), alone(d))),
     ]
 
 

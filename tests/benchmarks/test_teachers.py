@@ -21,7 +21,8 @@ SHAPE = {
 def family(recipe: str, kls: list[float], perplexities: list[float]) -> Family:
     found = tuple(Quality(p, kl, (kl, kl)) for kl, p in zip(kls, perplexities, strict=True))
     layers = tuple(range(4, 4 + len(kls)))
-    return Family(recipe, 0, 2, (0, 1, 2, 3), "last", ("",) * len(kls), layers, found)
+    figures = ("",) * len(kls), layers, found
+    return Family(recipe, 0, 2, (0, 1, 2, 3), "last", *figures, Path())
 
 
 def subject(tmp_path: Path) -> Subject:
