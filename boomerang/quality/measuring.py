@@ -18,7 +18,7 @@ from boomerang.modules.accelerator import Accelerator, device
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
 from boomerang.processes.reporting import JobFile, Reporter
-from boomerang.quality.choosing.orders import CALIBRATION, WINDOW, choose, given
+from boomerang.quality.choosing.orders import WINDOW, choose, chosen_on, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import ANSWERED, ASKED, PROMPTS, Continuation, Writer
 from boomerang.quality.measure import Likeness, growing, naive_counterpart
@@ -35,7 +35,7 @@ class MeasureJob(JobFile):
 
     `tasks` are run for the members of the sizes `members`, or for all. With `tasks_only` an order
     in full is believed, and nothing else is measured. The order is chosen on `calibration_tokens`,
-    if not given on as many as always, or on no more than are measured on.
+    if not given on as many as `chosen_on` says.
     """
 
     title: ClassVar[str] = "measuring job"
@@ -98,7 +98,7 @@ def _texts(
     config = pair.teacher.config
     length = length_for(config, job.sequence_length)
     texts = Texts.open(job.data)
-    choosing = job.calibration_tokens or min(CALIBRATION, job.heldout_tokens)
+    choosing = job.calibration_tokens or chosen_on(job.heldout_tokens)
     told = (tokeniser, texts)
     return (
         first_windows(*told, "calibration", choosing, min(length, WINDOW), report.check),

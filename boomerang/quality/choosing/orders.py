@@ -18,6 +18,8 @@ NESTED = ("last", "first", "klpatch")
 MEASURED = (*NESTED, "best")
 CALIBRATION = 4096
 """Tokens that an order is chosen on: four times as many chose no better (docs/experiments.md)."""
+LEAST = 1024
+"""Tokens from which on an order is clear (docs/experiments.md)."""
 WINDOW = 256
 """Tokens of a window at most, so that there are enough windows to tell a gain from noise."""
 FINALISTS = 4
@@ -73,6 +75,15 @@ def klpatch(judge: Judge) -> tuple[int, ...]:
         (best, *_), _ = judge.best(tried, FINALISTS // 2)
         order.append(remaining.pop(tried.index(best)))
     return (*order, *remaining)
+
+
+def chosen_on(heldout: int) -> int:
+    """Tokens that an order is chosen on for a family that is measured on so many.
+
+    A sixteenth, so that choosing costs no more than measuring; within what an order needs, and no
+    more than are measured on.
+    """
+    return min(heldout, max(LEAST, min(CALIBRATION, heldout // 16)))
 
 
 def choose(

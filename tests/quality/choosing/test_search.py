@@ -14,7 +14,7 @@ from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.quality.choosing import search as choosing_search
 from boomerang.quality.choosing import search as searching
-from boomerang.quality.choosing.orders import NESTED, choose, klpatch
+from boomerang.quality.choosing.orders import NESTED, choose, chosen_on, klpatch
 from boomerang.quality.choosing.search import Judge, search
 from boomerang.quality.measure import Quality, measure
 from tests.support.models import VOCABULARY, model
@@ -47,6 +47,11 @@ def every(both: Couple) -> dict[int, dict[str, float]]:
     for member, quality in zip(members, measure(both, WINDOWS, members), strict=True):
         found.setdefault(len(member.layers), {})["".join(member.choices)] = quality.kl
     return found
+
+
+def test_an_order_is_chosen_on_a_sixteenth_of_what_is_measured_on_within_bounds() -> None:
+    told = [(100, 100), (4096, 1024), (16384, 1024), (32768, 2048), (65536, 4096), (10**6, 4096)]
+    assert [(tokens, chosen_on(tokens)) for tokens, _ in told] == told
 
 
 def test_the_search_finds_what_trying_everything_finds(both: Couple) -> None:
