@@ -52,6 +52,11 @@ class Chat:
         self._special = {*tokenizer.all_special_ids}
         self._special |= {number for number, token in added.items() if token.special}
 
+    @property
+    def usable(self) -> bool:
+        """Whether there is a template at all."""
+        return bool(self._template)
+
     def render(self, conversation: Conversation) -> str:
         """A conversation as the teacher reads it.
 

@@ -30,8 +30,11 @@ def chats(
     """As many as `count` conversations of a split, of no more than `prompt` tokens before the turn.
 
     Those whose own answer has no more than `answer` tokens go before others, each in the order of
-    the text. None where there is no conversation, or none that is short enough.
+    the text. None where there is no conversation, or none that is short enough; of a teacher
+    without a template no text is read.
     """
+    if not tokeniser.chat.usable:
+        return None
     short: list[tuple[int, ...]] = []
     long: list[tuple[int, ...]] = []
     ends = {tokeniser.end}
