@@ -12,10 +12,7 @@ from boomerang.recipes.recipe import Recipe
 
 BEFORE: Mapping[str, Mapping[str, Any]] = {
     "default": {"patch_probability": 0.8, "patch_after": 0.1, "patch_fade": 0.0},
-    "kjv": {
-        "patch_probability": 1.0, "patch_after": 0.1, "patch_fade": 0.0,
-        "kept": (0, 1, 3, 5, 7, 8, 10),
-    },
+    "kjv": {"kept": (0, 1, 3, 5, 7, 8, 10)},
     "instruct": {
         "ce_weight": 1.0, "kl_weight": 0.1, "cosine_weight": 10.0,
         "patch_probability": 0.0, "patch_fade": 0.0,
