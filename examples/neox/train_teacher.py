@@ -1,6 +1,6 @@
 """Train another small teacher: GPT-NeoX shape, untied, 12 layers, on Debian's documentation.
 
-    python examples/neox/train_teacher.py TEXT FOLDER     # some ten minutes on two quiet cores
+    python examples/neox/train_teacher.py TEXT FOLDER     # half an hour of one core
 
 TEXT is the folder `prose` that `examples/smollm2/make_text.py` makes. Tokenizer (byte-level BPE)
 and model are made from nothing and written to FOLDER as a normal transformers folder. It is
