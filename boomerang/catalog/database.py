@@ -37,6 +37,8 @@ _WRITERS = 0x626F6F6D
 """Key of the advisory lock that PostgreSQL writers take."""
 _PATIENCE = 30.0
 """Seconds that SQLite is given while others hold its database."""
+_SILENCE = 10.0
+"""Seconds that a PostgreSQL writer may say nothing before it loses its transaction."""
 
 _LATER: dict[int, dict[str, tuple[str, ...]]] = {
     1: {"members": ("generation", "flags")},
@@ -146,7 +148,10 @@ class Database:
 
     def _serialise(self, connection: Connection) -> None:
         if not self._sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS})
+            # A writer that is frozen, or on a machine that fell silent, would stop all others.
+            silence = {"key": _WRITERS, "ms": str(int(_SILENCE * 1000))}
+            limit = "set_config('idle_in_transaction_session_timeout', :ms, true)"
+            connection.execute(text(f"SELECT {limit}, pg_advisory_xact_lock(:key)"), silence)
 
     def now(self, session: Session) -> float:
         """Unix seconds by the database's clock."""

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from boomerang.catalog import database
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.database import Database
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact
 from boomerang.errors import BadRequest
 from tests.catalog.conftest import new_family, new_student, result, rungs
+from workers.outages import passes
 
 LATER = {
     1: ("members.generation", "members.flags"),
@@ -118,3 +121,27 @@ def test_it_waits_for_whoever_makes_the_database(tmp_path: Path) -> None:
     with database.read() as session:
         assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
     database.close()
+
+
+def test_a_writer_that_is_frozen_does_not_stop_the_others(
+    on_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_SILENCE", 0.5)
+    frozen, other = Catalog(on_postgres), Catalog(on_postgres)
+    taken = []
+
+    def work() -> None:
+        with frozen.db.write() as session:
+            session.note("frozen", {})
+            # It holds the writers' lock, and says nothing more for now.
+            taken.append(other.lease_acquire("student:k", "other", 60))
+            session.note("thawed", {})
+
+    with pytest.raises(DBAPIError) as lost:
+        work()
+    assert passes(lost.value)
+    assert taken[0] is not None
+    assert [event.kind for event in other.events_after(0)] == []
+    assert frozen.lease_holder("student:k") == "other"
+    frozen.close()
+    other.close()

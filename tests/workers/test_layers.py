@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import StudentState
@@ -66,6 +67,17 @@ def ask(backend: Backend, **asked: Any) -> str:
     return backend.ask("", recipe=RECIPE, map_rule="similarity", **asked).family.id
 
 
+def freeze(backend: Backend, pid: int) -> None:
+    """Stop a worker, not in the middle of a change of SQLite's file: that would stop all others."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with backend.catalog.db.write():
+                return
+        except OperationalError:
+            os.kill(pid, signal.SIGCONT)
+
+
 @on_both
 def test_of_two_workers_that_measure_something_else_one_pins(measured: Backend) -> None:
     backend = measured
@@ -74,7 +86,7 @@ def test_of_two_workers_that_measure_something_else_one_pins(measured: Backend) 
     wait_for(lambda: (run(backend) / "started").exists() and payloads(backend, "mapping"))
     assert backend.catalog.student(KEY).provisional
     assert first.pid is not None
-    os.kill(first.pid, signal.SIGSTOP)
+    freeze(backend, first.pid)
     backend.worker("second")
     wait_for(lambda: backend.catalog.student(KEY).pinned)
     # The first one finds other layers now, and that it is too late.
