@@ -61,6 +61,11 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "families": ("replaced",),
         "members": ("agreement", "acceptance", "drafted", "by_position"),
     },
+    8: {
+        "families": ("outdated",),
+        "students": ("hub_repo", "hub_commit"),
+        "repositories": ("commit", "files"),
+    },
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 
@@ -192,7 +197,7 @@ def _migrate(connection: Connection, version: int) -> None:
             there = {column["name"] for column in inspect(connection).get_columns(table)}
             for column in (name for name in columns if name not in there):
                 kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
-                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+                connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column}" {kind}'))
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
 

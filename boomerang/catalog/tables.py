@@ -12,6 +12,7 @@ class FamilyRow(Attempts, Base):
     """A teacher at one commit with one student in one order.
 
     `replaced` has the sizes of its provisional ladder that are no more, with their parameters.
+    `outdated` is the teacher's commit that came after its own.
     """
 
     __tablename__ = "families"
@@ -37,6 +38,7 @@ class FamilyRow(Attempts, Base):
     settled: Mapped[bool] = mapped_column(default=False)
     cancel: Mapped[bool | None]
     replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    outdated: Mapped[str | None]
     created: Mapped[float]
     updated: Mapped[float]
 
@@ -158,7 +160,8 @@ class RepoRow(Base):
     """A repository of the Hub, the family it was given to, and what was published to it last.
 
     `made_of` stands for the bytes of the student that its weights are of: null where nobody wrote
-    that down, empty where they are of others than there are now.
+    that down, empty where they are of others than there are now. `commit` is the one that it was
+    published with, `files` the sha256 of each of its files then.
     """
 
     __tablename__ = "repositories"
@@ -168,6 +171,8 @@ class RepoRow(Base):
     private: Mapped[bool]
     card: Mapped[str]
     made_of: Mapped[str | None]
+    commit: Mapped[str | None]
+    files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class StaleRow(Sent, Base):
@@ -187,7 +192,7 @@ class StudentRow(Attempts, Base):
     was enough for, `killed_at` the step at which memory ran out last. `verify` is when somebody
     asked whether it is whole, until that is known; `files` are the sha256 of its weights as they
     were when it became ready. Where there is a `map_rule`, the layers `kept` are provisional until
-    they are `pinned`.
+    they are `pinned`. `hub_repo` and `hub_commit` are where it is kept on the Hub.
     """
 
     __tablename__ = "students"
@@ -228,6 +233,8 @@ class StudentRow(Attempts, Base):
     map_rule: Mapped[str | None]
     pinned: Mapped[bool | None]
     map_reason: Mapped[str | None]
+    hub_repo: Mapped[str | None]
+    hub_commit: Mapped[str | None]
     created: Mapped[float]
     started: Mapped[float | None]
     finished: Mapped[float | None]

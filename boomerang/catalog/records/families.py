@@ -153,7 +153,7 @@ class Family(_Asked):
 
     `settled` says that its measuring is over, whatever came of it. `replaced` has the sizes, with
     their parameters, that its ladder had until the layers its student keeps were measured, and has
-    no more.
+    no more. `outdated` is a commit of its teacher that came later.
     """
 
     id: str
@@ -164,6 +164,7 @@ class Family(_Asked):
     measuring_reason: str | None
     cancel: bool | None
     replaced: dict[str, int] | None
+    outdated: str | None
     created: float
     updated: float
 
@@ -199,7 +200,8 @@ class Rebuilt(Created):
 class Publication:
     """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
 
-    `made_of` stands for the bytes of the student; None where that is not known.
+    `made_of` stands for the bytes of the student, `commit` is the one it was published with, and
+    `files` are the sha256 of each of its files then; None where that is not known.
     """
 
     repo: str
@@ -207,6 +209,8 @@ class Publication:
     private: bool
     card: str
     made_of: str | None = None
+    commit: str | None = None
+    files: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

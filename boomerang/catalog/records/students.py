@@ -55,7 +55,10 @@ class NewStudent:
 
 @dataclass(frozen=True, kw_only=True)
 class Student(NewStudent):
-    """A student as the catalog knows it; times in Unix seconds, `eta_s` in seconds."""
+    """A student as the catalog knows it; times in Unix seconds, `eta_s` in seconds.
+
+    `hub_repo` and `hub_commit` are where it is kept on the Hub, if it is.
+    """
 
     state: StudentState
     reason: str | None
@@ -74,6 +77,8 @@ class Student(NewStudent):
     micro_batch: int | None
     verify: float | None
     files: dict[str, str] | None
+    hub_repo: str | None
+    hub_commit: str | None
     created: float
     started: float | None
     finished: float | None
