@@ -11,8 +11,9 @@ import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
+from tests.local_hub.accounts import ACCOUNTS, writes
 from tests.local_hub.faults import Layer
-from tests.local_hub.repos import OWNER, READER, Blob, HubError, Repo, Store, is_large
+from tests.local_hub.repos import Blob, HubError, Repo, Store, is_large
 from tests.local_hub.transfers import XetStore, lfs_routes
 
 MODEL = "/api/models/{owner}/{name}"
@@ -22,7 +23,7 @@ def bearer(request: Request) -> str | None:
     """The token of a request."""
     value = request.headers.get("authorization", "")
     token = value.removeprefix("Bearer ") if value else None
-    if token not in (None, OWNER, READER):
+    if token is not None and token not in ACCOUNTS:
         message = "Invalid credentials in Authorization header"
         raise HubError(401, "", message, headers={"X-Error-Message": message})
     return token
@@ -36,7 +37,7 @@ def build(store: Store) -> Layer:
     def find(request: Request, owner: str, name: str, write: bool = False) -> Repo:
         token = bearer(request)
         repo = store.find(f"{owner}/{name}", token)
-        if write and token != OWNER:
+        if write and not writes(token, owner):
             raise HubError(403, "", "You don't have the rights to write")
         return repo
 
@@ -61,9 +62,10 @@ Find = Callable[..., Repo]
 def _account(app: FastAPI, store: Store) -> None:
     @app.get("/api/whoami-v2")
     def whoami(request: Request) -> dict[str, Any]:
-        if bearer(request) is None:
+        token = bearer(request)
+        if token is None:
             raise HubError(401, "", "Invalid username or password.")
-        return {"type": "user", "name": "tester", "orgs": [{"name": "family"}]}
+        return ACCOUNTS[token].whoami()
 
     @app.post("/api/validate-yaml")
     async def validate(request: Request) -> Response:
@@ -78,10 +80,14 @@ def _account(app: FastAPI, store: Store) -> None:
 
     @app.post("/api/repos/create")
     async def create(request: Request) -> dict[str, Any]:
-        if bearer(request) != OWNER:
+        token = bearer(request)
+        if token is None:
             raise HubError(401, "", "You need to be authenticated")
         asked = await request.json()
-        id = f"{asked.get('organization') or 'tester'}/{asked['name']}"
+        owner = asked.get("organization") or ACCOUNTS[token].name
+        if not writes(token, owner):
+            raise HubError(403, "", f"You don't have the rights to create a model under {owner}")
+        id = f"{owner}/{asked['name']}"
         url = f"{str(request.base_url).rstrip('/')}/{id}"
         if id in store.repos:
             raise HubError(409, "", "You already created this model repo", url=url)
@@ -203,7 +209,10 @@ def _writing(app: FastAPI, store: Store, xet: XetStore, find: Find) -> None:
     async def settings(owner: str, name: str, request: Request) -> dict[str, Any]:
         repo = find(request, owner, name, write=True)
         asked = await request.json()
-        repo.private = asked.get("private", asked.get("visibility") == "private")
+        private = asked.get("private", repo.private)
+        if "visibility" in asked:
+            private = asked["visibility"] == "private"
+        repo.show(private, asked.get("gated", repo.gated))
         return {}
 
     @app.post(MODEL + "/preupload/{revision}")
@@ -299,7 +308,7 @@ def _files(app: FastAPI, store: Store, find: Find) -> None:
     @app.api_route("/{owner}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     def resolve(owner: str, name: str, revision: str, path: str, request: Request) -> Response:
         repo = find(request, owner, name)
-        if repo.gated and (token := bearer(request)) != OWNER:
+        if repo.gated and not writes(token := bearer(request), owner):
             status = 401 if token is None else 403
             raise HubError(status, "GatedRepo", f"Access to model {repo.id} is restricted")
         commit, blob = repo.file(unquote(revision), path)

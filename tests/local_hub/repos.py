@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
+from tests.local_hub.accounts import OWNER, READER, writes
+
+__all__ = ["OWNER", "READER"]
+
 LFS_SUFFIXES = (".safetensors", ".bin", ".pth", ".gguf", ".model")
 LFS_BYTES = 1_000_000
-OWNER = "hf_owner"
-"""The token that may do everything."""
-READER = "hf_reader"
-"""A valid token that was granted no gated repo, and owns nothing."""
 
 
 class HubError(Exception):
@@ -65,10 +65,20 @@ class Commit:
 class Repo:
     id: str
     private: bool = False
-    gated: bool = False
+    gated: bool | str = False
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    seen: list[tuple[bool, bool | str]] = field(default_factory=list)
+    """Whether it was private, and gated, since it was made: each state that a reader met."""
+
+    def __post_init__(self) -> None:
+        self.show(self.private, self.gated)
+
+    def show(self, private: bool, gated: bool | str) -> None:
+        """Let others see it, or not."""
+        self.private, self.gated = private, gated
+        self.seen.append((private, gated))
 
     def at(self, revision: str) -> Commit:
         oid = self.branches.get(revision) or self.tags.get(revision) or revision
@@ -147,7 +157,7 @@ class Store:
     def find(self, id: str, token: str | None) -> Repo:
         """Private repos look missing to who may not see them, as on the Hub."""
         repo = self.repos.get(id)
-        if repo is None or (repo.private and token != OWNER):
+        if repo is None or (repo.private and not writes(token, id.split("/")[0])):
             raise HubError(401 if token is None else 404, "RepoNotFound", "Repository not found")
         return repo
 
@@ -173,7 +183,7 @@ class Store:
         return {
             "id": repo.id, "modelId": repo.id, "author": repo.id.split("/")[0],
             "sha": commit.oid, "private": repo.private, "disabled": False,
-            "gated": "manual" if repo.gated else False, "lastModified": commit.date,
+            "gated": "manual" if repo.gated is True else repo.gated, "lastModified": commit.date,
             "createdAt": commit.date, "downloads": 0, "likes": 0, "tags": tags,
             "cardData": card, "library_name": card.get("library_name"),
             "pipeline_tag": card.get("pipeline_tag"), "siblings": siblings,
