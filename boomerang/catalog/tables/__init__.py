@@ -1,0 +1,31 @@
+"""The tables of the catalog. Times are Unix seconds (UTC), the same on every database."""
+
+from boomerang.catalog.tables.families import (
+    FamilyRow,
+    MemberRow,
+    ProvisionalRow,
+    RequestRow,
+    SweepRow,
+)
+from boomerang.catalog.tables.publications import NameRow, RepoRow, RevisionRow, StaleRow
+from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow, StudentRow
+from boomerang.catalog.tables.work import EventRow, LeaseRow, TryRow
+
+__all__ = [
+    "ComparisonRow",
+    "EventRow",
+    "FamilyRow",
+    "FilesRow",
+    "HashRow",
+    "LeaseRow",
+    "MemberRow",
+    "NameRow",
+    "ProvisionalRow",
+    "RepoRow",
+    "RequestRow",
+    "RevisionRow",
+    "StaleRow",
+    "StudentRow",
+    "SweepRow",
+    "TryRow",
+]
