@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from boomerang.errors import BadRequest
+from boomerang.service.running.parts import environment
 from boomerang.service.settings import Settings
 
 
@@ -62,3 +63,15 @@ def test_an_open_address_needs_keys(host: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_loopback_needs_none(host: str, tmp_path: Path) -> None:
     Settings(home=tmp_path, host=host).check()
+
+
+def test_processes_that_are_started_are_told_the_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BOOMERANG_HOME", str(tmp_path))
+    monkeypatch.setenv("BOOMERANG_API_KEYS", "read:abc,xyz")
+    monkeypatch.setenv("BOOMERANG_WEBHOOK_SECRET", "s3cret")
+    given = Settings()
+    for name, value in environment(given).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == given

