@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from huggingface_hub import close_session, constants
 
 from tests.local_hub.app import build
 from tests.local_hub.faults import Asked, Fault, Layer
-from tests.local_hub.repos import OWNER, Store
+from tests.local_hub.repos import OWNER
+from tests.local_hub.store import Store
+from tests.local_hub.traffic import Traffic
 from tests.support.places import ROOT
 
 
@@ -42,6 +44,10 @@ class LocalHub:
     def asked(self) -> list[Asked]:
         return self.layer.asked
 
+    @property
+    def traffic(self) -> Traffic:
+        return self.store.traffic
+
     def add_repo(self, id: str, folder: Path, *, gated: bool = False, private: bool = False) -> str:
         """Make a repo of a folder's files and return its commit."""
         repo = self.store.create(id, private, gated)
@@ -49,7 +55,9 @@ class LocalHub:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             name = path.relative_to(folder).as_posix()
             files[name] = self.store.add(name, path.read_bytes())
-        return repo.commit("main", "add files", files).oid
+        made = repo.commit("main", "add files", files)
+        self.store.save(repo)
+        return made.oid
 
     def files(self, id: str, revision: str = "main") -> dict[str, bytes]:
         """The contents of a repo, without .gitattributes."""
@@ -106,15 +114,29 @@ class LocalHub:
         return [asked.line for asked in self.asked if contains in asked.line]
 
 
+def configuration(layer: Layer) -> uvicorn.Config:
+    return uvicorn.Config(layer, lifespan="off", log_level=60, timeout_graceful_shutdown=1)
+
+
+def listening(port: int = 0) -> socket.socket:
+    """A socket on this machine; 0 is any free port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen()
+    return listener
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[LocalHub]:
-    """A Hub over `folder`, on a real socket, in a thread of this process."""
+def running(folder: Path, port: int = 0) -> Iterator[LocalHub]:
+    """A Hub over `folder`, on a real socket, in a thread of this process.
+
+    Over the folder of one that ended it goes on with what that had.
+    """
     store = Store(folder)
     layer = build(store)
-    config = uvicorn.Config(layer, lifespan="off", log_level=60, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(configuration(layer))
+    with listening(port) as listener:
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -139,19 +161,26 @@ def hub(tmp_path: Path) -> Iterator[LocalHub]:
 
 
 def run_client(
-    code: str, endpoint: str, *, xet: bool = True, token: str | None = OWNER, timeout: float = 100
+    code: str,
+    endpoint: str,
+    *,
+    xet: bool = True,
+    token: str | None = OWNER,
+    timeout: float = 100,
+    home: Path | None = None,
 ) -> str:
     """Run Python code in a fresh process whose Hub is `endpoint`; return what it printed.
 
     HF_ENDPOINT and HF_HUB_DISABLE_XET are read at import and the cache is keyed by repo id, so
-    each process has its own HF_HOME.
+    each process has its own HF_HOME; with `home` it knows what an earlier one there had sent.
     """
-    with tempfile.TemporaryDirectory() as home:
+    with ExitStack() as stack:
+        home = home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
-            "HOME": home,
-            "HF_HOME": home,
+            "HOME": str(home),
+            "HF_HOME": str(home),
             "HF_ENDPOINT": endpoint,
             "HF_HUB_DISABLE_XET": "0" if xet else "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",

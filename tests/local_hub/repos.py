@@ -1,16 +1,13 @@
-"""Repositories of the test Hub: commits as tables of files, contents by sha256 in a folder."""
+"""Repositories of the test Hub: commits as tables of files."""
 
 import hashlib
 import json
-import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.local_hub.accounts import OWNER, READER, writes
+from tests.local_hub.accounts import OWNER, READER
 
 __all__ = ["OWNER", "READER"]
 
@@ -63,22 +60,27 @@ class Commit:
 
 @dataclass
 class Repo:
+    """`objects` are the large files that arrived in it, committed or not; `access` is who could
+    see it from when on, as (time, private, gated).
+    """
+
     id: str
     private: bool = False
     gated: bool | str = False
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    seen: list[tuple[bool, bool | str]] = field(default_factory=list)
-    """Whether it was private, and gated, since it was made: each state that a reader met."""
+    objects: set[str] = field(default_factory=set)
+    access: list[tuple[str, bool, bool | str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.show(self.private, self.gated)
+        if not self.access:
+            self.show(self.private, self.gated)
 
-    def show(self, private: bool, gated: bool | str) -> None:
-        """Let others see it, or not."""
-        self.private, self.gated = private, gated
-        self.seen.append((private, gated))
+    @property
+    def seen(self) -> list[tuple[bool, bool | str]]:
+        """Whether it was private, and gated, since it was made: each state that a reader met."""
+        return [(private, gated) for _, private, gated in self.access]
 
     def at(self, revision: str) -> Commit:
         oid = self.branches.get(revision) or self.tags.get(revision) or revision
@@ -93,11 +95,17 @@ class Repo:
             raise HubError(404, "EntryNotFound", f"{path} does not exist", headers=head)
         return commit, commit.files[path]
 
+    def blobs(self) -> Iterator[Blob]:
+        """Of all commits."""
+        return (blob for commit in self.commits.values() for blob in commit.files.values())
+
+    def committed(self, sha256: str) -> bool:
+        return any(blob.sha256 == sha256 for blob in self.blobs())
+
     def commit(self, branch: str, title: str, files: dict[str, Blob]) -> Commit:
         parent = self.branches.get(branch)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        text = json.dumps([self.id, parent, title, now, {p: b.sha256 for p, b in files.items()}])
-        made = Commit(hashlib.sha1(text.encode()).hexdigest(), title, parent, now, files)
+        text = json.dumps([self.id, parent, title, now(), {p: b.sha256 for p, b in files.items()}])
+        made = Commit(hashlib.sha1(text.encode()).hexdigest(), title, parent, now(), files)
         self.commits[made.oid] = made
         self.branches[branch] = made.oid
         return made
@@ -110,91 +118,28 @@ class Repo:
             at = self.commits[at].parent
         return found
 
+    def show(self, private: bool, gated: bool | str) -> None:
+        """Change who sees it, and remember when that was."""
+        self.private, self.gated = private, gated
+        self.access.append((now(), private, gated))
 
-class Store:
-    """All repositories, and the folder that holds their contents."""
+    def kept(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self) | {"objects": sorted(self.objects)}
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.repos: dict[str, Repo] = {}
-        self.collections: dict[str, dict[str, Any]] = {}
-        (folder / "blobs").mkdir(parents=True, exist_ok=True)
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> "Repo":
+        """From what `kept` gave."""
+        commits = {
+            oid: Commit(**one | {"files": {p: Blob(**b) for p, b in one["files"].items()}})
+            for oid, one in kept["commits"].items()
+        }
+        access = [tuple(one) for one in kept["access"]]
+        return cls(**kept | {"commits": commits, "objects": set(kept["objects"]), "access": access})
 
-    def path(self, sha256: str) -> Path:
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
-            raise HubError(400, "BadRequest", "not a sha256")
-        return self.folder / "blobs" / sha256
 
-    def put(self, data: bytes) -> str:
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.path(sha256).write_bytes(data)
-        return sha256
-
-    def blob(self, data: bytes) -> Blob:
-        """A regular file, kept in git itself."""
-        oid = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-        return Blob(self.put(data), len(data), oid, lfs=False)
-
-    def pointer(self, sha256: str, xet: str | None = None) -> Blob:
-        """A large file whose content has arrived already."""
-        if not self.path(sha256).is_file():
-            raise HubError(400, "BadRequest", f"LFS pointer to a missing object: {sha256}")
-        size = self.path(sha256).stat().st_size
-        text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
-        oid = hashlib.sha1(b"blob %d\0" % len(text) + text.encode()).hexdigest()
-        return Blob(sha256, size, oid, lfs=True, xet=xet)
-
-    def add(self, path: str, data: bytes) -> Blob:
-        if is_large(path, len(data)):
-            return self.pointer(self.put(data))
-        return self.blob(data)
-
-    def create(self, id: str, private: bool, gated: bool = False) -> Repo:
-        repo = self.repos[id] = Repo(id, private, gated)
-        repo.commit("main", "initial commit", {".gitattributes": self.blob(b"* text=auto\n")})
-        return repo
-
-    def find(self, id: str, token: str | None) -> Repo:
-        """Private repos look missing to who may not see them, as on the Hub."""
-        repo = self.repos.get(id)
-        if repo is None or (repo.private and not writes(token, id.split("/")[0])):
-            raise HubError(401 if token is None else 404, "RepoNotFound", "Repository not found")
-        return repo
-
-    def content(self, repo: Repo, revision: str, path: str) -> bytes:
-        return self.path(repo.file(revision, path)[1].sha256).read_bytes()
-
-    def describe(self, repo: Repo, revision: str, sizes: bool) -> dict[str, Any]:
-        """The answer to model_info."""
-        commit = repo.at(revision)
-        card = self._card(repo, commit)
-        siblings: list[dict[str, Any]] = []
-        for path, blob in commit.files.items():
-            sibling: dict[str, Any] = {"rfilename": path}
-            if sizes:
-                sibling |= {"size": blob.size, "blobId": blob.oid}
-                if blob.lfs:
-                    lfs = {"sha256": blob.sha256, "size": blob.size, "pointerSize": 134}
-                    sibling["lfs"] = lfs
-            siblings.append(sibling)
-        tags = [*card.get("tags", [])]
-        if "license" in card:
-            tags.append(f"license:{card['license']}")
-        return {
-            "id": repo.id, "modelId": repo.id, "author": repo.id.split("/")[0],
-            "sha": commit.oid, "private": repo.private, "disabled": False,
-            "gated": "manual" if repo.gated is True else repo.gated, "lastModified": commit.date,
-            "createdAt": commit.date, "downloads": 0, "likes": 0, "tags": tags,
-            "cardData": card, "library_name": card.get("library_name"),
-            "pipeline_tag": card.get("pipeline_tag"), "siblings": siblings,
-        }  # fmt: skip
-
-    def _card(self, repo: Repo, commit: Commit) -> dict[str, Any]:
-        if "README.md" not in commit.files:
-            return {}
-        text = self.path(commit.files["README.md"].sha256).read_text()
-        parts = text.split("---\n", 2)
-        return yaml.safe_load(parts[1]) or {} if len(parts) == 3 and not parts[0] else {}
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def is_large(path: str, size: int) -> bool:

@@ -1,0 +1,1 @@
+"""What the Hub answers: accounts, reading, writing, and the two lanes of large files."""
