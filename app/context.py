@@ -15,13 +15,13 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.redaction import Redactor
 from app.serving.catalog_cache import CatalogCache
 from app.serving.volumes import Pairs, Volumes
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import HubBusy
 from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
 from boomerang.service.jobs import Producer
+from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 
 POLL_SECONDS = 0.3

@@ -9,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.redaction import Redactor, given
 from boomerang.errors import (
     BadRequest,
     BoomerangError,
@@ -22,6 +21,7 @@ from boomerang.errors import (
     SourceChanged,
     Unusable,
 )
+from boomerang.service.redaction import Redactor, given
 
 log = logging.getLogger("boomerang.app")
 

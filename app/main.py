@@ -9,14 +9,14 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app import errors
-from app.api import families, models, service
+from app.api import families, models, service, webhooks
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
 from app.pages import pages
-from app.redaction import Redactor
 from app.security import Guard
 from boomerang import __version__
+from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings, get_settings
 
 
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A page goes before what programs get at its address: app/views.py.
     for router in (
         pages.router, service.health, families.router, service.events, models.router,
-        families.webhooks, repositories.router,
+        webhooks.router, repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)
     return app

@@ -22,7 +22,7 @@ from app.errors import problem
 from app.schemas.families import family_json, provisional_json
 from app.schemas.members import member_json
 from app.serving.catalog_cache import Snapshot, by_size
-from boomerang.catalog.records.families import Member
+from boomerang.catalog.records.families import Member, successor
 
 VARY = {"Vary": "Accept"}
 """What every answer of such an address says to caches."""
@@ -71,6 +71,8 @@ def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
     family = catalog.family(catalog.family_id(id_))
     student, name = catalog.student(family.student), context.cache.now().names()[family.id]
     members, requests = catalog.members(family.id), catalog.requests(family.id)
+    if family.outdated is not None:
+        more["successor"] = successor(family, catalog.families(teacher=family.teacher))
     return family_json(family, student, members, requests, name, context.redact, **more)
 
 
@@ -82,6 +84,8 @@ def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
     catalog = context.catalog
     names, ladders = snapshot.names(), snapshot.ladders()
     students = {student.key: student for student in catalog.students()}
+    outdated = [family for family in snapshot.families() if family.outdated is not None]
+    after = {one.id: {"successor": successor(one, snapshot.families())} for one in outdated}
     requests = catalog.all_requests()
     return [provisional_json(one, context.redact) for one in catalog.all_waiting()] + [
         family_json(
@@ -91,6 +95,7 @@ def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
             requests.get(family.id, ()),
             names[family.id],
             context.redact,
+            **after.get(family.id, {}),
         )
         for family in snapshot.families()
         if family.id in names and family.student in students

@@ -1,25 +1,20 @@
-"""Families: asked for, listed, rebuilt, cancelled, deleted; made anew when a teacher changed."""
+"""Families: asked for, listed, rebuilt, cancelled, deleted."""
 
-import logging
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
 
 from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, problems, text
-from app.schemas.answer import RebuiltAnswer
 from app.schemas.families import FamiliesAnswer, FamilyAnswer, RebuildRequest
 from app.security import lacking, may
 from app.views import VARY, family_view, family_views
-from boomerang.errors import BoomerangError
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
-webhooks = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
 _PAGE = text("text/html", "The family; its page where that is asked for")
 _STARTED: Responses = {202: {"headers": LOCATION}}
@@ -110,50 +105,3 @@ def rebuild(
 def _started(context: Context, id_: str, **more: Any) -> Response:
     headers = {"Location": f"/families/{id_}"}
     return JSONResponse(family_view(context, id_, **more), 202, headers)
-
-
-log = logging.getLogger("boomerang.app")
-
-_PROBLEMS = problems(401, 422, 502, 503)
-
-
-class Repo(BaseModel):
-    """The repository that changed."""
-
-    type: str
-    name: str
-
-
-class Payload(BaseModel):
-    """What of a Hub webhook (version 3) is read; `updatedRefs` says which branches moved."""
-
-    repo: Repo
-    updatedRefs: list[dict[str, Any]] = []  # noqa: N815
-
-
-@webhooks.post("/hub", status_code=202, response_model=RebuiltAnswer, responses=_PROBLEMS)
-async def hub_changed(payload: Payload, context: ContextDep) -> Response:
-    """Make the families of a teacher anew at its new commit; those there are stay as they are."""
-    moved = [ref for ref in payload.updatedRefs if ref.get("newSha")]
-    rebuilt: list[str] = []
-    if payload.repo.type == "model" and moved:
-        rebuilt = await context.lanes.answered(lambda: _rebuild(context, payload.repo.name))
-    return JSONResponse({"rebuilt": rebuilt}, 202)
-
-
-def _rebuild(context: Context, teacher: str) -> list[str]:
-    made: dict[str, None] = {}
-    for family in context.catalog.families(teacher=teacher):
-        if family.revision is not None or family.source is not None:
-            continue
-        request = FamilyRequest.model_validate(family.request)
-        try:
-            id_, _ = ask(context.settings, context.catalog, context.producer, request)
-        except BoomerangError as error:
-            if error.transient:
-                raise  # the Hub tells it once more
-            # Its student may be gone, or its new commit unusable; others may be fine.
-            log.warning("family %s cannot be made anew: %s", family.id, error)
-            continue
-        made[id_] = None
-    return list(made)

@@ -59,12 +59,17 @@ class ReadyAnswer(Answer):
     queue: Literal["ok"]
 
 
-class RebuiltAnswer(Answer):
-    """The families that are made anew for a teacher's new commit, by id."""
+class HookAnswer(Answer):
+    """What a teacher's new commit led to."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"rebuilt": ["0f3c9a7be214"]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [
+        {"outdated": ["0f3c9a7be214"], "rebuilt": ["0f3c9a7be214"], "ignored": []},
+        {"outdated": [], "rebuilt": [], "ignored": ["No family follows refs/pr/1 of a/b."]},
+    ]})  # fmt: skip
 
-    rebuilt: list[str]
+    outdated: list[str] = Field(description="ids of the families that it outdates")
+    rebuilt: list[str] = Field(description="those of them that are made anew at that commit")
+    ignored: list[str] = Field(description="why the rest of what was told changes nothing")
 
 
 class EventData(Answer):

@@ -73,6 +73,7 @@ EXAMPLE: dict[str, Any] = {
     "revision": None, "commit": "906bfd4b4dc7", "order": "auto", "license": "apache-2.0",
     "gated": False, "private": False, "published_repo": None, "patch_order": None,
     "chosen": None, "measuring": "no", "settled": False, "measuring_reason": None, "tasks": None,
+    "outdated": None,
     "created": 1767225600.0, "updated": 1767225600.0, "student": STUDENT_EXAMPLE,
     "ladder": "final", "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1,
                                   "state": "no", "reason": None}],
@@ -153,6 +154,7 @@ class FamilyAnswer(Answer):
     settled: bool | None
     measuring_reason: str | None
     tasks: dict[str, int | None] | None
+    outdated: str | None = Field(description="the commit of its teacher that came after its own")
     created: float
     updated: float
     student: StudentAnswer
@@ -162,6 +164,10 @@ class FamilyAnswer(Answer):
     )
     wants: list[RequestAnswer]
     members: list[MemberAnswer]
+    successor: str | None = Field(
+        default=None,
+        description="only of an outdated one: the family of the newer commit that was asked alike",
+    )
     provisional: Literal[True] = Field(default=True, description="only while files are hashed")
     hashing: HashingAnswer | None = Field(default=None, description="only while files are hashed")
     budget: BoughtAnswer | None = Field(default=None, description="only of POST /families")

@@ -7,6 +7,7 @@ event. It is synchronous and safe to call from many threads and processes at onc
 from sqlalchemy import func, select, text
 
 from boomerang.catalog.database import Database
+from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
@@ -33,6 +34,7 @@ class Catalog(
     RequestStore,
     PublicationStore,
     FileStore,
+    FollowingStore,
     EventStore,
     LeaseStore,
     ReapingStore,
@@ -63,6 +65,8 @@ class Catalog(
             found["families_hashing"] = session.scalar(waiting) or 0
             families = select(count).select_from(FamilyRow)
             found["families"] = session.scalar(families) or 0
+            outdated = families.where(FamilyRow.outdated.is_not(None))
+            found["families_outdated"] = session.scalar(outdated) or 0
             return found
 
     def ping(self) -> None:

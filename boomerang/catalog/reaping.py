@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from boomerang.catalog.base import Attempts, Sent
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.following import end_following
 from boomerang.catalog.leases import WORK, died, forget_tries, holder_of, tries_of, work_of
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.setbacks import Limits, Setback, again, later
@@ -24,6 +25,7 @@ from boomerang.catalog.stores.requests import CANCELLED, change_request
 from boomerang.catalog.stores.students import change_state
 from boomerang.catalog.tables import (
     FamilyRow,
+    FollowRow,
     MemberRow,
     ProvisionalRow,
     RequestRow,
@@ -35,6 +37,8 @@ from boomerang.catalog.tables import (
 from boomerang.catalog.transitions import Actor, Measuring
 
 _LONGEST_WAIT = 3600.0
+SENT = (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow)
+"""What is sent to a queue, and has been when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,13 @@ class ReapingStore(Store):
             look = _Look(session, patience, max_attempts)
             return (
                 *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
-                *look.unswept(),
+                *look.unswept(), *look.unfollowed(),
             )  # fmt: skip
 
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""
         with self.db.write() as session:
-            for table in (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow):
+            for table in SENT:
                 session.execute(update(table).values(sent=0.0, sends=0))
 
 
@@ -156,6 +160,19 @@ class _Look:
         late = [self._late(row) for row in self.session.scalars(select(SweepRow))]
         if any(late):
             yield Due("sweep", "")
+
+    def unfollowed(self) -> Iterator[Due]:
+        """Families that are to be made anew at their teacher's new commit."""
+        for row in self.session.scalars(select(FollowRow)).all():
+            subject = f"follow:{row.family}"
+            if holder_of(self.session, subject) is not None:
+                continue
+            if died(self.session, subject):
+                wait, said = self._lost(row)
+                if wait is None:
+                    end_following(self.session, row.family, None, said)
+            elif self._due(row):
+                yield Due("follow", row.family)
 
     def _stale(self, moved: set[str]) -> set[str]:
         """The families that have something to be published again, once they are settled."""

@@ -82,6 +82,13 @@ class Publish(Message):
     want: int | None = None
 
 
+class Follow(Message):
+    """Make a family anew at its teacher's new commit."""
+
+    task, queue = "boomerang.follow", "assemble"
+    family: str
+
+
 class Sweep(Message):
     """Remove the folders of members that belong to no family; the catalog lists them."""
 
@@ -150,7 +157,7 @@ class Producer:
             return self.send(Distill(key=due.subject))
         if due.job == "sweep":
             return self.send(Sweep())
-        kinds = {"key": KeyFamily, "measure": Measure, "settle": Settle}
+        kinds = {"key": KeyFamily, "measure": Measure, "settle": Settle, "follow": Follow}
         return self.send(kinds[due.job](family=due.subject))
 
     def sweep(self, digests: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 import ipaddress
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -60,6 +60,11 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
         description="What the Hub must send with POST /webhooks/hub; without it nobody may.",
+    )
+    follow: Literal["mark", "rebuild"] = Field(
+        default="mark",
+        description="What a teacher's new commit does to its families: they are marked as "
+        "outdated, or also made anew, which may distil.",
     )
     recipe: str = Field(default="default", description="Recipe of a request that names none.")
     data: Path | None = Field(

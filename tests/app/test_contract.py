@@ -117,6 +117,7 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     event = {"repo": {"type": "dataset", "name": "me/it"}, "updatedRefs": []}
     ask("/webhooks/hub", "/webhooks/hub", "post", 202, json=event, headers=SECRET)
     ask("/webhooks/hub", "/webhooks/hub", "post", 401, json=event)
+    ask("/webhooks/hub", "/webhooks/hub", "post", 422, json={"repo": "me/it"}, headers=SECRET)
 
     [repo, *_] = (one["id"] for one in ask("/api/models", "/api/models").json())
     ask("/api/models", "/api/models?full=true&limit=1")

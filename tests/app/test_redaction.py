@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.redaction import Redactor
 from boomerang.catalog.records.states import Fact
+from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 

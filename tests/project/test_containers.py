@@ -350,7 +350,7 @@ def test_env_example_names_exactly_what_compose_reads():
     assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
 
 
-FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret"})
+FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret", "follow"})
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",

@@ -6,7 +6,7 @@ organisation into its name, a later one of the same teacher the start of its id.
 once and kept: a family that goes renames no other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -167,6 +167,20 @@ class Family(_Asked):
     outdated: str | None
     created: float
     updated: float
+
+
+_MADE_BY = ("student", "kept", "map", "order", "recipe", "data", "base", "heal")
+"""What of a request makes its family another, beside the teacher."""
+
+
+def successor(family: Family, others: Iterable[Family]) -> str | None:
+    """The id of the family, asked alike, of the commit that outdates one; None without one."""
+
+    def alike(other: Family) -> bool:
+        same = (other.teacher, other.commit) == (family.teacher, family.outdated)
+        return same and all(other.request.get(n) == family.request.get(n) for n in _MADE_BY)
+
+    return next((other.id for other in others if alike(other)), None)
 
 
 @dataclass(frozen=True, kw_only=True)

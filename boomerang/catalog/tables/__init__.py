@@ -7,6 +7,7 @@ from boomerang.catalog.tables.families import (
     RequestRow,
     SweepRow,
 )
+from boomerang.catalog.tables.hooks import FollowRow, ListenerRow, MoveRow, NoticeRow
 from boomerang.catalog.tables.publications import NameRow, RepoRow, RevisionRow, StaleRow
 from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow, StudentRow
 from boomerang.catalog.tables.work import EventRow, LeaseRow, TryRow
@@ -16,10 +17,14 @@ __all__ = [
     "EventRow",
     "FamilyRow",
     "FilesRow",
+    "FollowRow",
     "HashRow",
     "LeaseRow",
+    "ListenerRow",
     "MemberRow",
+    "MoveRow",
     "NameRow",
+    "NoticeRow",
     "ProvisionalRow",
     "RepoRow",
     "RequestRow",

@@ -18,8 +18,6 @@ from boomerang.processes.daemon import Daemon
 from boomerang.service.running.parts import valkey, valkey_url
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
-from tests.local_hub.fixture import LocalHub
-from tests.support.models import Duo
 
 pytestmark = pytest.mark.slow("a hundred requests at once")
 
@@ -192,44 +190,6 @@ def test_delete(front: Front) -> None:
     assert front.client.get("/families").json() == {"families": []}
     # The student is still there: asked again, nothing is distilled.
     assert front.family()["student"]["state"] == "ready"
-
-
-def test_a_webhook_needs_its_secret_and_makes_the_new_commit_a_family(
-    make_front: Callable[..., Front], hub: LocalHub, originals: Duo
-) -> None:
-    hub.add_repo("org/Teacher", originals.teacher_folder)
-    front = make_front(HF_ENDPOINT=hub.url, BOOMERANG_WEBHOOK_SECRET="s3cret")
-    first = front.post(teacher="org/Teacher", data="texts", budget="16K").json()
-    pinned = front.post(teacher="org/Teacher", data="texts", revision=first["commit"], order="last")
-    assert pinned.status_code == 202
-    note = {"repo": {"type": "model", "name": "org/Teacher"}, "event": {"action": "update"},
-            "updatedRefs": [{"ref": "refs/heads/main", "newSha": "1" * 40}]}  # fmt: skip
-    for headers in ({}, {"X-Webhook-Secret": "wrong"}, {"X-Webhook-Secret": "é".encode()}):
-        problem(front.client.post("/webhooks/hub", json=note, headers=headers), 401, "webhook")
-    right = {"X-Webhook-Secret": "s3cret"}
-    repo = hub.store.repos["org/Teacher"]
-    files = dict(repo.at("main").files) | {"LICENSE": hub.store.add("LICENSE", b"new")}
-    commit = repo.commit("main", "a licence", files).oid
-    answer = front.client.post("/webhooks/hub", json=note, headers=right)
-    assert answer.status_code == 202, answer.text
-    (made,) = answer.json()["rebuilt"]
-    assert made != first["id"]
-    assert front.catalog.family(made).commit == commit
-    assert [request.what for request in front.catalog.requests(made)] == ["16K"]
-    assert len(front.catalog.families()) == 3
-    # Told twice, nothing more is made; other repositories and other kinds are nobody's matter.
-    assert front.client.post("/webhooks/hub", json=note, headers=right).json()["rebuilt"] == [made]
-    for other in (
-        {**note, "repo": {"type": "dataset", "name": "org/Teacher"}},
-        {**note, "repo": {"type": "model", "name": "org/Nobody"}},
-        {**note, "updatedRefs": []},
-    ):
-        told = front.client.post("/webhooks/hub", json=other, headers=right)
-        assert told.json() == {"rebuilt": []}
-    # A commit that is of no use leaves the families as they are.
-    repo.commit("main", "no weights", {"LICENSE": files["LICENSE"]})
-    assert front.client.post("/webhooks/hub", json=note, headers=right).json() == {"rebuilt": []}
-    assert len(front.catalog.families()) == 3
 
 
 def test_kept_layers_make_another_student(front: Front) -> None:

@@ -18,13 +18,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from app import errors
-from app.redaction import Redactor
 from app.serving.responses import FOR_EVER, serve
 from app.serving.zerocopy import Connection
 from boomerang.assembly.bytefile import ByteFile, Literal, Range
 from boomerang.assembly.stream import BLOCK
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubFailure
+from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 from tests.app.conftest import problem
 

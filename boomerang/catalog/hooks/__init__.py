@@ -1,0 +1,1 @@
+"""Webhooks: what the Hub tells of teachers, and who is told of families."""

@@ -1,0 +1,1 @@
+"""Webhooks: following teachers to their new commits, and telling who wants to be told."""
