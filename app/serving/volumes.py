@@ -22,8 +22,8 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import SourceChanged
 from boomerang.family.pair import Pair
 from boomerang.service.jobs import Producer, Rehash
+from boomerang.service.models.cards import card_text
 from boomerang.service.models.digests import AT_ONCE, Unhashed
-from boomerang.service.models.members import card_text
 from boomerang.service.models.pairs import open_pair
 from boomerang.service.settings import Settings
 

@@ -62,7 +62,8 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "members": ("agreement", "acceptance", "drafted", "by_position"),
     },
     8: {
-        "families": ("outdated",),
+        "families": ("outdated", "about"),
+        "members": ("errors",),
         "students": ("hub_repo", "hub_commit"),
         "repositories": ("commit", "files"),
     },

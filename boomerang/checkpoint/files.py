@@ -7,6 +7,8 @@ GENERATION_CONFIG = "generation_config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 CARD = "README.md"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+CHAT_TEMPLATE = "chat_template.jinja"
 STUDENT_CONFIG = "student_config.json"
 """Which of the teacher's layers a student keeps, as the paper's own code writes it."""
 RECORD = "boomerang.json"
@@ -24,13 +26,16 @@ TOKENIZER: tuple[str, ...] = (
     r"additional_chat_templates/[\w-]+\.jinja",
 )
 """What a tokenizer of any kind may consist of, as patterns of whole paths."""
+LICENCE = r"(?i:licen[cs]e|copying)[\w-]*(\.(?i:txt|md|rst))?"
+"""What a licence is called."""
 ALLOWED: tuple[str, ...] = (
     WEIGHTS,
     re.escape(INDEX),
     r"(config|generation_config)\.json",
     *TOKENIZER,
     r"(video_|image_)?(preprocessor|processor)_config\.json",
-    r"(?i:licen[cs]e|notice|copying|use_policy)[\w-]*(\.(?i:txt|md|rst))?",
+    LICENCE,
+    r"(?i:notice|use_policy)[\w-]*(\.(?i:txt|md|rst))?",
     r"(student_config|boomerang)\.json",
 )
 """What travels of a repository, as patterns of whole paths."""
@@ -47,6 +52,11 @@ _TRAVELS, _TOKENIZES = _any(ALLOWED), _any(TOKENIZER)
 def travels(name: str) -> bool:
     """Whether a file of a model's repository is one that Boomerang reads, copies and publishes."""
     return _TRAVELS.fullmatch(name) is not None
+
+
+def is_licence(name: str) -> bool:
+    """Whether a file beside a model is the text of its licence."""
+    return re.fullmatch(LICENCE, name) is not None
 
 
 def tokenizes(name: str) -> bool:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boomerang.architecture.runtimes import runtimes
 from boomerang.assembly.bytefile import ByteFile, Watch, write_folder
 from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
-from boomerang.card.facts import Facts, Size
+from boomerang.card.facts import Facts, Size, inherited
 from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.checkpoint.table import Checkpoint
@@ -126,7 +127,7 @@ def publish(
         raise BadName(f"{to!r} is no repository.", value=to, fix="Write it as NAMESPACE/NAME.")
     of_teacher = found(teacher)
     chosen = choose(open_pair(of_teacher, student, kept=kept), order, size)
-    member, resolved, pair = chosen.ladder.resolve(size), of_teacher.resolved, chosen.pair
+    member, pair = chosen.ladder.resolve(size), chosen.pair
     refuse_without_derivatives(of_teacher.name, of_teacher.license)
     if public and (of_teacher.gated or of_teacher.private):
         raise BadRequest(
@@ -135,22 +136,25 @@ def publish(
             fix="Publish without --public.",
         )
     sizes = tuple(Size(m.size, m.parameters, m.layers) for m in chosen.ladder.members)
-    dtype = pair.teacher.head_tensor.dtype
+    dtype, files = pair.teacher.head_tensor.dtype, pair.teacher.checkpoint.files
+    name, commit, config = of_teacher.public_name, of_teacher.commit(), pair.teacher.config
+    kinds = [pair.teacher.kinds[layer.teacher_index] for layer in member.composition.layers]
     facts = Facts(
         repo_id=to,
         size=next(one for one in sizes if one.name == member.size),
         composition=member.composition,
-        teacher=of_teacher.public_name,
-        teacher_commit=of_teacher.commit(),
+        teacher=name,
+        teacher_commit=commit,
         order=order,
         dtype=FLOAT_NAMES.get(dtype, dtype),
         student=pair.student.checkpoint.name if pair.student.checkpoint.commit else None,
-        license=of_teacher.license,
-        license_name=resolved.license_name if resolved else None,
-        license_link=resolved.license_link if resolved else None,
-        language=resolved.language if resolved else (),
+        student_commit=pair.student.checkpoint.commit,
+        inherited=inherited(of_teacher.about, name, commit, files),
         sizes=sizes,
         masked=pair.teacher.architecture.masked,
+        chat=of_teacher.about.chat,
+        context=config.get("max_position_embeddings") or config.get("n_positions"),
+        runtimes=runtimes(config["model_type"], kinds, tied=member.tied),
     )
     message = f"{member.size} by Boomerang"
     done = hub.publish(to, chosen.files(card(facts)), private=not public, message=message)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from boomerang.checkpoint.folders import Folders, content_commit, files_of, sha256_of
@@ -10,6 +11,7 @@ from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, TeacherNotFound
 from boomerang.hub import remote
+from boomerang.hub.about import About
 from boomerang.hub.remote import Resolved, resolve
 
 
@@ -40,10 +42,15 @@ class Found:
         """What it is called where a path of this machine has no place."""
         return self.folder.name if self.folder else self.name
 
+    @cached_property
+    def about(self) -> About:
+        """What its card and its licence say."""
+        return self.resolved.about if self.resolved else About.of_files(self.checkpoint)
+
     @property
     def license(self) -> str | None:
-        """The licence that its card names on the Hub."""
-        return self.resolved.license if self.resolved else None
+        """The licence that its card names."""
+        return self.about.license
 
     @property
     def gated(self) -> bool:
@@ -54,11 +61,6 @@ class Found:
     def private(self) -> bool:
         """Whether the Hub shows it to its owners alone."""
         return self.resolved is not None and self.resolved.private
-
-    @property
-    def base_model(self) -> tuple[str, ...]:
-        """What its card on the Hub says that it was made from."""
-        return self.resolved.base_model if self.resolved else ()
 
 
 def find(

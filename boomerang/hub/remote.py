@@ -12,9 +12,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from boomerang.checkpoint.files import CONFIG, INDEX, OTHER_WEIGHTS, SINGLE, WEIGHTS, travels
+from boomerang.checkpoint.files import (
+    CHAT_TEMPLATE,
+    CONFIG,
+    INDEX,
+    OTHER_WEIGHTS,
+    SINGLE,
+    WEIGHTS,
+    travels,
+)
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadName, HubFailure, NoSafetensors
+from boomerang.hub.about import About
 from boomerang.hub.client import api, bad_name, hub_endpoint, hub_errors, patiently
 from boomerang.hub.hurry import silence
 from boomerang.hub.source import HubSource
@@ -37,14 +46,15 @@ class Resolved:
     commit: str
     private: bool
     gated: bool
-    license: str | None
+    about: About
     files: Mapping[str, int]
-    license_name: str | None = None
-    license_link: str | None = None
-    base_model: tuple[str, ...] = ()
-    language: tuple[str, ...] = ()
     sha256: Mapping[str, str] = field(default_factory=dict)
     endpoint: str | None = None
+
+    @property
+    def license(self) -> str | None:
+        """The licence that its card names."""
+        return self.about.license
 
     @property
     def travelling(self) -> dict[str, int]:
@@ -150,31 +160,18 @@ def _resolved(repo_id: str, info: "ModelInfo", endpoint: str) -> Resolved:
         )
     card: dict[str, Any] = dict(vars(info.card_data)) if info.card_data else {}
     listed = {s.rfilename: s for s in info.siblings or () if s.size is not None}
+    tokenizer = (info.config or {}).get("tokenizer_config") or {}
+    chat = CHAT_TEMPLATE in listed or bool(tokenizer.get("chat_template"))
     return Resolved(
         repo_id=repo_id,
         commit=info.sha,
         private=bool(info.private),
         gated=bool(info.gated),
-        license=_text(card.get("license")),
-        license_name=_text(card.get("license_name")),
-        license_link=_text(card.get("license_link")),
-        base_model=_texts(card.get("base_model")),
-        language=_texts(card.get("language")),
+        about=About.of_card(card, chat=chat),
         files={name: int(s.size or 0) for name, s in sorted(listed.items())},
         sha256={name: s.lfs.sha256 for name, s in sorted(listed.items()) if s.lfs},
         endpoint=endpoint,
     )
-
-
-def _text(value: object) -> str | None:
-    """The first of what a card gives as one name or as a list of them."""
-    texts = _texts(value)
-    return texts[0] if texts else None
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    items = value if isinstance(value, list) else [value]
-    return tuple(item for item in items if isinstance(item, str) and item)
 
 
 def _check_weights(resolved: Resolved) -> None:

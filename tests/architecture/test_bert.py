@@ -26,6 +26,7 @@ from transformers import (
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import Zeros
+from boomerang.architecture.runtimes import runtimes
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
@@ -509,8 +510,16 @@ def test_distilgpt2_is_measured_beside_gpt2(tmp_path: Path) -> None:
 
 def test_a_card_for_a_masked_language_model(made: Encoders) -> None:
     composition = Composition.patched(made.pair.layermap, {4})
-    facts = Facts("me/bert-80M", Size("80M", 80, 7), composition, "bert", "0" * 40, "last",
-                  masked=True)  # fmt: skip
+    facts = Facts(
+        repo_id="me/bert-80M",
+        size=Size("80M", 80, 7),
+        composition=composition,
+        teacher="bert",
+        teacher_commit="0" * 40,
+        order="last",
+        masked=True,
+        runtimes=runtimes("bert", made.pair.teacher.kinds, tied=True),
+    )
     text = card(facts)
     assert "pipeline_tag: fill-mask" in text
     assert "AutoModelForMaskedLM" in text

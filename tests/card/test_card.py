@@ -9,45 +9,12 @@ import yaml
 from huggingface_hub import ModelCard
 
 from boomerang.card.card import card
-from boomerang.card.facts import Facts, Size
+from boomerang.card.facts import Facts
 from boomerang.card.metadata import metadata
-from boomerang.family.composition import Composition
-from boomerang.family.layer_map import LayerMap
+from tests.card.facts import BARE, MEMBER, SIZES, STUDENT, TASKS
 from tests.local_hub.fixture import LocalHub, hub, run_client
 
 __all__ = ["hub"]
-
-MAP = LayerMap((0, 2, 4, 6, 7), 8)
-SIZES = (
-    Size("1.00B", 1_000_000_000, 5, 20.5, 0.5, 99.0, 2.0, "family/Teacher-1.00B"),
-    Size("1.10B", 1_100_000_000, 6, 18.25, 0.25, 88.0, 1.5),
-    Size("1.30B", 1_300_000_000, 8),
-)
-MEMBER = Facts(
-    repo_id="family/Teacher-1.10B",
-    size=SIZES[1],
-    composition=Composition.of(MAP, "sssbb"),
-    teacher="org/Teacher",
-    teacher_commit="a" * 40,
-    order="last",
-    student="family/Teacher-1.00B",
-    license="other",
-    license_name="teacher-terms: 'x'",
-    license_link="LICENSE",
-    language=("en", "no"),
-    datasets=("org/corpus",),
-    sizes=SIZES,
-    recipe={
-        "learning rate": 3e-4,
-        "steps": 2000,
-        "note": "a|b\nc",
-        "phases": [{"until": 0.5, "instruction_share": 0.0}, {"until": 1.0, "share": 1.0}],
-    },
-    text="the held-out part of the corpus",
-)
-STUDENT = replace(
-    MEMBER, repo_id="family/Teacher-1.00B", size=SIZES[0], composition=Composition.of(MAP, "sssss")
-)
 
 
 def test_what_was_healed_says_what_it_was() -> None:
@@ -85,15 +52,14 @@ def test_a_student_is_a_finetune_of_its_teacher() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    bare = Facts("me/Model-1.30B", SIZES[2], Composition.of(MAP, "bbbbb"), "local", "c", "first")
-    text = card(bare)
-    assert set(metadata(bare)) == {"library_name", "pipeline_tag", "tags"}
+    text = card(BARE)
+    assert set(metadata(BARE)) == {"library_name", "pipeline_tag", "tags"}
     assert ModelCard(text).data.eval_results is None
     assert "None" not in text
     assert "## The family" not in text
     assert "huggingface.co/local" not in text
     no_measures = card(replace(MEMBER, sizes=tuple(replace(SIZES[2], name=n) for n in "ab")))
-    assert "perplexity" not in no_measures.split("## The family")[1].split("## How")[0]
+    assert "perplexity" not in no_measures.split("## The family")[1].split("## Which")[0]
 
 
 def test_the_text_says_where_layers_come_from() -> None:
@@ -114,21 +80,35 @@ def test_the_text_says_how_like_its_teacher_a_size_is() -> None:
         SIZES[1], agreement=0.5, acceptance=0.75, drafted=0.625, by_position=(20.5, None)
     )
     text = card(replace(MEMBER, size=size, sizes=(SIZES[0], size)))
-    assert (
-        "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 88 | 1.5 | 0.5 | 0.625 | 0.75 |" in text
-    )
-    assert "the most likely token is the teacher's" in text
+    assert "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 50 % | 88 | 1.5 |" in text
+    assert "| tokens whose most likely one is the teacher's too | 50 % |" in text
+    assert "| its drafts that the teacher accepts | 75 % |" in text
+    assert "| the student's drafts that it accepts | 62.5 % |" in text
     assert "its end: 20.5, –." in text
-    assert "Agreement" not in card(MEMBER)
+    assert "Drafts" not in card(MEMBER)
 
 
 def test_the_text_says_whether_a_size_ends_its_turns() -> None:
-    size = replace(SIZES[1], stopped=0.875)
-    text = card(replace(MEMBER, size=size, sizes=(SIZES[0], size)))
-    assert "| naive pruning, KL | ends its turns |" in text
-    assert "| 88 | 1.5 | 0.875 |" in text
-    assert "Ends its turns: in conversations" in text
-    assert "Ends its turns" not in card(MEMBER)
+    text = card(replace(MEMBER, size=replace(SIZES[1], stopped=0.875)))
+    assert "| turns of a conversation that it ends in time | 87.5 % |" in text
+    assert "turns of a conversation" not in card(MEMBER)
+
+
+def test_figures_have_their_errors_in_text_and_metadata() -> None:
+    errors = {"perplexity": 0.124, "kl": 0.0063, "naive_perplexity": 1.5}
+    size = replace(SIZES[1], errors=errors, windows=256, window=256)
+    facts = replace(MEMBER, size=size, sizes=(SIZES[0], size), tasks=TASKS)
+    text = card(facts)
+    assert "| perplexity | 18.25 ± 0.12 |" in text
+    assert "| **1.10B** | 1,100,000,000 | 6 | 18.25 ± 0.12 | 0.2500 ± 0.0063 | 88.0 ± 1.5 |" in text
+    assert "256 windows of 256 tokens, and ± is the standard error over these windows" in text
+    assert "| arc_easy | acc | 0.512 ± 0.013 | 0 | 400 of more |" in text
+    assert "| gsm8k | exact_match (strict-match) | 0.250 ± 0.010 | 5 | 1,319 |" in text
+    found = {one.metric_type: one for one in ModelCard(text).data.eval_results}
+    over = {"windows": 256, "tokens_a_window": 256}
+    assert found["perplexity"].metric_args == {"stderr": 0.124, **over}
+    assert found["exact_match"].metric_args == {"stderr": 0.01}
+    assert "±" not in card(MEMBER)
 
 
 def test_the_text_shows_the_family_and_the_recipe() -> None:
@@ -136,9 +116,15 @@ def test_the_text_shows_the_family_and_the_recipe() -> None:
     assert "| **1.10B** | 1,100,000,000 | 6 | 18.25 | 0.25 | 88 | 1.5 |" in text
     assert "[1.00B](https://huggingface.co/family/Teacher-1.00B)" in text
     assert "| 1.30B | 1,300,000,000 | 8 |  |  |  |  |" in text
-    assert "| learning rate | 0.0003 |" in text
+    assert "| learning_rate | 0.0003 |" in text
     assert "| note | a\\|b c |" in text
     assert "| phases | until 0.5, instruction_share 0; until 1, share 1 |" in text
+    assert (
+        "trained on [org/corpus](https://huggingface.co/datasets/org/corpus) for 2,000 steps of "
+        "4,096 tokens in sequences of 256, at a learning rate of 0.0003. The loss is 0.1 · "
+        "cross-entropy + 1 · KL(teacher ‖ student). At the end of training, after 8.19M tokens, it "
+        "reported a loss of 2.5, cross-entropy 3.25 and KL 0.5." in text
+    )
 
 
 @pytest.mark.parametrize("name", ["Transformers", "vLLM", "llama.cpp", "Ollama"])

@@ -44,7 +44,8 @@ LATER = {
         *(f"members.{name}" for name in ("agreement", "acceptance", "drafted", "by_position")),
     ),
     8: (
-        *("families.outdated", "students.hub_repo", "students.hub_commit"),
+        *("families.outdated", "families.about", "members.errors"),
+        *("students.hub_repo", "students.hub_commit"),
         *("repositories.commit", "repositories.files"),
     ),
 }

@@ -94,8 +94,9 @@ def test_resolve(hub: LocalHub, teacher: Path) -> None:
     found = hub_remote.resolve("org/teacher", endpoint=hub.endpoint)
     assert (found.repo_id, found.commit) == ("org/teacher", commit)
     assert (found.private, found.gated) == (False, False)
-    assert (found.license, found.license_name, found.license_link) == ("other", "terms", "LICENSE")
-    assert (found.language, found.base_model) == (("en",), ("org/base",))
+    about = found.about
+    assert (about.license, about.license_name, about.license_link) == ("other", "terms", "LICENSE")
+    assert (about.language, about.base_model) == (("en",), ("org/base",))
     assert found.files["model.safetensors"] == (teacher / "model.safetensors").stat().st_size
     assert set(found.travelling) == TRAVELLED
     assert hub_remote.resolve("org/teacher", commit, endpoint=hub.endpoint) == found

@@ -142,7 +142,15 @@ def test_a_member_published_loads_and_runs(
     pair = made.pair
     composition = Composition.patched(pair.layermap, last_to_first(pair.layermap)[:1])
     size = Size("5K", 5000, len(composition.layers), perplexity=10.0)
-    facts = Facts("family/Tiny-5K", size, composition, "org/tiny", "0" * 40, "last", sizes=(size,))
+    facts = Facts(
+        repo_id="family/Tiny-5K",
+        size=size,
+        composition=composition,
+        teacher="org/tiny",
+        teacher_commit="0" * 40,
+        order="last",
+        sizes=(size,),
+    )
     files = member_files(pair, composition, card=card(facts))
     publish("family/Tiny-5K", files, message="5K", collection="Tiny", endpoint=hub.endpoint)
     published = hub.files("family/Tiny-5K")

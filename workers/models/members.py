@@ -9,7 +9,7 @@ from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.service.models import pairs
-from boomerang.service.models.members import card_text
+from boomerang.service.models.cards import card_text
 from boomerang.service.models.members import member_files as unverified_files
 from workers.context import Context
 

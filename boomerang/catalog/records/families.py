@@ -52,7 +52,8 @@ class Member(NewMember):
     """A member with its three independent facts and what was measured (held-out texts).
 
     `agreement`, `acceptance`, `drafted` and `by_position` are those of quality.measure.Likeness;
-    one of `by_position` is None where it is not finite.
+    one of `by_position` is None where it is not finite. `errors` has the standard errors of
+    perplexities and KLs by name, and over how many `windows` of how many `tokens` in all.
     `tasks` has the results of the evaluation harness by name (quality.tasks.results.Result).
     """
 
@@ -71,6 +72,7 @@ class Member(NewMember):
     acceptance: float | None
     drafted: float | None
     by_position: tuple[float | None, ...] | None
+    errors: dict[str, float | None] | None
     generation: dict[str, float] | None
     flags: tuple[str, ...] | None
     tasks: dict[str, Any] | None
@@ -120,7 +122,8 @@ class _Asked:
 
     `source` is the teacher's folder, or None on the Hub; `order` is a name or the long student
     layers in patch order, separated by commas; `tasks` are those of the evaluation harness that
-    are run, each with the number of its examples (None: all).
+    are run, each with the number of its examples (None: all). `about` is what the teacher's card
+    says (hub.about.About), None where nobody kept that.
     """
 
     name: str
@@ -136,6 +139,7 @@ class _Asked:
     private: bool = False
     published_repo: str | None = None
     tasks: dict[str, int | None] | None = None
+    about: dict[str, Any] | None = None
 
 
 class NewFamily(_Asked):

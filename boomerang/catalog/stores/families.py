@@ -21,7 +21,7 @@ from boomerang.catalog.records.students import NewStudent, Student, salted_key
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
-from boomerang.catalog.stores.publications import free_name, give_name
+from boomerang.catalog.stores.publications import free_name, give_name, outdate_cards
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
 from boomerang.catalog.stores.students import cancel, obtain, requeue, verify
 from boomerang.catalog.tables import (
@@ -77,6 +77,7 @@ class FamilyStore(Store):
             row = self._insert(session, new, plan.members)
         else:
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
+            _learn(session, row, new)
             revived = self._wanted_again(session, row)
         asked = [keep_request(session, row.id, request) for request in plan.requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
@@ -236,6 +237,13 @@ def _refuse_other_layers(row: StudentRow, planned: NewStudent) -> None:
             value=list(planned.kept),
             fix="Ask again: what it keeps was measured meanwhile.",
         )
+
+
+def _learn(session: Session, row: FamilyRow, new: NewFamily) -> None:
+    """Keep what the teacher's card says, of a family from before that was kept."""
+    if row.about is None and new.about is not None:
+        row.about = new.about
+        outdate_cards(session, row.id)
 
 
 def _following(

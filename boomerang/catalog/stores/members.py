@@ -17,7 +17,7 @@ from boomerang.catalog.transitions import FACTS, Actor, check
 
 MEASURES = frozenset({
     "perplexity", "kl", "naive_perplexity", "naive_kl", "agreement", "acceptance", "drafted",
-    "by_position", "generation", "flags",
+    "by_position", "errors", "generation", "flags",
 })  # fmt: skip
 """What is measured of a member, without the results of tasks."""
 _VALUES = MEASURES | {"repo", "commit", "made_of"}

@@ -12,7 +12,8 @@ class FamilyRow(Attempts, Base):
     """A teacher at one commit with one student in one order.
 
     `replaced` has the sizes of its provisional ladder that are no more, with their parameters.
-    `outdated` is the teacher's commit that came after its own.
+    `outdated` is the teacher's commit that came after its own. `about` is what the teacher's card
+    says of it, null where nobody kept that.
     """
 
     __tablename__ = "families"
@@ -39,6 +40,7 @@ class FamilyRow(Attempts, Base):
     cancel: Mapped[bool | None]
     replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     outdated: Mapped[str | None]
+    about: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]
     updated: Mapped[float]
 
@@ -98,6 +100,7 @@ class MemberRow(Base):
     acceptance: Mapped[float | None]
     drafted: Mapped[float | None]
     by_position: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
+    errors: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     generation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     flags: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

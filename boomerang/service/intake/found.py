@@ -5,18 +5,13 @@ Nothing is downloaded but headers. Files that would take long to hash are left t
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from boomerang.architecture.anatomy import dissect
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
-from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.checkpoint.sources import FileSource
-from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.pair import Pair
 from boomerang.family.related import check_fine_tune
@@ -66,7 +61,7 @@ def find_base(
 
 
 def _named_by(teacher: Found) -> str:
-    found = teacher.base_model or _of_card(teacher.checkpoint)
+    found = teacher.about.base_model
     if not found:
         raise BadRequest(
             f"The card of {teacher.checkpoint.name!r} names no base_model.",
@@ -103,23 +98,6 @@ def _own(catalog: Catalog, commit: str, base: Student) -> Student | None:
 def _is_derived(student: Student) -> bool:
     """Whether a student was made of another one: by a weight delta, or by healing a size."""
     return "delta" in student.recipe or HEAL in student.recipe
-
-
-def _of_card(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The base models that a README.md beside the weights names."""
-    source = checkpoint.files.get(CARD)
-    if source is None or source.size > 1 << 20:
-        return ()
-    parts = source.read(0, source.size).decode("utf-8", "replace").split("---\n", 2)
-    if len(parts) < 3 or parts[0].strip():
-        return ()
-    try:
-        card: Any = yaml.safe_load(parts[1])
-    except yaml.YAMLError:
-        return ()
-    found = card.get("base_model") if isinstance(card, dict) else None
-    names = found if isinstance(found, list) else [found]
-    return tuple(name for name in names if isinstance(name, str) and name)
 
 
 @dataclass(frozen=True, slots=True)

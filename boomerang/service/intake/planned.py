@@ -90,6 +90,7 @@ def _family(asked: Asked, materials: Materials, student: NewStudent) -> NewFamil
         private=any(model.private for model in models),
         published_repo=student.location if student.origin is Origin.HUB else None,
         tasks=asked.tasks,
+        about=teacher.about.json(),
     )
 
 
