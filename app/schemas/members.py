@@ -16,6 +16,8 @@ MEMBER_EXAMPLE: dict[str, Any] = {
     "published_reason": None, "perplexity": 9.71, "kl": 0.184, "naive_perplexity": 61.2,
     "naive_kl": 2.05, "agreement": 0.78, "acceptance": 0.83, "drafted": 0.79,
     "by_position": [13.1, 10.2, 9.6, 9.4, 9.1, 9.0, 8.9, 8.9],
+    "errors": {"perplexity": 0.12, "kl": 0.004, "naive_perplexity": 1.3, "naive_kl": 0.03,
+               "windows": 256, "tokens": 65_536},
     "generation": {"agreement": 0.61, "repetition": 0.08, "empty": 0.0, "stopped": 0.875},
     "flags": [], "tasks": None, "repo": None, "commit": None, "made_of": None,
     "updated": 1767225600.0,
@@ -57,6 +59,9 @@ class MemberAnswer(Answer):
     )
     by_position: list[Figure | None] | None = Field(
         description="perplexity in equal parts of a window, from its beginning to its end"
+    )
+    errors: dict[str, Figure | None] | None = Field(
+        description="standard errors of perplexities and KLs, over `windows` of `tokens` in all"
     )
     generation: dict[str, Figure] | None = Field(
         description="what it writes: repetition, empty, agreement; in conversations also stopped, "

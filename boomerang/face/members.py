@@ -123,6 +123,8 @@ def publish(
     Raises BadName, BadRequest for a teacher that must not be published, Unusable where its licence
     forbids derived works, or as `choose` and `hub.publish.publish`.
     """
+    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads matplotlib
+
     if to.count("/") != 1:
         raise BadName(f"{to!r} is no repository.", value=to, fix="Write it as NAMESPACE/NAME.")
     of_teacher = found(teacher)
@@ -136,7 +138,7 @@ def publish(
             fix="Publish without --public.",
         )
     sizes = tuple(Size(m.size, m.parameters, m.layers) for m in chosen.ladder.members)
-    dtype, files = pair.teacher.head_tensor.dtype, pair.teacher.checkpoint.files
+    dtype, beside = pair.teacher.head_tensor.dtype, pair.teacher.checkpoint.files
     name, commit, config = of_teacher.public_name, of_teacher.commit(), pair.teacher.config
     kinds = [pair.teacher.kinds[layer.teacher_index] for layer in member.composition.layers]
     facts = Facts(
@@ -149,15 +151,18 @@ def publish(
         dtype=FLOAT_NAMES.get(dtype, dtype),
         student=pair.student.checkpoint.name if pair.student.checkpoint.commit else None,
         student_commit=pair.student.checkpoint.commit,
-        inherited=inherited(of_teacher.about, name, commit, files),
+        inherited=inherited(of_teacher.about, name, commit, beside),
         sizes=sizes,
         masked=pair.teacher.architecture.masked,
         chat=of_teacher.about.chat,
         context=config.get("max_position_embeddings") or config.get("n_positions"),
         runtimes=runtimes(config["model_type"], kinds, tied=member.tied),
+        pictures=True,
     )
     message = f"{member.size} by Boomerang"
-    done = hub.publish(to, chosen.files(card(facts)), private=not public, message=message)
+    files = chosen.files(card(facts))
+    files |= {name: ByteFile.literal(data) for name, data in pictures(facts).items()}
+    done = hub.publish(to, files, private=not public, message=message)
     return Published(
         done.repo_id, done.commit, done.url, done.changed, member.size, member.parameters
     )

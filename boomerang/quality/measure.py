@@ -40,14 +40,17 @@ class Quality:
     """How good a member is: `perplexity` (exp of mean nats per token), `kl` in nats per token.
 
     `kl` is KL(teacher ‖ member), averaged over every token of the text; `windows` has the mean of
-    each window, so that two members can be compared pair by pair. `likeness` is there of members
-    that were looked at closer.
+    each window, so that two members can be compared pair by pair. Both errors are standard errors
+    over the windows, as if these were drawn one by one; of one window there are none. `likeness` is
+    there of members that were looked at closer.
     """
 
     perplexity: float
     kl: float
     windows: tuple[float, ...] = field(default=(), repr=False, compare=False)
     likeness: Likeness | None = field(default=None, compare=False)
+    perplexity_error: float | None = field(default=None, compare=False)
+    kl_error: float | None = field(default=None, compare=False)
 
 
 def measure(
@@ -93,13 +96,25 @@ def growing(
 def quality(windows: Tensor, tokens: int) -> Quality:
     """From the sums over each window of so many tokens, as Target gives them: (W, columns)."""
     ce, kl, *more = (windows.mean(0) / tokens).tolist()
+    of_ce, of_kl = (_error(windows[:, column] / tokens) for column in range(LOSSES))
     # Rounding may leave a little below zero; a member that gives NaN must never look the best.
     return Quality(
         perplexity=_perplexity(ce),
         kl=math.inf if math.isnan(kl) else max(0.0, kl),
         windows=tuple((windows[:, 1] / tokens).tolist()),
         likeness=_likeness(more, tokens) if more else None,
+        # By the slope of exp at the mean.
+        perplexity_error=None if of_ce is None else of_ce * _perplexity(ce),
+        kl_error=of_kl,
     )
+
+
+def _error(each: Tensor) -> float | None:
+    """The standard error of the mean of (W,) windows; None where it is not known."""
+    if len(each) < 2:
+        return None
+    found = float(each.std()) / math.sqrt(len(each))
+    return found if math.isfinite(found) else None
 
 
 def _likeness(means: Sequence[float], tokens: int) -> Likeness:

@@ -21,7 +21,7 @@ from boomerang.processes.reporting import JobFile, Reporter
 from boomerang.quality.choosing.orders import WINDOW, choose, chosen_on, given
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import ANSWERED, ASKED, PROMPTS, Continuation, Writer
-from boomerang.quality.measure import Likeness, growing, naive_counterpart
+from boomerang.quality.measure import Likeness, Quality, growing, naive_counterpart
 from boomerang.quality.progress import Choosing, Progress
 from boomerang.quality.tasks.run import TaskRequest, run_tasks
 from boomerang.texts.texts import Texts
@@ -183,6 +183,7 @@ class _Measuring:
                     **_alike(measured.quality.likeness),
                     naive_perplexity=_short(naive[k].perplexity) if naive else None,
                     naive_kl=_short(naive[k].kl) if naive else None,
+                    errors=_errors(measured.quality, naive[k] if naive else None, windows, length),
                     generation=measured.continuation and measured.continuation.json(),
                     flags=why[k],
                     tokens=windows * length,
@@ -220,6 +221,17 @@ def _alike(likeness: Likeness | None) -> dict[str, Any]:
         name: [*map(_short, v)] if isinstance(v, tuple) else round(v, 6)
         for name, v in asdict(likeness).items()
     }
+
+
+def _errors(
+    found: Quality, naive: Quality | None, windows: int, length: int
+) -> dict[str, float | int | None]:
+    """Standard errors by name, and of how many windows and tokens they are."""
+    errors = {"perplexity": found.perplexity_error, "kl": found.kl_error}
+    if naive is not None:
+        errors |= {"naive_perplexity": naive.perplexity_error, "naive_kl": naive.kl_error}
+    known = {n: None if error is None else _short(error) for n, error in errors.items()}
+    return {**known, "windows": windows, "tokens": windows * length}
 
 
 def _short(value: float) -> float | None:

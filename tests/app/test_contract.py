@@ -69,7 +69,8 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     front.catalog.set_fact(
         ready.id, members[0].k, "measured", Fact.YES, perplexity=7.2, kl=0.5,
         naive_perplexity=float("inf"), agreement=0.5, acceptance=0.6, drafted=0.7,
-        by_position=[8.5, None], generation={"agreement": 0.5, "repetition": 0.1},
+        by_position=[8.5, None], errors={"perplexity": 0.1, "kl": None, "windows": 4},
+        generation={"agreement": 0.5, "repetition": 0.1},
         flags=("worse than naive pruning",),
     )  # fmt: skip
     body = {"teacher": "teacher", "data": "texts", "order": "last", "budget": "1G"}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,11 @@ def test_perplexity_and_kl_are_the_formulas(
         kl = (teacher.exp() * (teacher - logs)).sum(-1).mean()
         assert found.perplexity == pytest.approx(perplexity, rel=1e-4)
         assert found.kl == pytest.approx(float(kl), rel=1e-4, abs=1e-9)
+        ce = -logs.gather(-1, labels[..., None])[..., 0].mean(1).numpy()
+        error = perplexity * statistics.stdev(ce) / math.sqrt(len(ce))
+        assert found.perplexity_error == pytest.approx(error, rel=1e-3)
+        error = statistics.stdev(found.windows) / math.sqrt(len(found.windows))
+        assert found.kl_error == pytest.approx(error, rel=1e-4, abs=1e-9)
     assert measure(both, WINDOWS, members)[len(both.layermap.long)].kl == 0
 
 
@@ -256,6 +262,11 @@ def test_the_process_tells_order_and_members(
     assert members[0]["kl"] > 0
     assert members[0]["naive_kl"] > 0
     assert {len(m["by_position"]) for m in [*early, *members]} == {8}
+    # Of one window nobody knows how sure it is.
+    assert early[0]["errors"]["perplexity"] is None
+    assert 0 < members[0]["errors"]["kl"] < members[0]["kl"]
+    assert 0 < members[0]["errors"]["naive_perplexity"] < members[0]["naive_perplexity"]
+    assert {(m["errors"]["windows"], m["errors"]["tokens"]) for m in members} == {(16, 256)}
     assert (members[-1]["agreement"], members[-1]["acceptance"]) == (1, 1)
     assert members[-1]["drafted"] == members[0]["acceptance"] < members[0]["drafted"] == 1
 

@@ -41,7 +41,8 @@ def say_members(order: list[int]) -> None:
     for k in range(len(order) + 1):
         say("member", k=k, code="", layers=0, perplexity=9.0 - k, kl=1.0 - k,
             naive_perplexity=20.0, naive_kl=3.0, agreement=0.5 + k / 2, acceptance=0.75,
-            drafted=0.75, by_position=[9.5, None])  # fmt: skip
+            drafted=0.75, by_position=[9.5, None],
+            errors={"perplexity": 0.25, "kl": None, "windows": 4, "tokens": 1024})  # fmt: skip
 
 
 main()

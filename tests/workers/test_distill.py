@@ -68,6 +68,7 @@ def test_order_and_measures_are_kept(backend: Backend) -> None:
     small, large = backend.catalog.members(family.id)
     assert (small.perplexity, large.perplexity, small.naive_kl) == (9.0, 8.0, 3.0)
     assert (small.agreement, large.agreement, small.by_position) == (0.5, 1.0, (9.5, None))
+    assert small.errors == {"perplexity": 0.25, "kl": None, "windows": 4, "tokens": 1024}
     assert (small.measured, small.built) == (Fact.YES, Fact.NO)
 
 

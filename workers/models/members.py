@@ -4,12 +4,14 @@ import hashlib
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.assembly.stitch import place
+from boomerang.card.card import card
+from boomerang.card.facts import Facts
 from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.service.models import pairs
-from boomerang.service.models.cards import card_text
+from boomerang.service.models.cards import member_facts
 from boomerang.service.models.members import member_files as unverified_files
 from workers.context import Context
 
@@ -19,23 +21,34 @@ def member_files(
 ) -> dict[str, ByteFile]:
     """Every file of a member, by name, once its plan is known to be right.
 
-    `repo` is what its card calls it; by default the name under which the service serves it.
+    `repo` is where it is published, with pictures beside its card; by default the card calls it by
+    the name under which the service serves it.
     Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
     pair = pairs.open_pair(context.settings, context.catalog, student, unchanged=True)
     _verify(pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
-    card = card_text(pair, family, student, context.catalog.members(family.id), member, name)
-    return unverified_files(context.settings, pair, family, member, card=card)
+    members = context.catalog.members(family.id)
+    facts = member_facts(pair, family, student, members, member, name, pictures=repo is not None)
+    files = unverified_files(context.settings, pair, family, member, card=card(facts))
+    return files | (_pictures(facts) if repo is not None else {})
 
 
 def card_now(context: Context, family: Family, member: Member, repo: str) -> str:
     """The sha256 of a member's card as it would be written now. Raises as `member_files`."""
     student = context.catalog.student(family.student)
     pair = pairs.open_pair(context.settings, context.catalog, student, verify=False)
-    text = card_text(pair, family, student, context.catalog.members(family.id), member, repo)
-    return hashlib.sha256(text.encode()).hexdigest()
+    members = context.catalog.members(family.id)
+    facts = member_facts(pair, family, student, members, member, repo, pictures=True)
+    return hashlib.sha256(card(facts).encode()).hexdigest()
+
+
+def _pictures(facts: Facts) -> dict[str, ByteFile]:
+    """The pictures of a published card, by name."""
+    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads matplotlib
+
+    return {name: ByteFile.literal(data) for name, data in pictures(facts).items()}
 
 
 def made_of(context: Context, family: Family) -> str:
