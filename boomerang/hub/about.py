@@ -48,7 +48,7 @@ class About:
             license=_text(card.get("license")),
             license_name=_text(card.get("license_name")),
             license_link=_text(card.get("license_link")),
-            language=_texts(card.get("language")),
+            language=_languages(card.get("language")),
             datasets=_texts(card.get("datasets")),
             base_model=_texts(card.get("base_model")),
             chat=chat,
@@ -106,6 +106,12 @@ def _of_licence(checkpoint: Checkpoint) -> dict[str, Any]:
 def _creative_commons(title: str) -> str:
     parts = {"noncommercial": "-nc", "noderiv": "-nd", "sharealike": "-sa"}
     return "cc-by" + "".join(s for part, s in parts.items() if part in title.lower()) + "-4.0"
+
+
+def _languages(value: object) -> tuple[str, ...]:
+    """Their codes; an unquoted `no`, which is Norwegian, is what YAML reads as false."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return _texts(["no" if item is False else item for item in items])
 
 
 def _text(value: object) -> str | None:

@@ -161,7 +161,8 @@ def _resolved(repo_id: str, info: "ModelInfo", endpoint: str) -> Resolved:
     card: dict[str, Any] = dict(vars(info.card_data)) if info.card_data else {}
     listed = {s.rfilename: s for s in info.siblings or () if s.size is not None}
     tokenizer = (info.config or {}).get("tokenizer_config") or {}
-    chat = CHAT_TEMPLATE in listed or bool(tokenizer.get("chat_template"))
+    said = any(tokenizer.get(key) for key in ("chat_template", "chat_template_jinja"))
+    chat = CHAT_TEMPLATE in listed or said
     return Resolved(
         repo_id=repo_id,
         commit=info.sha,

@@ -127,24 +127,6 @@ def test_the_text_shows_the_family_and_the_recipe() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["Transformers", "vLLM", "llama.cpp", "Ollama"])
-def test_snippets_name_the_repository(name: str) -> None:
-    block = card(MEMBER).split(f"\n{name}")[1].split("```")[1]
-    assert "teacher-1.10b" in block.lower()
-    assert "{" not in block
-
-
-def test_snippets_are_code() -> None:
-    blocks = card(MEMBER).split("```")[1::2]
-    for block in blocks:
-        language, code = block.split("\n", 1)
-        if language == "python":
-            compile(code, "card", "exec")
-        else:
-            subprocess.run(["bash", "-n"], input=code, text=True, check=True)
-    assert len(blocks) == 4
-
-
 def test_the_same_facts_give_the_same_bytes() -> None:
     code = "import sys\nfrom tests.card.test_card import MEMBER, card\nprint(card(MEMBER), end='')"
     for seed in ("0", "1"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from boomerang.card.facts import LAYERS, QUALITY
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Family, NewRequest
@@ -97,15 +98,22 @@ def test_a_card_that_says_something_new_is_published_again(there: Context, hub: 
     done(there)
     small, large = there.catalog.members(made.id)
     card = hub.files(str(small.repo))["README.md"].decode()
+    assert f"]({LAYERS})" in card
+    assert hub.files(str(small.repo))[LAYERS].startswith(b"\x89PNG")
+    assert QUALITY not in hub.files(str(small.repo))
     # The first of them was published before anybody knew where the last one would be.
     assert str(large.repo) in card
     assert settle(there, made.id) == "0 sent"
     weights = _weights(hub, str(small.repo))
-    there.catalog.set_fact(made.id, small.k, "measured", Fact.YES, perplexity=7.25, kl=0.5)
+    for member, perplexity in ((small, 7.25), (large, 5.5)):
+        figures = {"perplexity": perplexity, "kl": 0.5, "errors": {"perplexity": 0.125}}
+        there.catalog.set_fact(made.id, member.k, "measured", Fact.YES, **figures)
     settle(there, made.id)
     assert {job.repo for job in done(there)} == {small.repo, large.repo}
     for member in there.catalog.members(made.id):
-        assert "7.25" in hub.files(str(member.repo))["README.md"].decode()
+        files = hub.files(str(member.repo))
+        assert "7.25 ± 0.12" in files["README.md"].decode()
+        assert files[QUALITY].startswith(b"\x89PNG")
         assert (member.published, member.published_reason) == (Fact.YES, None)
     assert _weights(hub, str(small.repo)) == weights
     assert settle(there, made.id) == "0 sent"
