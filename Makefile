@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-quality \
-	bench-recipes chaos chaos-catalog lock format clean
+.PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-publishing \
+	bench-quality bench-recipes chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -36,6 +36,9 @@ bench-distillation: $(READY)  ## speed, memory and loss beside a plain loop of t
 
 bench-memory: $(READY)  ## the memory that is estimated beside measured peaks, in eleven shapes
 	$(BIN)/python -m benchmarks.distillation.memory
+
+bench-publishing: $(READY)  ## bytes, memory and kills of publishing to a local Hub: an hour and 40 GB
+	$(BIN)/python -m benchmarks.publishing $(PUBLISHING)
 
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes

@@ -54,5 +54,5 @@ def build(store: Store) -> Layer:
     ):
         app.include_router(routes)
     layer = Layer(app)
-    layer.control = control(store, layer.faults)
+    layer.control = control(store, layer)
     return layer

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from tests.local_hub.faults import Fault
+from tests.local_hub.faults import Fault, Layer
 from tests.local_hub.store import Store
 
 
@@ -38,8 +38,8 @@ class AskedFault(BaseModel):
         )  # fmt: skip
 
 
-def control(store: Store, faults: list[Fault]) -> FastAPI:
-    app = FastAPI()
+def control(store: Store, layer: Layer) -> FastAPI:
+    app, faults = FastAPI(), layer.faults
 
     @app.post("/faults")
     def add(asked: AskedFault) -> dict[str, Any]:
@@ -54,6 +54,10 @@ def control(store: Store, faults: list[Fault]) -> FastAPI:
     def clear() -> dict[str, Any]:
         faults.clear()
         return {}
+
+    @app.get("/requests")
+    def requests() -> int:
+        return len(layer.asked)
 
     @app.get("/traffic")
     def traffic() -> dict[str, Any]:

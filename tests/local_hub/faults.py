@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-CONTROL = ("/faults", "/traffic", "/history/")
+CONTROL = ("/faults", "/requests", "/traffic", "/history/")
 """What is asked of the Hub itself, in control.py: neither recorded nor disturbed."""
 
 

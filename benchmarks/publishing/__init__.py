@@ -1,0 +1,1 @@
+"""What publishing a family sends, how much memory it needs, and what a kill costs it."""
