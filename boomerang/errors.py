@@ -18,7 +18,8 @@ BoomerangError
 │   ├── RemoteCode           needs code from its repository
 │   ├── UnsupportedArchitecture
 │   ├── CorruptCheckpoint    a header that lies, or tensors that do not match the config
-│   └── StudentMismatch      the student is not one of this teacher's
+│   ├── StudentMismatch      the student is not one of this teacher's
+│   └── NotAMember           a model that does not say, or not truly, what it was composed of
 ├── BudgetOutOfRange         below the student
 ├── NotReady                 the student is not distilled yet
 ├── SourceChanged            a file is not what it was when it was read first
@@ -170,6 +171,12 @@ class StudentMismatch(Unusable):
     """The student is not one of this teacher's."""
 
     slug, title = "student-mismatch", "The student does not fit the teacher"
+
+
+class NotAMember(Unusable):
+    """A model that does not say, or says in contradictions, what it was composed of."""
+
+    slug, title = "not-a-member", "Not a member of a family"
 
 
 class BudgetOutOfRange(BoomerangError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.states import Fact, LostLease
-from boomerang.checkpoint.files import CARD
+from boomerang.checkpoint.files import CARD, RECORD
 from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
@@ -21,6 +21,8 @@ from workers.outages import failed
 from workers.settle import close_request
 
 WEIGHTS = ".safetensors"
+SAID = frozenset({CARD, RECORD})
+"""What is said of a member and changes with what is known: figures, where its student is kept."""
 
 
 def assemble(context: Context, family_id: str, k: int, want: int | None = None) -> str:
@@ -66,15 +68,15 @@ def damage_of(
 ) -> str | None:
     """What keeps a folder that was built from the same models from being these files, if anything.
 
-    Weights are what was hashed while they were written, and the card may have changed. With `look`,
-    which is called before each file, every byte is read, also of files that seem untouched, and the
-    card must be what was written.
+    Weights are what was hashed while they were written, and what is `SAID` may have changed. With
+    `look`, which is called before each file, every byte is read, also of files that seem untouched,
+    and what is said must be what was written.
     """
     if not folder.is_dir():
         return "its folder is gone"
     found = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
     for name in sorted({*files, *found}):
-        if name == CARD and look is None:
+        if name in SAID and look is None:
             continue
         if name not in found:
             return f"{name} is missing"
@@ -89,7 +91,7 @@ def damage_of(
 
 def _same(context: Context, path: Path, file: ByteFile, look: bool) -> bool:
     known = context.catalog.hash_of(path)
-    if path.name == CARD:
+    if path.name in SAID:
         return known is None or sha256_of(FileSource.of(path)) == known
     if path.stat().st_size != file.size:
         return False
@@ -101,10 +103,11 @@ def _same(context: Context, path: Path, file: ByteFile, look: bool) -> bool:
 
 
 def _keep(folder: Path, files: Mapping[str, ByteFile]) -> str:
-    """Keep a folder, but for a card that says something else now (new measures)."""
-    card, path = files.get(CARD), folder / CARD
-    if card is not None and (not path.exists() or path.read_bytes() != card.read()):
-        card.write(path)
+    """Keep a folder, but for what says something else now."""
+    for name in SAID & files.keys():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != files[name].read():
+            files[name].write(path)
     return "already built"
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from boomerang.assembly.bytefile import ByteFile, Literal, tar
 from boomerang.catalog.records.families import Family, Member
@@ -14,7 +15,7 @@ from boomerang.service.models.members import member_files
 from boomerang.service.settings import Settings
 
 FORMAT = "2"
-"""Changed whenever the same member would be written as other bytes."""
+"""Changed whenever the weights of the same member would be written as other bytes."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ class Volume:
 
 
 def volume_of(
-    settings: Settings, pair: Pair, family: Family, member: Member, repo: str, card: str
-) -> Volume:
-    """A member with this text as its card."""
-    files = member_files(settings, pair, family, member, card=card)
-    record = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
-    pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{record}".encode()).hexdigest()
+    settings: Settings, pair: Pair, family: Family, member: Member, repo: str, card: str,
+    record: dict[str, Any],
+) -> Volume:  # fmt: skip
+    """A member with this text as its card, and this in its record."""
+    files = member_files(settings, pair, member, record=record, card=card)
+    students = json.dumps(pair.student.checkpoint.json(RECORD), sort_keys=True)
+    pinned = hashlib.sha256(f"{FORMAT}\n{member.digest}\n{students}".encode()).hexdigest()
     # 40 hex digits for every byte of every file. The digest pins teacher and student; what is
     # written here is hashed itself. The student's own record is in it because a student that was
     # damaged is made again under its key.

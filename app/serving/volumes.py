@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 from app.serving.catalog_cache import Snapshot
 from app.serving.volume import Volume, volume_of
@@ -24,6 +25,7 @@ from boomerang.family.pair import Pair
 from boomerang.service.jobs import Producer, Rehash
 from boomerang.service.models.cards import card_text
 from boomerang.service.models.digests import AT_ONCE, Unhashed
+from boomerang.service.models.members import former_record, member_record
 from boomerang.service.models.pairs import open_pair
 from boomerang.service.settings import Settings
 
@@ -141,21 +143,21 @@ class Volumes:
             found = kept[2]
         else:
             card = card_text(pair, *facts)
-            found = volume_of(self._settings, pair, family, member, repo, card)
+            record = member_record(family, student, member)
+            found = volume_of(self._settings, pair, family, member, repo, card, record)
         with self._lock:
             while len(self._present) >= KEPT_VOLUMES:
                 del self._present[next(iter(self._present))]
             self._present[key] = (pair, facts, found)
         if not current:
-            self._remember(found)
+            self._remember(found, member_record(family, student, member))
         return pair, found
 
-    def _remember(self, volume: Volume) -> None:
+    def _remember(self, volume: Volume, record: dict[str, Any]) -> None:
         """Keep what a commit stands for, whichever process is asked for it next."""
-        member, card = volume.member, volume.files[CARD].read().decode()
-        facts = {"order": volume.family.chosen, "k": member.k, "size": member.size}
+        card = volume.files[CARD].read().decode()
         told = Revision(commit=volume.revision, family=volume.family.id, repo=volume.repo_id,
-                        card=card, facts=facts)  # fmt: skip
+                        card=card, facts=record)  # fmt: skip
         self._catalog.remember_revision(told)
 
     def _written_again(self, pair: Pair, now: Volume, commit: str) -> Volume | None:
@@ -163,9 +165,13 @@ class Volumes:
         kept = self._catalog.revision(commit)
         if kept is None or (kept.family, kept.repo) != (now.family.id, now.repo_id):
             return None
-        family = replace(now.family, chosen=kept.facts["order"])
-        member = replace(now.member, k=kept.facts["k"], size=kept.facts["size"])
-        made = volume_of(self._settings, pair, family, member, kept.repo, kept.card)
+        order, k, size = (kept.facts[name] for name in ("order", "k", "size"))
+        family = replace(now.family, chosen=order)
+        member = replace(now.member, k=k, size=size)
+        record = kept.facts
+        if "format" not in record:
+            record = former_record(family, order, k, size)
+        made = volume_of(self._settings, pair, family, member, kept.repo, kept.card, record)
         return made if made.revision == commit else None
 
 

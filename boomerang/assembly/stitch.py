@@ -12,6 +12,7 @@ from typing import Any
 
 from boomerang.architecture.supported import Part, Role
 from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Piece, Range
+from boomerang.assembly.record import whole
 from boomerang.assembly.writing import PAGE
 from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, SINGLE, STUDENT_CONFIG, travels
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor
@@ -26,11 +27,12 @@ SHARD_BYTES = 5_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One tensor of a member: its name there, where its bytes are, and its dtype there."""
+    """One tensor of a member: its name there, whose and where its bytes are, its dtype there."""
 
     name: str
     tensor: Tensor
     dtype: str
+    side: Side
     size: int = field(init=False)
     """Bytes in the member."""
 
@@ -57,20 +59,22 @@ def _placed(pair: Pair, composition: Composition) -> Iterator[Placed]:
     # Equal embeddings are taken from one side, so that equal members are equal byte for byte.
     side = Side.TEACHER if pair.shared_embeddings else composition.embeddings
     for role, tensor in pair.side(side).part(Part.EMBEDDINGS):
-        yield Placed(architecture.name(role), tensor, pair.dtypes[role])
+        yield Placed(architecture.name(role), tensor, pair.dtypes[role], side)
     for at, layer in enumerate(composition.layers):
         for role, tensor in pair.side(layer.side).part(Part.LAYER, layer.index):
             dtype = pair.dtypes[Role(Part.LAYER, layer.teacher_index, role.suffix)]
-            yield Placed(architecture.name(Role(Part.LAYER, at, role.suffix)), tensor, dtype)
+            name = architecture.name(Role(Part.LAYER, at, role.suffix))
+            yield Placed(name, tensor, dtype, layer.side)
     for role, tensor in pair.side(composition.norm).part(Part.NORM):
-        yield Placed(architecture.name(role), tensor, pair.dtypes[role])
+        yield Placed(architecture.name(role), tensor, pair.dtypes[role], composition.norm)
     head, tied = pair.side(composition.head), is_tied(pair, composition)
     if not tied:
         dtype = pair.dtypes[architecture.head]
-        yield Placed(architecture.name(architecture.head), head.head_tensor, dtype)
+        name = architecture.name(architecture.head)
+        yield Placed(name, head.head_tensor, dtype, composition.head)
     for role, tensor in head.part(Part.HEAD):
         if role not in (architecture.tied_roles if tied else (architecture.head,)):
-            yield Placed(architecture.name(role), tensor, pair.dtypes[role])
+            yield Placed(architecture.name(role), tensor, pair.dtypes[role], composition.head)
 
 
 def member_files(
@@ -79,25 +83,17 @@ def member_files(
 ) -> dict[str, ByteFile]:  # fmt: skip
     """All files of a member by name: config, weights, tokenizer, licence, record and card.
 
-    `record` is what boomerang.json says beside the composition itself. Raises as
-    `member_config`, and BadRequest for a shard size below one tensor's.
+    `record` is what boomerang.json says beside the composition itself (`record.made_of`). Raises
+    as `member_config`, and BadRequest for a shard size below one tensor's.
     """
-    config = member_config(pair, composition)
-    facts = {
-        **(record or {}),
-        "layer_map": {"kept": list(pair.layermap.kept), "layers": pair.layermap.layers},
-        "composition": composition.code,
-        "layers": [f"{layer.side}:{layer.index}" for layer in composition.layers],
-        "ends": {"embeddings": composition.embeddings, "norm": composition.norm,
-                 "head": composition.head},
-    }  # fmt: skip
+    config = _json(member_config(pair, composition))
     files = {
         name: ByteFile.whole(source)
         for name, source in sorted(pair.teacher.checkpoint.files.items())
         if travels(name) and name not in (CONFIG, STUDENT_CONFIG, RECORD)
     }
-    files[CONFIG] = _json(config)
-    files[RECORD] = _json(facts)
+    files[CONFIG] = config
+    files[RECORD] = _json(whole(record or {}, composition, config.read()))
     if set(composition.choices) == {Choice.STUDENT}:
         files[STUDENT_CONFIG] = _json(pair.layermap.student_config())
     if card is not None:

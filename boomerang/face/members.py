@@ -1,14 +1,15 @@
 """One member of two models that there are: as files in a folder, or on the Hub with its card."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from boomerang.architecture.runtimes import runtimes
 from boomerang.assembly.bytefile import ByteFile, Watch, write_folder
+from boomerang.assembly.record import Origin, made_of
 from boomerang.assembly.stitch import member_files
 from boomerang.card.card import card
 from boomerang.card.facts import Facts, Size, inherited
+from boomerang.checkpoint.files import RECORD
 from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.checkpoint.header import FLOAT_NAMES
 from boomerang.checkpoint.table import Checkpoint
@@ -35,15 +36,20 @@ class Chosen:
     def files(self, card: str | None = None) -> dict[str, ByteFile]:
         """Every file of it by name. Raises as `member_files`."""
         teacher, student = (side.checkpoint for side in (self.pair.teacher, self.pair.student))
-        record: dict[str, Any] = {
-            "teacher": teacher.name,
-            "teacher_commit": teacher.commit,
-            "student": student.name,
-            "order": self.order,
-            "k": self.k,
-            "size": self.member.size if self.member else None,
-        }
+        key = (student.json(RECORD) or {}).get("key")
+        size = self.member.size if self.member else None
+        record = made_of(
+            _origin(teacher),
+            replace(_origin(student), key=key if isinstance(key, str) else None),
+            size=size, order=self.order, k=self.k,
+        )  # fmt: skip
         return member_files(self.pair, self.composition, record=record, card=card)
+
+
+def _origin(checkpoint: Checkpoint) -> Origin:
+    """A checkpoint as a record names it; hashing a folder would cost more than all the rest."""
+    repo = checkpoint.name if checkpoint.commit else None
+    return Origin(checkpoint.name, repo, checkpoint.commit)
 
 
 def choose(pair: Pair, order: str, size: str | None = None, patch: int | None = None) -> Chosen:

@@ -15,11 +15,16 @@ from boomerang.checkpoint.files import INDEX, SINGLE
 from boomerang.checkpoint.header import ITEM_BYTES, Tensor, parse_header
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BadRequest
-from boomerang.family.composition import Composition, last_to_first
+from boomerang.family.composition import Composition, Side, last_to_first
 from tests.checkpoint.test_table import Memory
 from tests.support.models import duo
 
 BYTES = Memory(bytes(range(256)) * 16)
+
+
+def one(name: str, tensor: Tensor) -> Placed:
+    """A tensor of a member that is the teacher's as it is."""
+    return Placed(name, tensor, tensor.dtype, Side.TEACHER)
 
 
 @st.composite
@@ -32,7 +37,7 @@ def placed(draw: st.DrawFn) -> list[Placed]:
         length = draw(st.integers(0, 40))
         start = draw(st.integers(0, 200)) * 4
         stop = start + length * ITEM_BYTES[dtype]
-        found.append(Placed(f"t{number}", Tensor("t", dtype, (length,), BYTES, start, stop), dtype))
+        found.append(one(f"t{number}", Tensor("t", dtype, (length,), BYTES, start, stop)))
     return found
 
 
@@ -119,7 +124,7 @@ def test_most_bytes_keep_their_place_in_a_page(lead: int) -> None:
     source = Memory(bytes(40_000))
     long = Tensor("a", "U8", (20_000,), source, 8192 + lead, 28_192 + lead)
     short = Tensor("b", "U8", (104,), source, 501, 605)
-    file = weight_files([Placed("b", short, "U8"), Placed("a", long, "U8")])[SINGLE]
+    file = weight_files([one("b", short), one("a", long)])[SINGLE]
     stored = parse_header(Memory(file.read()))["a"]
     assert stored.start % PAGE == long.start % PAGE
     assert int.from_bytes(file.read(0, 8), "little") % 8 == 0

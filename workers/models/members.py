@@ -13,6 +13,7 @@ from boomerang.family.pair import Pair
 from boomerang.service.models import pairs
 from boomerang.service.models.cards import member_facts
 from boomerang.service.models.members import member_files as unverified_files
+from boomerang.service.models.members import member_record
 from workers.context import Context
 
 
@@ -31,7 +32,8 @@ def member_files(
     name = repo or repo_id(family_name(context, family), member)
     members = context.catalog.members(family.id)
     facts = member_facts(pair, family, student, members, member, name, pictures=repo is not None)
-    files = unverified_files(context.settings, pair, family, member, card=card(facts))
+    record = member_record(family, student, member)
+    files = unverified_files(context.settings, pair, member, record=record, card=card(facts))
     return files | (_pictures(facts) if repo is not None else {})
 
 

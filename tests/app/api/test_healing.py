@@ -82,7 +82,10 @@ def test_what_was_healed_is_served_says_so_and_is_no_base(front: Front) -> None:
     # As if healing had changed nothing.
     composition = composition_of(front.pair.layermap, member.code)
     pair = pairs.open_pair(front.settings, front.catalog, front.catalog.student(of.student))
-    files, out = member_files(front.settings, pair, of, member), front.settings.student_folder(key)
+    files, out = (
+        member_files(front.settings, pair, member, record={}),
+        front.settings.student_folder(key),
+    )
     write_folder(files, out)
     kept = [layer.teacher_index for layer in composition.layers]
     (out / STUDENT_CONFIG).write_text(json.dumps({"copied_teacher_layers": kept}))

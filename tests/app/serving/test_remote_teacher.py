@@ -76,7 +76,7 @@ class Evicted:
 
     def weights(self, member: Member) -> bytes:
         settings = Settings(home=self.front.home)
-        files = member_files(settings, self.near, self.family, member)
+        files = member_files(settings, self.near, member, record={})
         return files["model.safetensors"].read()
 
 
