@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from boomerang.face.members import assemble
     from boomerang.face.plan import open_pair, plan
     from boomerang.face.runs import distil, measure
+    from boomerang.face.verify import verify
     from boomerang.family.ladder import Member
 
 __version__ = "0.1.0"
-__all__ = ["Member", "assemble", "distil", "heal", "measure", "open_pair", "plan"]
+__all__ = ["Member", "assemble", "distil", "heal", "measure", "open_pair", "plan", "verify"]
 
 _WHERE = {
     "Member": "boomerang.family.ladder",
@@ -26,6 +27,7 @@ _WHERE = {
     "measure": "boomerang.face.runs",
     "open_pair": "boomerang.face.plan",
     "plan": "boomerang.face.plan",
+    "verify": "boomerang.face.verify",
 }
 """The module of each name, which is loaded when it is first asked for (PEP 562)."""
 

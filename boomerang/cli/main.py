@@ -16,6 +16,7 @@ COMMANDS = {
     "measure": ("distill", "Measure every size on held-out text."),
     "assemble": ("sizes", "Write one size to a folder."),
     "publish": ("distill", "Push one size to the Hub, private unless told otherwise."),
+    "verify": ("verify", "Prove that every tensor of a size is its teacher's or its student's."),
     "request": ("service.asking", "Ask a running service for a size."),
     "rebuild": ("service.asking", "Verify families and make what is missing."),
     "serve": ("service.running", "Run everything on this machine until ^C."),

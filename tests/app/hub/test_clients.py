@@ -13,10 +13,12 @@ from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import Fact
 from boomerang.family.composition import composition_of
 from boomerang.service.jobs import Producer
+from boomerang.service.models.pairs import student_folder
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
 from tests.app.relay import Relay, relaying
 from tests.local_hub.fixture import run_client
+from tests.support.cli_stub import boomerang, told
 from tests.support.models import Duo
 from workers.assemble import assemble
 from workers.context import Context
@@ -234,6 +236,17 @@ assert hashlib.sha256(open(path, "rb").read()).digest() == hashlib.sha256(whole)
     assert len(asked) == 2
     assert "bytes=" in asked[1]
     assert "bytes=0-" not in asked[1]
+
+
+def test_a_size_is_proven_where_it_is_served(held: Held) -> None:
+    student = student_folder(held.front.settings, held.front.catalog.student(held.family.student))
+    given = ("--teacher", held.front.models / "teacher", "--student", student)
+    found = told("verify", held.repos[1], *given, "--all", HF_ENDPOINT=held.front.base)
+    assert (found["proven"], found["format"], found["size"]) == (True, 2, held.members[1].size)
+    assert found["compared"] == found["bytes"]
+    lost = boomerang("verify", held.repos[1], *given[:2], HF_ENDPOINT=held.front.base)
+    assert lost.returncode == 1
+    assert lost.stdout.splitlines()[-1].startswith("Not proven")
 
 
 def test_transformers_reads_everything(held: Held, tmp_path: Path) -> None:
