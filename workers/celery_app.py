@@ -16,7 +16,7 @@ from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
-from workers.hooks import following
+from workers.hooks import following, telling
 from workers.leases import start_reaper
 
 M = TypeVar("M", bound=Message)
@@ -44,6 +44,7 @@ _register(
     lambda here, told: publish.publish(here, told.family, **told.model_dump(exclude={"family"})),
 )
 _register(jobs.Follow, lambda here, told: following.follow(here, told.family))
+_register(jobs.Tell, lambda here, told: telling.tell(here))
 _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 
 from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
+from boomerang.catalog.hooks.outbox import NoticeStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
@@ -35,6 +36,7 @@ class Catalog(
     PublicationStore,
     FileStore,
     FollowingStore,
+    NoticeStore,
     EventStore,
     LeaseStore,
     ReapingStore,

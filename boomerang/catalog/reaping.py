@@ -27,6 +27,7 @@ from boomerang.catalog.tables import (
     FamilyRow,
     FollowRow,
     MemberRow,
+    NoticeRow,
     ProvisionalRow,
     RequestRow,
     StaleRow,
@@ -37,13 +38,13 @@ from boomerang.catalog.tables import (
 from boomerang.catalog.transitions import Actor, Measuring
 
 _LONGEST_WAIT = 3600.0
-SENT = (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow)
+SENT = (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow, NoticeRow)
 """What is sent to a queue, and has been when."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id (a sweep is for none)."""
+    """A job to send: what, and for which student key or family id (sweep and tell are for none)."""
 
     job: Next
     subject: str
@@ -64,7 +65,7 @@ class ReapingStore(Store):
             look = _Look(session, patience, max_attempts)
             return (
                 *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
-                *look.unswept(), *look.unfollowed(),
+                *look.unswept(), *look.unfollowed(), *look.untold(),
             )  # fmt: skip
 
     def expect_resend(self) -> None:
@@ -173,6 +174,20 @@ class _Look:
                     end_following(self.session, row.family, None, said)
             elif self._due(row):
                 yield Due("follow", row.family)
+
+    def untold(self) -> Iterator[Due]:
+        """Notices that nobody has taken yet."""
+        late = False
+        for row in self.session.scalars(select(NoticeRow)).all():
+            subject = f"notices:{row.host}"
+            if holder_of(self.session, subject) is not None:
+                continue
+            if died(self.session, subject):
+                mine = update(NoticeRow).where(NoticeRow.host == row.host)
+                self.session.execute(mine.values(sent=0.0, sends=0))
+            late |= self._due(row)
+        if late:
+            yield Due("tell", "")
 
     def _stale(self, moved: set[str]) -> set[str]:
         """The families that have something to be published again, once they are settled."""

@@ -89,6 +89,12 @@ class Follow(Message):
     family: str
 
 
+class Tell(Message):
+    """Send the notices that stand in the catalog."""
+
+    task, queue = "boomerang.tell", "assemble"
+
+
 class Sweep(Message):
     """Remove the folders of members that belong to no family; the catalog lists them."""
 
@@ -157,6 +163,8 @@ class Producer:
             return self.send(Distill(key=due.subject))
         if due.job == "sweep":
             return self.send(Sweep())
+        if due.job == "tell":
+            return self.send(Tell())
         kinds = {"key": KeyFamily, "measure": Measure, "settle": Settle, "follow": Follow}
         return self.send(kinds[due.job](family=due.subject))
 

@@ -1,5 +1,6 @@
 """What an operator can set, each with what it means; read once from the environment."""
 
+import base64
 import ipaddress
 from functools import lru_cache
 from pathlib import Path
@@ -60,6 +61,15 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
         description="What the Hub must send with POST /webhooks/hub; without it nobody may.",
+    )
+    notify_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts that a request's `notify` may name, separated by commas: `HOST`, "
+        "`HOST:PORT`, or `*.DOMAIN` for those with public addresses; without it none.",
+    )
+    notify_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="What notices are signed with: `whsec_` and 24 bytes or more in base64.",
     )
     follow: Literal["mark", "rebuild"] = Field(
         default="mark",
@@ -146,12 +156,17 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "notify_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
+            return tuple(one.strip() for one in value.split(",") if one.strip())
         return value
+
+    @field_validator("notify_hosts", mode="after")
+    @classmethod
+    def _lower(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(host.lower() for host in value)
 
     @model_validator(mode="before")
     @classmethod
@@ -179,6 +194,21 @@ class Settings(BaseSettings):
                 value=self.host,
                 fix="Set BOOMERANG_API_KEYS, or listen on 127.0.0.1.",
             )
+        if self.notify_hosts and not self.signs:
+            raise BadRequest(
+                "Notices would be sent that nobody can tell from others'.",
+                value=self.notify_hosts,
+                fix="Set BOOMERANG_NOTIFY_SECRET: whsec_ and what `openssl rand -base64 32` says.",
+            )
+
+    @property
+    def signs(self) -> bool:
+        """Whether there is a key to sign notices with."""
+        secret = self.notify_secret.get_secret_value().removeprefix("whsec_")
+        try:
+            return len(base64.b64decode(secret, validate=True)) >= 24
+        except ValueError:
+            return False
 
     @property
     def limits(self) -> Limits:

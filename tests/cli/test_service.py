@@ -22,13 +22,13 @@ def stub() -> Iterator[Stub]:
 
 def test_request_asks_and_shows_what_the_budget_buys(stub: Stub) -> None:
     done = boomerang(
-        "request", "t", "2K", "--data", "d", "--publish", "me",
+        "request", "t", "2K", "--data", "d", "--publish", "me", "--notify", "https://ci/hook",
         BOOMERANG_URL=stub.url, BOOMERANG_API_KEY="secret",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "2K buys 1K: 1,000 parameters, 7 below it." in done.stdout
     asked = {"teacher": "t", "budget": "2K", "data": "d", "order": "auto",
-             "publish": {"namespace": "me"}}  # fmt: skip
+             "publish": {"namespace": "me"}, "notify": "https://ci/hook"}  # fmt: skip
     assert stub.asked == [("POST", "/families", asked, "Bearer secret")]
 
 

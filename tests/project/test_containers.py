@@ -326,7 +326,8 @@ def test_secrets_are_required_and_go_where_they_are_needed():
         assert uses, secret
         assert all(use.startswith(":?") and len(use) > 2 for use in uses), secret
     for secret, needed in (("HF_TOKEN", OURS), ("BOOMERANG_API_KEYS", {"app"}),
-                           ("BOOMERANG_WEBHOOK_SECRET", {"app"})):  # fmt: skip
+                           ("BOOMERANG_WEBHOOK_SECRET", {"app"}),
+                           ("BOOMERANG_NOTIFY_SECRET", OURS)):  # fmt: skip
         holders = {name for name, s in SERVICES.items() if secret in s.get("environment", {})}
         assert holders == needed, secret
     assert "HF_TOKEN: " not in text, "a token's value must come from .env"
@@ -350,7 +351,7 @@ def test_env_example_names_exactly_what_compose_reads():
     assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
 
 
-FRONT_END_ALONE = frozenset({"host", "port", "public_url", "api_keys", "webhook_secret", "follow"})
+FRONT_END_ALONE = frozenset({"host", "port", "api_keys", "webhook_secret", "follow"})
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",

@@ -19,6 +19,7 @@ from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import READY, Daemon
 from boomerang.service.jobs import QUEUES, Producer
 from boomerang.service.models.pairs import folder_commit
+from boomerang.service.running.parts import environment as environment_of
 from boomerang.service.running.parts import valkey, valkey_url, worker_command
 from boomerang.service.settings import Settings
 from tests.support.databases import BOTH
@@ -94,12 +95,7 @@ class Backend:
         return child
 
     def worker(self, name: str = "w", queues: tuple[str, ...] = QUEUES) -> Daemon:
-        values = self.settings.model_dump(mode="json")
-        environment = {
-            f"BOOMERANG_{key.upper()}": json.dumps(v) if isinstance(v, list) else str(v)
-            for key, v in values.items()
-            if v is not None and key != "api_keys"
-        }
+        environment = environment_of(self.settings)
         environment["PYTHONPATH"] = f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"
         child = Daemon(
             name=name,
@@ -118,6 +114,7 @@ class Backend:
         data: str | None = None,
         requests: tuple[NewRequest, ...] = (),
         key: str = "a" * 32,
+        notify: str | None = None,
         **student: Any,
     ) -> Created:
         teacher = str(self.models / "teacher")
@@ -141,7 +138,9 @@ class Backend:
             student=key,
             order=order,
         )
-        made = self.catalog.create_family(family, NewStudent(**values | student), (), requests)
+        made = self.catalog.create_family(
+            family, NewStudent(**values | student), (), requests, notify=notify
+        )
         self.producer.start(made)
         return made
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import catch_up, hand_on
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import Lease
 from boomerang.catalog.setbacks import Limits, Setback, again
@@ -79,7 +80,15 @@ class FollowingStore(Store):
         """A family was made anew, `by` which, or cannot be, for what `reason`. Raises LostLease."""
         with self.db.write(lease) as session:
             if session.get(FollowRow, family) is not None:
+                if by is not None:
+                    self._hand_on(session, family, by)
                 end_following(session, family, by, reason)
+
+    def _hand_on(self, session: Session, family: str, by: str) -> None:
+        """Who is told of a family is told of the one that follows it, too."""
+        urls, row = hand_on(session, family, by), session.get(FamilyRow, by)
+        if row is not None:
+            catch_up(session, row, urls)
 
     def follow_again(self, family: str, reason: str, limits: Limits, *, lease: Lease) -> None:
         """What a new family needs is away: made later, or not at all after too long."""

@@ -189,12 +189,16 @@ def successor(family: Family, others: Iterable[Family]) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A request turned into the records that the catalog keeps."""
+    """A request turned into the records that the catalog keeps.
+
+    `notify` is an address that is told what becomes of the family.
+    """
 
     family: NewFamily
     student: NewStudent
     members: tuple[NewMember, ...]
     requests: tuple[NewRequest, ...]
+    notify: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import catch_up, forget_listeners, hand_on, listen
 from boomerang.catalog.leases import holder_of
 from boomerang.catalog.records.families import (
     Created,
@@ -55,14 +56,21 @@ class FamilyStore(Store):
         student: NewStudent,
         members: Sequence[NewMember] = (),
         requests: Sequence[NewRequest] = (),
+        *,
+        notify: str | None = None,
     ) -> Created:
         """Make a family, or find it: the same request is the same family.
 
-        Of any number of equal calls at once, exactly one is told to send the distillation. A
-        student that failed or was cancelled is queued again.
+        The address `notify` is told what becomes of it, and at once how it stands. Of any number of
+        equal calls at once, exactly one is told to send the distillation. A student that failed or
+        was cancelled is queued again.
         """
         plan = Planned(
-            family=new, student=student, members=tuple(members), requests=tuple(requests)
+            family=new,
+            student=student,
+            members=tuple(members),
+            requests=tuple(requests),
+            notify=notify,
         )
         with self.db.write() as session:
             return self._create(session, plan)
@@ -85,6 +93,9 @@ class FamilyStore(Store):
         following = (
             "distill" if send else _following(session, row, student, fresh, any(asked), lacks)
         )
+        if plan.notify is not None:
+            listen(session, row.id, plan.notify)
+            catch_up(session, row, [plan.notify])
         return _created(row, student, created, following)
 
     def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
@@ -170,6 +181,7 @@ class FamilyStore(Store):
                 session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
             )
             free_name(session, family)
+            forget_listeners(session, family)
             for table in (RequestRow, MemberRow, RevisionRow, StaleRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
@@ -227,7 +239,9 @@ class FamilyStore(Store):
             members=tuple(members),
             requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
         )
-        return self._create(session, plan, generation)
+        made = self._create(session, plan, generation)
+        hand_on(session, row.id, made.family.id)
+        return made
 
 
 def _refuse_other_layers(row: StudentRow, planned: NewStudent) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import announce, standing
 from boomerang.catalog.records.families import Family, has_result
 from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
@@ -104,6 +105,9 @@ def change_measuring(
     row.settled = state not in (Measuring.WAITING, Measuring.RUNNING)
     payload = {"state": row.measuring, "reason": reason}
     session.note("measuring", payload, family=row.id)
+    stands = standing(row)
+    if stands is not None:
+        announce(session, row.id, stands, reason)
 
 
 def unsettle(

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import announce, catch_up, forget_listeners, hand_on, listen
 from boomerang.catalog.records.families import Created, Planned, Provisional
 from boomerang.catalog.records.states import Keying, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
@@ -48,6 +49,8 @@ class ProvisionalStore(FamilyStore):
                 row.done, row.total = 0, total
                 session.add(row)
                 self._begin(session, row)
+            if planned.notify is not None:
+                listen(session, id_, planned.notify)
             return record(Provisional, row), send
 
     def waiting(self, family: str) -> Provisional | None:
@@ -111,6 +114,8 @@ class ProvisionalStore(FamilyStore):
             made = [self._create(session, one) for one in planned]
             row.became, row.done = made[0].family.id, row.total
             change_keying(session, row, Keying.KEYED, None, Actor.WORKER)
+            urls = hand_on(session, family, row.became)
+            catch_up(session, family_row(session, row.became), urls)
             return tuple(made)
 
     def key_later(self, family: str, reason: str | None, *, lease: Lease, soon: bool) -> None:
@@ -161,6 +166,7 @@ class ProvisionalStore(FamilyStore):
             row = _unkeyed(session, family)
             if row is not None:
                 session.delete(row)
+                forget_listeners(session, family)
                 session.note("family", {"state": "deleted"}, family=family)
             return row is not None
 
@@ -194,6 +200,8 @@ def change_keying(
     kind = "family" if state is Keying.KEYED else "student"
     payload = {"state": state.value, "reason": reason, "became": row.became}
     session.note(kind, payload, family=row.id)
+    if state in (Keying.FAILED, Keying.CANCELLED):
+        announce(session, row.id, state.value, reason)
 
 
 def ids_of(session: Session, family: str) -> list[str]:

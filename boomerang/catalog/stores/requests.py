@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select, update
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import tell_request
 from boomerang.catalog.leases import forget_tries, work_of
 from boomerang.catalog.records.families import Member, NewRequest, Request
 from boomerang.catalog.records.states import Fact, FactName, Lease
@@ -200,6 +201,8 @@ def change_request(
     row.state, row.reason = state.value, reason
     payload = {name: getattr(row, name) for name in ("id", "kind", "what", "state", "reason")}
     session.note("want", payload, family=row.family)
+    if state in (Fact.YES, Fact.FAILED):
+        tell_request(session, row)
 
 
 def _undone(session: Session, row: RequestRow) -> bool:

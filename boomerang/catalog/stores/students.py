@@ -5,12 +5,13 @@ from typing import Any
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.hooks.outbox import announce, standing
 from boomerang.catalog.leases import holder_of
 from boomerang.catalog.records.states import Lease, StudentState
 from boomerang.catalog.records.students import NewStudent, Student, salted_key
 from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up, later
 from boomerang.catalog.store import Store, facts_of, record, student_row
-from boomerang.catalog.tables import StudentRow
+from boomerang.catalog.tables import FamilyRow, StudentRow
 from boomerang.catalog.transitions import STUDENT, Actor, check
 
 
@@ -152,3 +153,8 @@ def change_state(
         row.cancel = False  # it came too late, and must end nothing that is done with it later
     payload = {"state": state.value, "reason": reason, "step": row.step, "steps": row.steps}
     session.note("student", payload, student=row.key)
+    if state in (StudentState.FAILED, StudentState.CANCELLED):
+        # Its families end as it does, but for those that were cancelled before.
+        for family in session.scalars(select(FamilyRow).where(FamilyRow.student == row.key)).all():
+            if standing(family) != "cancelled":
+                announce(session, family.id, state.value, reason)

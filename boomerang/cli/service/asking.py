@@ -28,6 +28,9 @@ def request(
     ] = None,
     order: options.MeasuredOrder = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
+    notify: Annotated[
+        str | None, typer.Option(help="Address that the service tells what becomes of it.")
+    ] = None,
     kept: options.Kept = None,
     map_: options.Map = None,
     tasks: options.TaskNames = None,
@@ -40,7 +43,8 @@ def request(
     """Ask a running service for a size."""
     texts = data[0] if data and len(data) == 1 else data or None
     asked = {"teacher": teacher, "budget": budget, "data": texts, "recipe": recipe,
-             "student": student, "order": order, "map": map_, "task_limit": limit}  # fmt: skip
+             "student": student, "order": order, "map": map_, "task_limit": limit,
+             "notify": notify}  # fmt: skip
     body: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if heal is not None:
         body["heal"] = {"family": heal, "size": budget}

@@ -13,6 +13,7 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.budget import Budget
 from boomerang.recipes.maps import MapRule
 from boomerang.recipes.recipe import Recipe
+from boomerang.service.notify import target
 from boomerang.service.settings import Settings
 from boomerang.texts.datasets import SCHEME, Dataset
 
@@ -88,6 +89,12 @@ class FamilyRequest(BaseModel):
         description="the size of one of the teacher's families that its student is made of",
     )
     publish: PublishTo | None = None
+    notify: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="https address that is told when it is ready, failed or cancelled, and when "
+        "what was asked of it is done",
+    )
     tasks: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
         default=None, max_length=50, description="tasks of lm-eval to run for every member"
     )
@@ -146,12 +153,15 @@ class Asked:
     budget: Budget | None
     wanted: str
     publish: PublishTo | None
+    notify: str | None
     tasks: dict[str, int | None] | None
 
 
 def read(body: FamilyRequest, settings: Settings) -> Asked:
     """Read a body. Raises BadName, BadRecipe, or BadRequest where two fields do not go together."""
     _refuse_together(body)
+    if body.notify is not None:
+        target(settings, body.notify)
     recipe = Recipe.load(settings.recipe) if body.recipe is None else _recipe(body.recipe)
     if body.kept is not None and body.student is None:
         recipe = recipe.override(kept=body.kept, name="custom")
@@ -163,7 +173,7 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
     if budget is not None:
         wanted = budget.text if isinstance(body.budget, str) else str(budget.parameters)
     return Asked(
-        request=body.model_dump(mode="json"),
+        request=body.model_dump(mode="json", exclude={"notify"}),
         teacher=body.teacher,
         revision=body.revision,
         student=body.student,
@@ -180,6 +190,7 @@ def read(body: FamilyRequest, settings: Settings) -> Asked:
         budget=budget,
         wanted=wanted,
         publish=body.publish,
+        notify=body.notify,
         tasks=dict.fromkeys(body.tasks or (), body.task_limit) or None,
     )
 

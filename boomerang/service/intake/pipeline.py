@@ -48,7 +48,9 @@ def ask(
 
 def _recorded(catalog: Catalog, plan: Plan) -> Created:
     records = plan.records
-    return catalog.create_family(records.family, records.student, records.members, records.requests)
+    return catalog.create_family(
+        records.family, records.student, records.members, records.requests, notify=records.notify
+    )
 
 
 def take(

@@ -65,6 +65,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
             student=student,
             members=records_of(ladder, family.commit, student.key),
             requests=tuple(_requests(asked, ladder, bought, family)),
+            notify=asked.notify,
         ),
         None if bought is None else bought.json(),
         _cost(ladder, _trained_by(asked, materials)),

@@ -103,6 +103,7 @@ def environment(settings: Settings) -> dict[str, str]:
     for name, value in settings:
         if isinstance(value, SecretStr):
             found[f"BOOMERANG_{name.upper()}"] = value.get_secret_value()
+    found["BOOMERANG_NOTIFY_HOSTS"] = ",".join(settings.notify_hosts)
     keys = [key.get_secret_value() for key in settings.api_keys]
     return found | ({"BOOMERANG_API_KEYS": ",".join(keys)} if keys else {})
 

@@ -1,4 +1,4 @@
-"""What the Hub tells of a teacher: once, twice, too late, and of what is nobody's matter."""
+"""What the Hub tells of a teacher, and whom a request may have told."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,12 @@ import pytest
 
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Publication
-from boomerang.catalog.records.states import Lease
+from boomerang.catalog.records.states import Fact, Lease
 from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub
 from tests.support.models import Duo
 from tests.support.outbox import Outbox
+from tests.support.receiver import SECRET as KEY
 from workers.context import Context
 from workers.hooks.following import follow
 
@@ -171,3 +172,33 @@ def test_a_family_is_made_anew_where_the_setting_says_so(
     hub.refuse("/api/models/org/Teacher", 503, times=99)
     assert follow(context, first["id"]) == "again"
     assert front.catalog.following(first["id"]) is not None
+
+
+def test_a_request_names_who_is_told_among_the_hosts_that_are_listed(
+    make_front: Callable[..., Front],
+) -> None:
+    front = make_front(BOOMERANG_NOTIFY_HOSTS="ci.example.org", BOOMERANG_NOTIFY_SECRET=KEY)
+    asked: dict[str, Any] = {"teacher": "teacher", "student": "student", "order": "last"}
+    url = "https://ci.example.org/hook?key=hush"
+    refused = front.post(**asked, notify="https://10.0.0.1/hook")
+    assert problem(refused, 422, "bad-request")["value"] == "https://10.0.0.1/hook"
+    assert front.catalog.families() == ()
+    made = front.post(**asked, notify=url)
+    assert made.status_code == 202, made.text
+    id_ = made.json()["id"]
+    family = front.settle(id_)
+    front.catalog.set_measuring(family.id, Fact.NO, "no text")
+    # Whoever asks for the same without naming anybody changes nothing, and is told of nobody.
+    again = front.post(**asked).json()
+    notice = front.catalog.next_notice("ci.example.org")
+    assert notice is not None
+    assert (notice.kind, notice.family, notice.url) == ("family.ready", family.id, url)
+    shown = [made.text, front.client.get("/families").text, str(again)]
+    shown += [front.client.get(f"/families/{id_}", headers={"Accept": "text/html"}).text]
+    assert "hush" not in "".join(shown)
+    assert "notify" not in front.catalog.family(family.id).request
+    assert "hush" not in front.log.read_text()
+    events = front.catalog.events_after(0, id_)
+    assert {"state": "ready", "reason": "no text"} in [event.payload for event in events]
+    plain = make_front()
+    assert "tells nobody" in problem(plain.post(**asked, notify=url), 422, "bad-request")["detail"]

@@ -23,13 +23,15 @@ def test_each_change_is_an_event_with_its_reason(catalog: Catalog) -> None:
         "student",
         "progress",
         "student",
+        "family",
         "member",
     ]
     assert found[4].payload["reason"] == "out of memory"
     assert found[3].payload == {"step": 3, "steps": 10, "loss": 1.5}
-    assert found[5].payload | {"size": "2.00K", "fact": "measured"} == found[5].payload
+    assert found[5].payload == {"state": "failed", "reason": "out of memory"}
+    assert found[6].payload | {"size": "2.00K", "fact": "measured"} == found[6].payload
     assert [event.id for event in found] == sorted(event.id for event in found)
-    assert [e.kind for e in catalog.events_after(found[3].id, family)] == ["student", "member"]
+    assert [e.kind for e in catalog.events_after(found[4].id, family)] == ["family", "member"]
     assert catalog.last_event(family) == found[-1].id
     assert len(catalog.events_after(0, other)) == 2
     assert catalog.student(KEY).step == 4
