@@ -37,11 +37,11 @@ def card(facts: Facts) -> str:
 
 def _opening(facts: Facts) -> str:
     size = facts.size
-    facts_line = (
+    line = (
         f"**{count(size.parameters)} stored parameters · {size.layers} layers · {facts.dtype}** · "
         f"method: {METHOD}"
     )
-    return f"# {facts.title}\n\n{_what(facts)}\n\n{facts_line}"
+    return f"# {facts.title}\n\n{_what(facts)}\n\n{line}"
 
 
 def _what(facts: Facts) -> str:
@@ -59,17 +59,16 @@ def _what(facts: Facts) -> str:
         )
     if facts.is_student:
         return (
-            f"The student of {teacher}: {facts.size.layers} of its {depth} layers, distilled once "
-            "by boomerang distillation. Every other size of the family is made from it and its "
-            "teacher."
+            f"The student of {teacher}: {facts.size.layers} of its {depth} layers"
+            f"{', distilled once by boomerang distillation' if facts.distilled else ''}. Every "
+            "other size of the family is made from it and its teacher."
         )
-    made = (
-        f"a student healed from {facts.healed}" if facts.healed else "a student distilled from it"
-    )
+    made = f"a student healed from {facts.healed}" if facts.healed else "its student"
     student = link(facts.student) if facts.student else made
+    by = ", made by boomerang distillation" if facts.distilled else ""
     return (
-        f"A model between {teacher} and {student}, made by boomerang distillation: blocks of the "
-        "teacher's layers put back into the student. Nothing was trained to make this size."
+        f"A model between {teacher} and {student}{by}: blocks of the teacher's layers put back "
+        "into the student. Nothing was trained to make this size."
     )
 
 
@@ -81,10 +80,10 @@ def _layers(facts: Facts) -> str:
     composition = facts.composition
     picture = f"![{layers_in_words(composition)}]({LAYERS})" if facts.pictures else ""
     squares = bar(composition.code)
+    drawn = "" if facts.pictures else f"{squares}\n\n{legend([squares])} "
     said = (
-        f"{squares}\n\n{legend([squares])} The student keeps the teacher's layers "
-        f"{spans(composition.layermap.kept)}. The order in which blocks are put back: "
-        f"{order_in_words(facts.order)}."
+        f"{drawn}The student keeps the teacher's layers {spans(composition.layermap.kept)}. The "
+        f"order in which blocks are put back: {order_in_words(facts.order)}."
     )
     rows = table(("here", "from the", "its layers"), [*_runs(composition), *_ends(composition)])
     parts = ("## Which layers come from where", picture, said, rows)

@@ -166,6 +166,11 @@ class Origin:
     runtimes: tuple[Runtime, ...] = ()
 
     @property
+    def distilled(self) -> bool:
+        """Whether its student was made by boomerang distillation, as far as anybody knows."""
+        return bool(self.recipe) or self.base is not None
+
+    @property
     def title(self) -> str:
         """The repository's name without its owner."""
         return self.repo_id.split("/")[-1]

@@ -11,7 +11,12 @@ def making(facts: Facts | StudentFacts) -> str:
     parts = [_begins(facts, layermap), _trained(facts), _losses(facts), _ended(facts)]
     said = " ".join(part for part in parts if part)
     rows = [(str(key), cell(value)) for key, value in facts.recipe.items() if value is not None]
-    settings = table(("setting", "value"), rows) if rows else ""
+    settings = (
+        "<details><summary>All settings</summary>\n\n"
+        f"{table(('setting', 'value'), rows)}\n\n</details>"
+        if rows
+        else ""
+    )
     return "\n\n".join(part for part in ("## How the student was made", said, settings) if part)
 
 
@@ -28,7 +33,10 @@ def _begins(facts: Facts | StudentFacts, layermap: LayerMap) -> str:
             "were then trained."
         )
     if not facts.recipe:
-        return f"The student stands for the teacher's layers {spans(layermap.kept)}."
+        return (
+            f"The student stands for the teacher's layers {spans(layermap.kept)}. How it was "
+            "trained is not known here."
+        )
     found = f", found by measuring (`{facts.map_rule}`)" if facts.map_rule else ""
     return (
         f"The student began as the teacher's layers {spans(layermap.kept)}{found}, with its "
@@ -68,9 +76,10 @@ def _losses(facts: Origin) -> str:
     chance, fade, after = (recipe.get(f"patch_{name}") for name in ("probability", "fade", "after"))
     if _number(chance):
         when = f"After {share(_number(after))} of the steps, " if _number(after) else ""
-        passes = f"{share(_number(chance))} of the passes went through blocks of the teacher put in"
-        falls = ", fewer and fewer to the end" if _number(fade) else ""
-        said += f" {when}{passes}{falls}."
+        part = f"{share(_number(chance))} of the passes" if _number(chance) < 1 else "every pass"
+        falls = " at first, and fewer and fewer to the end" if _number(fade) else ""
+        said += f" {when}{part if when else part.capitalize()} went through blocks of the teacher "
+        said += f"put into the student{falls}."
     return said
 
 
@@ -92,7 +101,7 @@ def _ended(facts: Origin) -> str:
     if not ends:
         return f"It saw {seen}." if seen else ""
     after = seen or f"{count(facts.training.steps)} steps"
-    return f"At the end of training, after {after}, it reported {joined(ends)}."
+    return f"At its end, after {after}, training reported {joined(ends)}."
 
 
 def _texts(facts: Origin) -> str:
@@ -117,7 +126,23 @@ def terms(facts: Origin) -> str:
         said = f"The teacher's [licence]({inherited.license_file}) applies here too. "
     return (
         f"## Licence and origin\n\n{said}The teacher is {link(facts.teacher)}, at commit "
-        f"{_commit(facts.teacher, facts.teacher_commit)}."
+        f"{_commit(facts.teacher, facts.teacher_commit)}.{_student(facts)}"
+    )
+
+
+def _student(facts: Origin) -> str:
+    """Which student a size is of: where it is and at which commit, and what names its content."""
+    if not isinstance(facts, Facts) or facts.student_key is None:
+        return ""
+    where = ""
+    if facts.student and facts.student != facts.repo_id:
+        where = f" {link(facts.student)}"
+        if facts.student_commit:
+            where += f" at commit {_commit(facts.student, facts.student_commit)}"
+        where += ","
+    return (
+        f" The student is{where} the one of the key `{facts.student_key}`. Which layer is whose is "
+        "in `boomerang.json`, too."
     )
 
 

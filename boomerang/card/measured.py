@@ -17,6 +17,7 @@ def measured(facts: Facts) -> str:
     naive = _beside_naive(size)
     parts = [
         "## How good it is",
+        f"![{curve_in_words(facts)}]({QUALITY})" if facts.pictures and curve(facts) else "",
         table(("on held-out text", "this size"), rows, numbers=1),
         f"{_over(facts)}{naive}{_alike(size)}",
         _along(size),
@@ -104,14 +105,13 @@ def family(facts: Facts) -> str:
         for size in facts.sizes
     ]
     head = ("size", "parameters", "layers", *(name for name, _ in shown))
-    picture = f"![{curve_in_words(facts)}]({QUALITY})" if facts.pictures and curve(facts) else ""
     said = (
-        "Naive pruning is the teacher's own layers at the same depth, without distillation; KL is "
-        "KL(teacher ‖ model) in nats a token."
+        "Naive pruning: the perplexity of the teacher's own layers at the same depth, without "
+        "distillation. KL is KL(teacher ‖ model) in nats a token."
         if shown
         else ""
     )
-    parts = ("## The family", picture, table(head, rows, numbers=len(head) - 1), said)
+    parts = ("## The family", table(head, rows, numbers=len(head) - 1), said)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -127,8 +127,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Size], str]], ...] = (
     ("perplexity", "perplexity", _error("perplexity")),
     ("KL to the teacher", "kl", _error("kl")),
     ("agreement", "agreement", lambda s: "" if s.agreement is None else share(s.agreement)),
-    ("naive pruning, perplexity", "naive_perplexity", _error("naive_perplexity")),
-    ("naive pruning, KL", "naive_kl", _error("naive_kl")),
+    ("naive pruning", "naive_perplexity", _error("naive_perplexity")),
 )
 
 

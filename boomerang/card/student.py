@@ -59,6 +59,6 @@ def _sizes(facts: StudentFacts) -> str:
         + "\n\nThe first is the student, the last its teacher; blocks are put back from the last "
         "to the first. One of them in a folder (while this repository is private, log in first "
         "with `hf auth login`):\n\n"
-        f"```bash\nboomerang assemble {teacher} {facts.repo_id} --size {between} --order last "
-        f"--out {name}-{between}\n```"
+        f"```bash\nboomerang assemble {teacher} {facts.repo_id} \\\n"
+        f"  --size {between} --order last --out {name}-{between}\n```"
     )

@@ -29,7 +29,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     if ran:
         yield f"**Tasks** other than {joined(ran)}."
     else:
-        yield "**Tasks**: none was run (knowledge, reasoning, code, instructions)."
+        yield "**Tasks**: none was run, of knowledge, reasoning, code or any other."
     if facts.failed:
         yield f"**Tasks that ended without a figure**: {joined(facts.failed)}."
     languages = facts.inherited.language
@@ -39,7 +39,8 @@ def _lines(facts: Facts) -> Iterator[str]:
             f"{'each' if len(languages) > 1 else 'it'} was not measured apart."
         )
     if not any(task.startswith(_SAFETY) for task in ran):
-        yield "**Safety**: neither harmful output nor bias, nor whether refusals are kept."
+        refusals = "" if facts.masked else ", nor whether refusals are kept"
+        yield f"**Safety**: neither harmful output nor bias{refusals}."
     if line := _contexts(facts):
         yield line
     if facts.chat and size.stopped is None:

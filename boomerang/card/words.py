@@ -26,11 +26,14 @@ def number(value: float | None) -> str:
 
 
 def with_error(value: float | None, error: float | None) -> str:
-    """A figure and its standard error, to the second digit of that: 18.25 ± 0.12."""
+    """A figure and its standard error, to the second digit of that: 18.25 ± 0.12.
+
+    The spaces break no line.
+    """
     if value is None or not error:
         return number(value)
     digits = max(0, min(6, 1 - exponent(error)))
-    return f"{value:.{digits}f} ± {error:.{digits}f}"
+    return f"{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}"
 
 
 def exponent(value: float) -> int:

@@ -90,7 +90,7 @@ def test_a_student_by_itself_says_what_it_is_and_how_sizes_are_made() -> None:
     assert "5 of its 8 layers" in text
     assert f"key `{'c' * 32}`" in text
     assert "| 2 | 4 | 4–5 |" in text
-    assert "boomerang assemble org/Teacher me/boomerang-student-cc --size 1.10B" in text
+    assert "boomerang assemble org/Teacher me/boomerang-student-cc \\\n  --size 1.10B" in text
     assert "reported a loss of 2.5, cross-entropy 3.25 and KL 0.5" in text
     local = student_card(replace(BY_ITSELF, teacher="Teacher"))
     assert "boomerang assemble ./Teacher " in local

@@ -112,7 +112,7 @@ def test_a_card_that_says_something_new_is_published_again(there: Context, hub: 
     assert {job.repo for job in done(there)} == {small.repo, large.repo}
     for member in there.catalog.members(made.id):
         files = hub.files(str(member.repo))
-        assert "7.25 ± 0.12" in files["README.md"].decode()
+        assert "7.25\xa0±\xa00.12" in files["README.md"].decode()
         assert files[QUALITY].startswith(b"\x89PNG")
         assert (member.published, member.published_reason) == (Fact.YES, None)
     assert _weights(hub, str(small.repo)) == weights
