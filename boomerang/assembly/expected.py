@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.supported import Part
 from boomerang.assembly.stitch import Placed, place
 from boomerang.checkpoint.files import CONFIG, OTHER_WEIGHTS, WEIGHTS
 from boomerang.checkpoint.header import Tensor
 from boomerang.checkpoint.table import Checkpoint
+from boomerang.errors import UnsupportedArchitecture
 from boomerang.family.composition import Composition, Side
 from boomerang.family.member_config import is_tied, member_config
 from boomerang.family.pair import Pair
@@ -36,8 +38,14 @@ def without_student(
     """The pair of a student that cannot be read: names, shapes and dtypes are the teacher's.
 
     The `config` of the member tells of a student whose head is its own though the teacher's is not.
-    Raises as `Pair.planned`.
+    Raises UnsupportedArchitecture for a masked language model, whose student may have other names.
     """
+    if dissect(teacher).architecture.masked:
+        raise UnsupportedArchitecture(
+            f"A size of the masked language model {teacher.name!r} is verified beside its student.",
+            value="masked",
+            fix="Name its student (--student).",
+        )
     pair = Pair.planned(teacher, composition.layermap, frozen=False)
     student = pair.student
     if student.tied and not config.get("tie_word_embeddings") and is_tied(pair, composition):

@@ -24,6 +24,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+import boomerang
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import Zeros
 from boomerang.architecture.runtimes import runtimes
@@ -200,6 +201,9 @@ def test_any_set_of_layers(made: Encoders, code: str, tmp_path: Path) -> None:
     recipe = Recipe(tuple(layers), composition.embeddings.value[0], end)
     member = masked(written(made.pair, composition, tmp_path / "member"))
     assert torch.equal(masked_logits(member), by_hand(made, recipe))
+    folders = {"teacher": made.folder / "bert", "student": made.folder / "distilbert"}
+    found = boomerang.verify(tmp_path / "member", **folders, whole=True)
+    assert found.proven, found.mismatch
 
 
 def test_counts_are_those_of_the_models(made: Encoders, tmp_path: Path) -> None:

@@ -226,6 +226,17 @@ def test_a_config_that_computes_something_else_is_found(made: Made) -> None:
     assert "rms_norm_eps is 0.5 instead of" in found.mismatch.detail
 
 
+def test_models_that_are_not_those_it_names_are_refused(published: Published) -> None:
+    path, weights = published.folder / "boomerang.json", published.duo.student_folder / WEIGHTS
+    student = json.loads(path.read_text())["student"]
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    for wanted, proven in ((digest, True), ("0" * 64, False)):
+        edit_json(path, student=student | {"files": {WEIGHTS: wanted}})
+        assert published.verify(sample=1).proven is proven, "as the Hub lists it"
+        folder = Made(published.duo, published.folder)
+        assert folder.verify(whole=True).proven is proven, "as it is"
+
+
 def test_a_gated_teacher_and_a_private_student(
     hub: LocalHub, published: Published, monkeypatch: pytest.MonkeyPatch
 ) -> None:
