@@ -16,12 +16,14 @@ from app.openapi import ANY, DescribedAPI
 from app.pages import pages
 from app.security import Guard
 from boomerang import __version__
+from boomerang.processes.redacted import redact_logs
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings, get_settings
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    redact_logs()
     app.state.context = Context(app.state.settings)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 from boomerang.processes.daemon import READY
+from boomerang.processes.redacted import redact_logs
 from boomerang.service import jobs
 from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
@@ -49,6 +50,7 @@ _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 
 def _prepare(**_: Any) -> None:
+    redact_logs()
     # Made before there are threads that would each make one.
     context()
 

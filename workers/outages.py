@@ -22,6 +22,7 @@ from boomerang.catalog.records.states import Fact, FactName, LostLease
 from boomerang.catalog.setbacks import Setback
 from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
 from boomerang.processes.json_lines import Ending
+from boomerang.processes.redacted import without_tokens
 from workers.context import Context
 from workers.leases import Holding
 
@@ -64,7 +65,7 @@ def said(error: BaseException) -> str:
         return f"the queue is away ({name})"
     if isinstance(error, OSError) and no_room(error):
         return f"the disk is full ({error.strerror}). {MAKE_ROOM}"
-    return str(error) or name
+    return without_tokens(str(error)) or name
 
 
 def patiently(held: Holding) -> Retrying:

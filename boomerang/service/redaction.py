@@ -1,4 +1,4 @@
-"""No answer tells where on this machine something lies, whatever an error's text says."""
+"""No answer tells where on this machine something lies, or a token, whatever an error says."""
 
 import math
 import os
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from boomerang.processes.redacted import without_tokens
 from boomerang.service.settings import Settings
 
 LONGEST = 2000
@@ -19,7 +20,7 @@ _AFTER = r"(?![\w-]|\.\w)"
 
 
 class Redactor:
-    """Takes the folders of the service out of what was said, and names their settings instead.
+    """Takes the service's folders out of what was said, naming their settings, and tokens.
 
     For texts and records, before addresses of ours are put beside them: a folder may be called
     as one of our routes is.
@@ -52,7 +53,7 @@ class Redactor:
     def _text(self, text: str) -> str:
         if self._paths is not None:
             text = self._paths.sub(lambda found: self._names[found[0]], text)
-        return _short(text)
+        return _short(without_tokens(text))
 
 
 def given(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Folders of the machine are told nowhere, and addresses of ours are told as they are."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boomerang.catalog.records.states import Fact
+from boomerang.processes.redacted import redact_logs
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front
@@ -114,3 +116,29 @@ def test_what_a_client_sent_is_shown_as_it_came(make_front: Callable[..., Front]
     assert front.client.get("/families/x/y/z").json()["value"] == "/families/x/y/z"
     answer = front.client.post("/families", json={"teacher": ["/models/x"]})
     assert answer.json()["value"] == ["/models/x"]
+
+
+def test_tokens_of_the_hub_are_told_and_logged_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    redact = redactor("/var/lib/boomerang")
+    tokens = ("hf_" + "aB3" * 12, "hf_oauth_eyJhbGci.eyJzdWIi-x.c2ln_n")
+    for token in tokens:
+        assert redact({"said": f"Bearer {token}, refused"}) == {"said": "Bearer hf_…, refused"}
+    kept = "hf_xet and hf_hub_download of org/hf_model"
+    assert redact(kept) == kept
+    before = logging.getLogRecordFactory()
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.Logger("of its own")
+    log.addHandler(handler)
+    redact_logs()
+    try:
+        try:
+            raise ValueError(f"no {tokens[0]}")
+        except ValueError:
+            log.exception("with %s", tokens[1])
+    finally:
+        logging.setLogRecordFactory(before)
+    said = capfd.readouterr().err
+    assert said.startswith("with hf_…\nTraceback")
+    assert "ValueError: no hf_…" in said
+    assert not any(token in said for token in tokens)
