@@ -16,6 +16,7 @@ from boomerang.errors import (
     GatedTeacher,
     HubBusy,
     HubFailure,
+    NamespaceRefused,
     NotFound,
     NotReady,
     SourceChanged,
@@ -27,6 +28,7 @@ log = logging.getLogger("boomerang.app")
 
 STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (GatedTeacher, 403),
+    (NamespaceRefused, 403),
     (NotFound, 404),
     (NotReady, 409),
     (SourceChanged, 410),

@@ -20,6 +20,7 @@ BoomerangError
 │   ├── CorruptCheckpoint    a header that lies, or tensors that do not match the config
 │   ├── StudentMismatch      the student is not one of this teacher's
 │   └── NotAMember           a model that does not say, or not truly, what it was composed of
+├── NamespaceRefused         where nothing may be published
 ├── BudgetOutOfRange         below the student
 ├── NotReady                 the student is not distilled yet
 ├── SourceChanged            a file is not what it was when it was read first
@@ -177,6 +178,12 @@ class NotAMember(Unusable):
     """A model that does not say, or says in contradictions, what it was composed of."""
 
     slug, title = "not-a-member", "Not a member of a family"
+
+
+class NamespaceRefused(BoomerangError):
+    """Nothing may be published there: with this token, or by this service."""
+
+    slug, title = "namespace", "Nothing may be published there"
 
 
 class BudgetOutOfRange(BoomerangError):

@@ -1,6 +1,7 @@
 """How Boomerang speaks to the Hub: whom to ask, with which token, how often, what an error means.
 
-The token comes from the environment (HF_TOKEN) alone and stands in no message.
+The token comes from the environment (HF_TOKEN), or is that of whoever asked for a publication, and
+stands in no message.
 """
 
 import errno
@@ -9,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -49,10 +51,32 @@ def hub_token() -> str | bool:
     return os.environ.get("HF_TOKEN") or False
 
 
+_acting: ContextVar[str | None] = ContextVar("acting", default=None)
+
+
+@contextmanager
+def acting_as(token: str | None) -> Iterator[None]:
+    """A context whose clients have this token; without one, the environment's.
+
+    Files that are read by range are read with the environment's all the same: they are models of
+    the service, and what was read must not depend on who publishes it.
+    """
+    before = _acting.set(token)
+    try:
+        yield
+    finally:
+        _acting.reset(before)
+
+
+def acting_token() -> str | bool:
+    """The token of this context, or of the environment; False without any."""
+    return _acting.get() or hub_token()
+
+
 def api(endpoint: str | None = None) -> "HfApi":
-    """The real client, for this endpoint and token."""
+    """The real client, for this endpoint and the token of this context."""
     return library.huggingface_hub.HfApi(
-        endpoint=hub_endpoint(endpoint), token=hub_token(), library_name="boomerang"
+        endpoint=hub_endpoint(endpoint), token=acting_token(), library_name="boomerang"
     )
 
 
@@ -214,7 +238,8 @@ def bad_name(repo_id: str) -> BadName:
 
 def _refused(repo_id: str, status: int) -> HubFailure:
     if status in (401, 403):
-        fix = "Set HF_TOKEN to a token that has this right."
+        whose = "Set HF_TOKEN to" if _acting.get() is None else "Ask again with"
+        fix = f"{whose} a token that has this right."
     elif status in _CONFLICTS:
         fix = "Somebody else changed it meanwhile: try again."
     else:
