@@ -16,6 +16,7 @@ from boomerang.checkpoint.files import CARD, CONFIG, INDEX, RECORD, travels
 from boomerang.errors import BadName
 from boomerang.hub import library
 from boomerang.hub.client import api, hub_endpoint, hub_errors, patiently
+from boomerang.hub.rights import Gate
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -43,13 +44,15 @@ class Published:
 
 
 def publish(
-    repo_id: str, files: Mapping[str, ByteFile], *, private: bool = True, message: str,
+    repo_id: str, files: Mapping[str, ByteFile], *, private: bool = True,
+    gated: Gate | None = None, message: str,
     collection: str | None = None, tag: str | None = None, scratch: Path | None = None,
     endpoint: str | None = None,
 ) -> Published:  # fmt: skip
     """Make the repository hold exactly these files, and put it into the collection of that title.
 
-    A private repository of ours is made public where `private` is False, once it holds them. Files
+    A private repository of ours is made public where `private` is False, once it holds them, and
+    `gated` says how readers are let in: never is one open meanwhile. Files
     are written in `scratch` while they are sent, by default where the system keeps what is passing.
     Of an earlier version, files that a model consists of are removed; others are left alone. The
     same files again make no commit. Raises BadName (also for a repository of somebody's other
@@ -57,13 +60,20 @@ def publish(
     """
     client = api(endpoint)
     with hub_errors(repo_id):
-        patiently(lambda: client.create_repo(repo_id, private=private, exist_ok=True))
+        patiently(
+            lambda: client.create_repo(repo_id, private=private or gated is not None, exist_ok=True)
+        )
         info = patiently(lambda: client.model_info(repo_id, files_metadata=True))
         _check_ours(repo_id, info, private)
         before = str(info.sha)
+        if gated is not None and not info.private and info.gated != gated:
+            patiently(lambda: client.update_repo_settings(repo_id, gated=gated))
         commit = _commit(client, repo_id, files, info, message, scratch)
         if info.private and not private:
-            patiently(lambda: client.update_repo_settings(repo_id, private=False))
+            # In one call: behind its gate from the first moment on that anybody sees it.
+            patiently(lambda: client.update_repo_settings(repo_id, private=False, gated=gated))
+        elif gated is None and not private and info.gated:
+            patiently(lambda: client.update_repo_settings(repo_id, gated=False))
         if tag is not None:
             client.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True)
         if collection is not None:
