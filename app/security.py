@@ -121,13 +121,16 @@ def lacking(scope: KeyScope) -> Response:
 def check_may_have(request: Request, family: Family) -> None:
     """Refuse members of a gated or private teacher or student to keys that may only read.
 
-    The Hub let this service in, on its operator's terms, and nobody else. Raises GatedTeacher.
+    The Hub let this service in, on its operator's terms, and nobody else, unless the operator says
+    otherwise. Raises GatedTeacher.
     """
-    if (family.gated or family.private) and not may(request, "build"):
+    settings: Settings = request.app.state.settings
+    needed: KeyScope = "read" if settings.readers_of_gated else "build"
+    if (family.gated or family.private) and not may(request, needed):
         raise GatedTeacher(
             f"The family of {family.teacher!r} is gated or private, and this key may only read.",
             value=family.teacher,
-            fix="Use a key with the scope 'build'.",
+            fix="Use a key with the scope 'build', or have BOOMERANG_READERS_OF_GATED set.",
         )
 
 

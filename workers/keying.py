@@ -15,7 +15,7 @@ from boomerang.catalog.records.states import Keying, LostLease
 from boomerang.checkpoint.folders import files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BoomerangError, SourceChanged
-from boomerang.service.intake.asked import FamilyRequest
+from boomerang.service.intake.asked import KeptRequest
 from boomerang.service.intake.pipeline import begin, take
 from boomerang.service.intake.planned import Plan
 from boomerang.service.jobs import KeyFamily
@@ -134,7 +134,7 @@ class _Keying:
         )
 
     def _taken(self, request: dict[str, object]) -> Plan:
-        asked = FamilyRequest.model_validate(request)
+        asked = KeptRequest.model_validate(request)
         return take(self.context.settings, self.context.catalog, asked, at_once=0, compare=True)
 
     def _hashed(self, got: int) -> None:

@@ -152,6 +152,7 @@ def _loop(context: Context) -> None:
             reap(context)
             if time.monotonic() - pruned >= PRUNE_SECONDS:
                 context.catalog.prune_events(context.settings.event_days)
+                context.catalog.forget_credentials()
                 pruned = time.monotonic()
         except Exception:
             # The database or the queue may be away for a while; the next look will tell.

@@ -9,11 +9,21 @@ from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.errors import Unusable
 from boomerang.hub.publish import publish as push
+from boomerang.hub.rights import Gate
+from boomerang.service.credentials import publishing_as
+from boomerang.service.intake.publishing import check_publishing
 from workers.context import Context
 from workers.leases import holding
 from workers.models.members import made_of, member_files
 from workers.outages import failed
-from workers.settle import close_request, has_weights, is_current, is_published
+from workers.settle import (
+    close_request,
+    credential_of,
+    has_weights,
+    is_current,
+    is_hidden,
+    is_published,
+)
 
 
 def publish(
@@ -23,6 +33,7 @@ def publish(
     repo: str,
     *,
     private: bool = True,
+    gated: Gate | None = None,
     collection: str | None = None,
     force: bool = False,
     want: int | None = None,
@@ -42,7 +53,7 @@ def publish(
         since = context.catalog.stale(family_id).get(repo)
         member = context.catalog.member(family_id, k)
         family = context.catalog.family(family_id)
-        there = is_published(context, family, member, repo, private)
+        there = is_published(context, family, member, repo, private, gated)
         if want is not None and there:
             # A job may arrive twice.
             return "already published"
@@ -75,19 +86,31 @@ def publish(
                 )
             scratch.mkdir(parents=True)
             files = member_files(context, family, member, repo)
-            hidden = private or family.gated or family.private
-            pushed = push(
-                repo,
-                files,
-                private=hidden,
-                message=f"{member.size} of the family of {family.teacher}",
-                collection=collection,
-                scratch=scratch,
-                endpoint=context.settings.hub_endpoint,
-            )
+            hidden = is_hidden(family, private, gated)
+            credential = credential_of(context, family, want, repo)
+            with publishing_as(context.settings, context.catalog, credential):
+                check_publishing(context.settings, repo.split("/")[0])
+                pushed = push(
+                    repo,
+                    files,
+                    private=hidden,
+                    gated=gated,
+                    message=f"{member.size} of the family of {family.teacher}",
+                    collection=collection,
+                    scratch=scratch,
+                    endpoint=context.settings.hub_endpoint,
+                )
             card = files[CARD].sha256()
             context.catalog.set_publication(
-                Publication(repo=repo, family=family_id, private=hidden, card=card, made_of=source),
+                Publication(
+                    repo=repo,
+                    family=family_id,
+                    private=hidden,
+                    card=card,
+                    made_of=source,
+                    gated=gated,
+                    credential=credential,
+                ),
                 since,
                 lease=held.lease,
             )

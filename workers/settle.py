@@ -8,6 +8,7 @@ from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.catalog.stores.requests import FACT_OF, resolve
 from boomerang.catalog.transitions import IllegalTransition
 from boomerang.errors import BoomerangError
+from boomerang.service.credentials import GONE
 from boomerang.service.jobs import Assemble, Message, Publish
 from workers.context import Context
 from workers.leases import holding
@@ -89,6 +90,9 @@ def refresh(context: Context, family: Family) -> int:
             if there is None or is_current(context, family, member, there):
                 catalog.not_stale(member.repo, since)
                 continue
+            if there.credential is not None and catalog.credential(there.credential) is None:
+                catalog.left_as_it_is(member, since, " ".join(GONE))
+                continue
         except (BoomerangError, OSError) as error:
             log.warning("the card of %s cannot be looked at: %s", member.repo, error)
             continue
@@ -98,7 +102,7 @@ def refresh(context: Context, family: Family) -> int:
             for request in asked
         )
         again = Publish(family=family.id, k=member.k, repo=member.repo, private=there.private,
-                        force=forced)  # fmt: skip
+                        gated=there.gated, force=forced)  # fmt: skip
         sent += context.producer.send(again)
     return sent
 
@@ -125,18 +129,43 @@ def done(context: Context, family: Family, member: Member, request: Request) -> 
     """Whether a member is what a request asks for."""
     if request.kind == "build":
         return member.built is Fact.YES
-    repo = repo_of(context, family, member, request)
-    return is_published(context, family, member, repo, bool(request.options.get("private", True)))
+    repo, options = repo_of(context, family, member, request), request.options
+    private, gated = bool(options.get("private", True)), options.get("gated")
+    return is_published(context, family, member, repo, private, gated)
 
 
 def is_published(
-    context: Context, family: Family, member: Member, repo: str, private: bool
-) -> bool:
-    """Whether a member is in a repo, for those who were to see it."""
-    if member.published is not Fact.YES or member.repo != repo:
-        return False
+    context: Context, family: Family, member: Member, repo: str, private: bool,
+    gated: str | None = None,
+) -> bool:  # fmt: skip
+    """Whether a member is in a repo, for those who were to see it.
+
+    It may be in several: what requesters publish as themselves goes into namespaces of their own.
+    """
     there = context.catalog.publication(repo)
-    return there is None or there.private == (private or family.gated or family.private)
+    if member.published is not Fact.YES or there is None:
+        return member.published is Fact.YES and member.repo == repo
+    seen = (there.private, there.gated)
+    return there.family == family.id and seen == (is_hidden(family, private, gated), gated)
+
+
+def is_hidden(family: Family, private: bool, gated: str | None) -> bool:
+    """Whether only the repository's owners may see a member.
+
+    Behind a gate of its own a gated teacher's is seen by all; a private teacher's never is.
+    """
+    return private or family.private or (family.gated and gated is None)
+
+
+def credential_of(context: Context, family: Family, want: int | None, repo: str) -> str | None:
+    """The requester's token that a job publishes with, by its id: its request's, or the repo's."""
+    if want is None:
+        there = context.catalog.publication(repo)
+        return None if there is None else there.credential
+    for request in context.catalog.requests(family.id):
+        if request.id == want:
+            return request.options.get("credential")
+    return None
 
 
 def _job(context: Context, family: Family, member: Member, request: Request) -> Message:
@@ -147,6 +176,7 @@ def _job(context: Context, family: Family, member: Member, request: Request) -> 
         k=member.k,
         repo=repo_of(context, family, member, request),
         private=bool(request.options.get("private", True)),
+        gated=request.options.get("gated"),
         collection=request.options.get("collection"),
         force=bool(request.options.get("force", False)),
         want=request.id,
@@ -173,3 +203,6 @@ def close_request(context: Context, family_id: str, request_id: int | None) -> N
         context.catalog.set_request(request.id, state, reason)
     if request.kind == "publish":
         refresh(context, family)
+        if any(one.state in (Fact.NO, Fact.RUNNING) for one in context.catalog.requests(family_id)):
+            # Of one member one is published at a time: those that had to wait need not wait longer.
+            context.catalog.settle_soon(family_id)

@@ -1,8 +1,8 @@
 """Families: asked for, listed, rebuilt, cancelled, deleted."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.context import Context, ContextDep
@@ -10,13 +10,16 @@ from app.openapi import LOCATION, Responses, problems, text
 from app.schemas.families import FamiliesAnswer, FamilyAnswer, RebuildRequest
 from app.security import lacking, may
 from app.views import VARY, family_view, family_views
+from boomerang.hub.rights import HEADER
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
+from boomerang.service.intake.publishing import settle_publishing
 from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 
 _PAGE = text("text/html", "The family; its page where that is asked for")
+HubToken = Annotated[str | None, Header(alias=HEADER)]
 _STARTED: Responses = {202: {"headers": LOCATION}}
 
 
@@ -24,18 +27,22 @@ _STARTED: Responses = {202: {"headers": LOCATION}}
     "",
     status_code=202,
     response_model=FamilyAnswer,
-    responses=_STARTED | problems(404, 409, 422, 502, 503),
+    responses=_STARTED | problems(403, 404, 409, 422, 502, 503),
 )
-async def create(body: FamilyRequest, request: Request, context: ContextDep) -> Response:
+async def create(
+    body: FamilyRequest, request: Request, context: ContextDep, token: HubToken = None
+) -> Response:
     """Plan a family and distil its student, once: the same request is the same family.
 
-    To publish it, a key needs the scope `publish`.
+    To publish it, a key needs the scope `publish`. With `X-Hub-Token`, the requester's own token of
+    the Hub, it is published as that user; the token is kept, sealed, until that is done.
     """
     if body.publish is not None and not may(request, "publish"):
         return lacking("publish")
 
     def made() -> Response:
-        id_, plan = ask(context.settings, context.catalog, context.producer, body)
+        asked, credential = settle_publishing(context.settings, body, token)
+        id_, plan = ask(context.settings, context.catalog, context.producer, asked, credential)
         return _started(context, id_, budget=plan.budget, cost=plan.cost)
 
     return await context.lanes.answered(made)

@@ -194,12 +194,19 @@ def family_json(
         **fields_of(family, _OWN),
         "student": fields_of(student, _STUDENT),
         "ladder": _ladder(provisional=student.provisional),
-        "wants": [fields_of(request, _REQUEST) for request in requests],
+        "wants": [_want(fields_of(request, _REQUEST)) for request in requests],
     }
     return {
         **redact(shown | more),
         "members": [member_json(member, name, redact) for member in members],
     }
+
+
+def _want(request: dict[str, Any]) -> dict[str, Any]:
+    """A request as it is shown: that it was asked with a token, and not which one."""
+    options = {k: v for k, v in request["options"].items() if k != "credential"}
+    own = {"own_token": True} if request["options"].get("credential") else {}
+    return {**request, "options": options | own}
 
 
 def _ladder(*, provisional: bool) -> str:
@@ -226,7 +233,8 @@ def provisional_json(waiting: Provisional, redact: Redact, **more: Any) -> dict[
             planned_member_json(member, waiting.id, waiting.updated) for member in plan["members"]
         ],
         "wants": [
-            {"id": None, **request, "state": "no", "reason": None} for request in waiting.requests
+            _want({"id": None, **request, "state": "no", "reason": None})
+            for request in waiting.requests
         ],
         "provisional": True,
         "hashing": {"done": waiting.done, "total": waiting.total},

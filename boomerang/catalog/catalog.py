@@ -6,6 +6,7 @@ event. It is synchronous and safe to call from many threads and processes at onc
 
 from sqlalchemy import func, select, text
 
+from boomerang.catalog.credentials import CredentialStore
 from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
@@ -34,6 +35,7 @@ class Catalog(
     MeasuringStore,
     RequestStore,
     PublicationStore,
+    CredentialStore,
     FileStore,
     FollowingStore,
     NoticeStore,

@@ -65,7 +65,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "families": ("outdated", "about"),
         "members": ("errors",),
         "students": ("hub_repo", "hub_commit"),
-        "repositories": ("commit", "files"),
+        "repositories": ("commit", "files", "gated", "credential"),
     },
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Created
+from boomerang.hub.rights import Gate
 
 QUEUES = ("distill", "measure", "assemble", "publish")
 
@@ -77,6 +78,7 @@ class Publish(Message):
     k: int
     repo: str
     private: bool = True
+    gated: Gate | None = None
     collection: str | None = None
     force: bool = False
     want: int | None = None

@@ -76,12 +76,27 @@ class Settings(BaseSettings):
         description="What a teacher's new commit does to its families: they are marked as "
         "outdated, or also made anew, which may distil.",
     )
+    secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Seals the Hub tokens that requesters send (X-Hub-Token); the same for front "
+        "ends and workers, of at least 32 characters. Without it such tokens are refused.",
+    )
+    readers_of_gated: bool = Field(
+        default=False,
+        description="Whether a key that may only read is given members of gated and private "
+        "teachers, too.",
+    )
     recipe: str = Field(default="default", description="Recipe of a request that names none.")
     data: Path | None = Field(
         default=None, description="Texts to distil and measure with where a request names none."
     )
     namespace: str = Field(
         default="", description="Hub namespace that members are published to by default."
+    )
+    namespaces: str = Field(
+        default="",
+        description="The only Hub namespaces that members may be published to, separated by "
+        "commas; without it any that the token may write to.",
     )
     hub_endpoint: str = Field(
         default="https://huggingface.co",
@@ -156,6 +171,14 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: Any) -> Any:
         return value or None
 
+    @field_validator("secret")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        # What is sealed lies in the catalog: a short one could be found by trying.
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("a secret has at least 32 characters: openssl rand -hex 32")
+        return value
+
     @field_validator("api_keys", "notify_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -209,6 +232,11 @@ class Settings(BaseSettings):
             return len(base64.b64decode(secret, validate=True)) >= 24
         except ValueError:
             return False
+
+    @property
+    def allowed_namespaces(self) -> tuple[str, ...]:
+        """The namespaces that alone may be published to; none named is no such limit."""
+        return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())
 
     @property
     def limits(self) -> Limits:

@@ -46,7 +46,7 @@ LATER = {
     8: (
         *("families.outdated", "families.about", "members.errors"),
         *("students.hub_repo", "students.hub_commit"),
-        *("repositories.commit", "repositories.files"),
+        *(f"repositories.{name}" for name in ("commit", "files", "gated", "credential")),
     ),
 }
 

@@ -32,6 +32,24 @@ def test_request_asks_and_shows_what_the_budget_buys(stub: Stub) -> None:
     assert stub.asked == [("POST", "/families", asked, "Bearer secret")]
 
 
+def test_ones_own_token_is_sent_where_that_is_asked_for(stub: Stub) -> None:
+    mine = "hf_" + "m" * 34
+    asked = ("request", "t", "2K", "--publish", "me", "--gated", "auto")
+    done = [
+        boomerang(*asked, *more, BOOMERANG_URL=stub.url, HF_TOKEN=mine)
+        for more in ((), ("--as-me",))
+    ]
+    assert [one.returncode for one in done] == [0, 0], done[1].stderr
+    assert stub.tokens == [None, mine]
+    assert stub.asked[1][2]["publish"] == {"namespace": "me", "gated": "auto"}
+    # Not where others would read it on its way.
+    refused = boomerang(*asked, "--as-me", BOOMERANG_URL="http://192.0.2.1", HF_TOKEN=mine)
+    assert (refused.returncode, len(stub.tokens)) == (1, 2)
+    assert "no https address" in refused.stderr
+    assert mine not in refused.stderr + done[1].stdout + done[1].stderr
+    assert boomerang("request", "t", "2K", "--as-me", BOOMERANG_URL=stub.url).returncode == 2
+
+
 def test_request_asks_for_a_size_to_be_healed(stub: Stub) -> None:
     done = boomerang("request", "t", "2K", "--heal", "f9", BOOMERANG_URL=stub.url)
     assert done.returncode == 0, done.stderr

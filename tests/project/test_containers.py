@@ -351,7 +351,9 @@ def test_env_example_names_exactly_what_compose_reads():
     assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
 
 
-FRONT_END_ALONE = frozenset({"host", "port", "api_keys", "webhook_secret", "follow"})
+FRONT_END_ALONE = frozenset({
+    "host", "port", "api_keys", "webhook_secret", "follow", "readers_of_gated",
+})  # fmt: skip
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",

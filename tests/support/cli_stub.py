@@ -55,6 +55,7 @@ class Stub:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.problem: tuple[int, dict[str, Any]] | None = None
         self.busy = 0
+        self.tokens: list[str | None] = []
         self.url = ""
 
     def answer(self, method: str, path: str, body: Any, key: str | None) -> tuple[int, Any]:
@@ -111,6 +112,7 @@ def listening(stub: Stub) -> Iterator[Stub]:
 
         def reply(self, method: str, body: Any) -> None:
             key = self.headers.get("authorization")
+            stub.tokens.append(self.headers.get("x-hub-token"))
             status, value = stub.answer(method, self.path, body, key)
             self.say(status, json.dumps(value).encode(), "application/json")
 

@@ -5,7 +5,7 @@ import logging
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import LostLease
 from boomerang.errors import BoomerangError
-from boomerang.service.intake.asked import FamilyRequest
+from boomerang.service.intake.asked import KeptRequest
 from boomerang.service.intake.pipeline import ask
 from workers.context import Context
 from workers.leases import Holding, holding
@@ -35,7 +35,7 @@ def follow(context: Context, family_id: str) -> str:
 def _follow(context: Context, family: Family, held: Holding) -> str:
     catalog, lease = context.catalog, held.lease
     try:
-        request = FamilyRequest.model_validate(family.request)
+        request = KeptRequest.model_validate(family.request).anew()
         made, _ = ask(context.settings, catalog, context.producer, request)
     except Exception as error:
         reason = said(error)

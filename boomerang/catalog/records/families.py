@@ -13,6 +13,7 @@ from typing import Any, Literal
 from boomerang.catalog.records.states import Fact, Keying, Next
 from boomerang.catalog.records.students import NewStudent, Student, digest_of
 from boomerang.family.order_forms import PatchOrder
+from boomerang.hub.rights import Gate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +224,8 @@ class Publication:
     """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
 
     `made_of` stands for the bytes of the student, `commit` is the one it was published with, and
-    `files` are the sha256 of each of its files then; None where that is not known.
+    `files` are the sha256 of each of its files then; None where that is not known. `gated` is how
+    readers are let in, `credential` the id of the requester's token that published it.
     """
 
     repo: str
@@ -233,6 +235,8 @@ class Publication:
     made_of: str | None = None
     commit: str | None = None
     files: dict[str, str] | None = None
+    gated: Gate | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 
+from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import catch_up, forget_listeners, hand_on, listen
 from boomerang.catalog.leases import holder_of
+from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import (
     Created,
     Family,
@@ -58,22 +60,21 @@ class FamilyStore(Store):
         requests: Sequence[NewRequest] = (),
         *,
         notify: str | None = None,
+        credential: Credential | None = None,
     ) -> Created:
         """Make a family, or find it: the same request is the same family.
 
-        The address `notify` is told what becomes of it, and at once how it stands. Of any number of
-        equal calls at once, exactly one is told to send the distillation. A student that failed or
-        was cancelled is queued again.
+        The address `notify` is told what becomes of it, and at once how it stands; the `credential`
+        that requests name is kept with them. Of any number of equal calls at once, exactly one is
+        told to send the distillation. A student that failed or was cancelled is queued again.
         """
-        plan = Planned(
-            family=new,
-            student=student,
-            members=tuple(members),
-            requests=tuple(requests),
-            notify=notify,
-        )
+        plan = Planned(family=new, student=student, members=tuple(members),
+                       requests=tuple(requests), notify=notify)  # fmt: skip
         with self.db.write() as session:
-            return self._create(session, plan)
+            keep_credential(session, credential)
+            created = self._create(session, plan)
+            forget_unneeded(session)
+            return created
 
     def _create(self, session: Session, plan: Planned, generation: int = 1) -> Created:
         student, send = obtain(session, plan.student, generation)
@@ -186,6 +187,7 @@ class FamilyStore(Store):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
             session.flush()
+            forget_unneeded(session)
             kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
             digests -= set(kept)
             for digest in digests:

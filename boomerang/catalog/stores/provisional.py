@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import select
 
+from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import announce, catch_up, forget_listeners, hand_on, listen
+from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import Created, Planned, Provisional
 from boomerang.catalog.records.states import Keying, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, afresh, again, gave_up, later
@@ -29,7 +31,9 @@ _OVER = (Keying.FAILED.value, Keying.CANCELLED.value)
 class ProvisionalStore(FamilyStore):
     """Families that are named by what is known of their files before they are hashed."""
 
-    def expect(self, planned: Planned, total: int) -> tuple[Provisional, bool]:
+    def expect(
+        self, planned: Planned, total: int, credential: Credential | None = None
+    ) -> tuple[Provisional, bool]:
         """Keep what is asked until its files, `total` bytes, are hashed: the same is kept once.
 
         Says also whether the caller must send the hashing: of any number of equal calls at once
@@ -51,6 +55,7 @@ class ProvisionalStore(FamilyStore):
                 self._begin(session, row)
             if planned.notify is not None:
                 listen(session, id_, planned.notify)
+            keep_credential(session, credential)
             return record(Provisional, row), send
 
     def waiting(self, family: str) -> Provisional | None:
@@ -167,6 +172,8 @@ class ProvisionalStore(FamilyStore):
             if row is not None:
                 session.delete(row)
                 forget_listeners(session, family)
+                session.flush()
+                forget_unneeded(session)
                 session.note("family", {"state": "deleted"}, family=family)
             return row is not None
 
@@ -196,6 +203,8 @@ def change_keying(
     check(KEYING, f"the provisional family {row.id}", row.state, state, by)
     row.state, row.reason, row.updated, row.running = state.value, reason, session.now(), False
     session.flush()
+    if state is not Keying.HASHING:
+        forget_unneeded(session)
     # Who follows it reads its states as those of the student that it will have.
     kind = "family" if state is Keying.KEYED else "student"
     payload = {"state": state.value, "reason": reason, "became": row.became}

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import delete, select, update
 
+from boomerang.catalog.credentials import forget_unneeded
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import forget_tries, work_of
-from boomerang.catalog.records.families import Publication, Revision, family_name
+from boomerang.catalog.records.families import Member, Publication, Revision, family_name
 from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.tables import (
@@ -84,6 +85,16 @@ class PublicationStore(Store):
             if digest is not None:
                 forget_tries(session, work_of("published", digest))
 
+    def left_as_it_is(self, member: Member, since: float, reason: str) -> None:
+        """A member's repository says less than is known, and stays so for a `reason`."""
+        with self.db.write() as session:
+            _fresh(session, str(member.repo), since)
+            row = session.get(MemberRow, (member.family, member.k))
+            if row is not None and row.published_reason != reason:
+                row.published_reason = reason
+                facts = {"k": row.k, "size": row.size, "fact": "published", "state": row.published}
+                session.note("member", {**facts, "reason": reason}, family=row.family)
+
     def remember_revision(self, revision: Revision) -> None:
         """Keep what a commit stands for, before anybody is told of it."""
         with self.db.read() as session:
@@ -123,6 +134,7 @@ def outdate_weights(session: Session, family: str) -> None:
 def _fresh(session: Session, repo: str, since: float | None) -> None:
     if since is not None:
         session.execute(delete(StaleRow).where(StaleRow.repo == repo, StaleRow.since <= since))
+        forget_unneeded(session)
 
 
 def give_name(session: Session, row: FamilyRow) -> None:

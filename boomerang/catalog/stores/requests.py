@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select, update
 
+from boomerang.catalog.credentials import forget_unneeded
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import tell_request
 from boomerang.catalog.leases import forget_tries, work_of
@@ -203,6 +204,7 @@ def change_request(
     session.note("want", payload, family=row.family)
     if state in (Fact.YES, Fact.FAILED):
         tell_request(session, row)
+        forget_unneeded(session)
 
 
 def _undone(session: Session, row: RequestRow) -> bool:

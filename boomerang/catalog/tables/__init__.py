@@ -8,12 +8,19 @@ from boomerang.catalog.tables.families import (
     SweepRow,
 )
 from boomerang.catalog.tables.hooks import FollowRow, ListenerRow, MoveRow, NoticeRow
-from boomerang.catalog.tables.publications import NameRow, RepoRow, RevisionRow, StaleRow
+from boomerang.catalog.tables.publications import (
+    CredentialRow,
+    NameRow,
+    RepoRow,
+    RevisionRow,
+    StaleRow,
+)
 from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow, StudentRow
 from boomerang.catalog.tables.work import EventRow, LeaseRow, TryRow
 
 __all__ = [
     "ComparisonRow",
+    "CredentialRow",
     "EventRow",
     "FamilyRow",
     "FilesRow",

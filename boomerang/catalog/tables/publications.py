@@ -35,7 +35,8 @@ class RepoRow(Base):
 
     `made_of` stands for the bytes of the student that its weights are of: null where nobody wrote
     that down, empty where they are of others than there are now. `commit` is the one that it was
-    published with, `files` the sha256 of each of its files then.
+    published with, `files` the sha256 of each of its files then. `gated` is how readers are let in,
+    `credential` the requester's token that published it, if it was not the service's.
     """
 
     __tablename__ = "repositories"
@@ -47,6 +48,19 @@ class RepoRow(Base):
     made_of: Mapped[str | None]
     commit: Mapped[str | None]
     files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    gated: Mapped[str | None]
+    credential: Mapped[str | None]
+
+
+class CredentialRow(Base):
+    """A requester's token for the Hub, sealed with what the catalog does not know."""
+
+    __tablename__ = "credentials"
+
+    id: Mapped[str] = mapped_column(Text(32), primary_key=True)
+    sealed: Mapped[str]
+    created: Mapped[float]
+    expires: Mapped[float]
 
 
 class StaleRow(Sent, Base):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,8 +12,16 @@ from boomerang.cli import options
 from boomerang.cli.progress import Bar
 from boomerang.cli.service.client import POLL_SECONDS, Refused, Service, Unreachable
 from boomerang.cli.show import emit, family_view, rebuilt_view
-from boomerang.errors import BoomerangError
+from boomerang.errors import BadRequest, BoomerangError
 from boomerang.family.layer_map import parse_layers
+from boomerang.hub import library
+
+
+class Gating(StrEnum):
+    """How readers of a gated repository are let in."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
 
 
 def request(
@@ -28,6 +37,12 @@ def request(
     ] = None,
     order: options.MeasuredOrder = "auto",
     publish: Annotated[str | None, typer.Option(help="Hub namespace to push it to.")] = None,
+    gated: Annotated[
+        Gating | None, typer.Option(help="How readers of it are let in, if not all are.")
+    ] = None,
+    as_me: Annotated[
+        bool, typer.Option("--as-me", help="Push it with your own Hub token, not the service's.")
+    ] = False,
     notify: Annotated[
         str | None, typer.Option(help="Address that the service tells what becomes of it.")
     ] = None,
@@ -53,9 +68,11 @@ def request(
     if tasks is not None:
         body["tasks"] = [name.strip() for name in tasks.split(",")]
     if publish is not None:
-        body["publish"] = {"namespace": publish}
+        body["publish"] = {"namespace": publish} | ({} if gated is None else {"gated": gated.value})
+    elif as_me or gated is not None:
+        raise typer.BadParameter("--as-me and --gated say how to --publish: name a namespace.")
     with Service(url, api_key) as service:
-        family = service.post("/families", body)
+        family = service.post("/families", body, token=own_token() if as_me else None)
         if wait:
             planned = {key: family[key] for key in ("budget", "cost") if key in family}
             family = planned | wait_made(service, family["id"])
@@ -79,6 +96,17 @@ def rebuild(
     emit(done, as_json, rebuilt_view)
     if any(one["error"] for one in done["families"]):
         raise typer.Exit(1)
+
+
+def own_token() -> str:
+    """The token of whoever runs this: HF_TOKEN, or that of `hf auth login`. Raises BadRequest."""
+    token = library.huggingface_hub.get_token()
+    if token is None:
+        raise BadRequest(
+            "There is no Hub token of yours on this machine.",
+            fix="Run `hf auth login`, or set HF_TOKEN.",
+        )
+    return token
 
 
 Family = Mapping[str, Any]

@@ -11,10 +11,14 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from boomerang.errors import BadRequest, BoomerangError
+from boomerang.hub.rights import HEADER
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 60.0
 """How long a service that stopped answering is waited for."""
+
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Refused(BoomerangError):
@@ -42,9 +46,11 @@ class Service:
                 headers=headers,
                 timeout=httpx.Timeout(60, connect=10),
                 # A proxy has no way to this machine's own loopback.
-                trust_env=urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1"),
+                trust_env=urlsplit(url).hostname not in _LOOPBACK,
             )
         self.url = url.rstrip("/")
+        address = urlsplit(url)
+        self._safe = address.scheme == "https" or address.hostname in _LOOPBACK
 
     def __enter__(self) -> Self:
         return self
@@ -56,9 +62,21 @@ class Service:
         """GET JSON. Raises Refused or Unreachable."""
         return _answer(self._patient(lambda: self._client.get(path)))
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST JSON. Raises Refused or Unreachable."""
-        return _answer(self._patient(lambda: self._client.post(path, json=body)))
+    def post(
+        self, path: str, body: Mapping[str, Any], *, token: str | None = None
+    ) -> dict[str, Any]:
+        """POST JSON, with one's own token of the Hub where it is given.
+
+        Raises Refused or Unreachable; BadRequest where others could read the token on its way.
+        """
+        headers = {} if token is None else {HEADER: _header(token)}
+        if headers and not self._safe:
+            raise BadRequest(
+                f"{self.url} is no https address: a token would be read on its way.",
+                value=self.url,
+                fix="Ask by https, or leave out --as-me.",
+            )
+        return _answer(self._patient(lambda: self._client.post(path, json=body, headers=headers)))
 
     def _patient(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         """Send again where the service says when: it did nothing yet, as it waits for the Hub."""

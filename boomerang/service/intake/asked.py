@@ -13,20 +13,10 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.budget import Budget
 from boomerang.recipes.maps import MapRule
 from boomerang.recipes.recipe import Recipe
+from boomerang.service.intake.publish_to import KeptPublishTo, PublishTo
 from boomerang.service.notify import target
 from boomerang.service.settings import Settings
 from boomerang.texts.datasets import SCHEME, Dataset
-
-
-class PublishTo(BaseModel):
-    """Where members are pushed once they can be: one repository for each size."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    namespace: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")
-    private: bool = True
-    collection: str | None = Field(default=None, max_length=200)
-    force: bool = Field(default=False, description="also members that did not pass the gates")
 
 
 class HubText(BaseModel):
@@ -116,6 +106,18 @@ class FamilyRequest(BaseModel):
         if isinstance(value, list):
             return [cls._one_spelling(one) for one in value]
         return (value.rstrip("/") or "/") if isinstance(value, str) else value
+
+
+class KeptRequest(FamilyRequest):
+    """A request as the service keeps it, once it knows where to publish and as whom."""
+
+    publish: KeptPublishTo | None = None
+
+    def anew(self) -> FamilyRequest:
+        """The same, asked by nobody: a token of a requester is for what that one asked alone."""
+        if self.publish is None or self.publish.credential is None:
+            return self
+        return self.model_copy(update={"publish": None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ def look_up(
     given = None
     if asked.student is not None:
         given = find(asked.student, folders=folders, endpoint=endpoint)
+        refuse_without_derivatives(given.name, given.license)
     if texts is not None and given is None and asked.base is None and asked.heal is None:
         asked.recipe.refuse_without(texts.lacks, texts.name)
     files = [source for model in (teacher, given) if model is not None for source in model.files()]

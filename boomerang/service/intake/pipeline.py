@@ -1,6 +1,7 @@
 """The way of a request: read, found, planned, and recorded once."""
 
 from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import Created
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin
@@ -15,11 +16,13 @@ from boomerang.texts import task_names
 
 
 def ask(
-    settings: Settings, catalog: Catalog, producer: Producer, body: FamilyRequest
-) -> tuple[str, Plan]:
+    settings: Settings, catalog: Catalog, producer: Producer, body: FamilyRequest,
+    credential: Credential | None = None,
+) -> tuple[str, Plan]:  # fmt: skip
     """Make the family of a request, or find it, and send what has to be done.
 
-    Returns its id, which is provisional where files have to be hashed or compared first. Raises
+    The requester's `credential`, which the body names, is kept as long as it is needed. Returns its
+    id, which is provisional where files have to be hashed or compared first. Raises
     whatever is wrong with the request.
     """
     if body.tasks:
@@ -32,24 +35,29 @@ def ask(
             producer.send(Rehash(key=error.student))
         raise
     if plan.behind:
-        waiting, send = catalog.expect(plan.records, plan.behind)
+        waiting, send = catalog.expect(plan.records, plan.behind, credential)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, plan
     try:
-        created = _recorded(catalog, plan)
+        created = _recorded(catalog, plan, credential)
     except LayersPinned:
         # Its layers are known by now, once and for all.
         plan = take(settings, catalog, body)
-        created = _recorded(catalog, plan)
+        created = _recorded(catalog, plan, credential)
     begin(created, settings, catalog, producer)
     return created.family.id, plan
 
 
-def _recorded(catalog: Catalog, plan: Plan) -> Created:
+def _recorded(catalog: Catalog, plan: Plan, credential: Credential | None) -> Created:
     records = plan.records
     return catalog.create_family(
-        records.family, records.student, records.members, records.requests, notify=records.notify
+        records.family,
+        records.student,
+        records.members,
+        records.requests,
+        notify=records.notify,
+        credential=credential,
     )
 
 

@@ -242,12 +242,18 @@ def _requests(
         yield from (NewRequest(kind="build", what=what) for what in wanted)
         return
     options = asked.publish.model_dump()
-    if (family.gated or family.private) and not options["private"]:
+    # Requests that say nothing of these are the same that they were before there were any.
+    for later in ("gated", "credential"):
+        if options.get(later) is None:
+            options.pop(later, None)
+    open_to_all = not options["private"] and (family.private or not options.get("gated"))
+    if (family.gated or family.private) and open_to_all:
         whose = repr(family.teacher) + (" or its student" if asked.student else "")
+        gate = "" if family.private else ' or behind a gate of its own: gated: "auto" or "manual"'
         raise BadRequest(
             f"{whose} is gated or private, so its family is never made public.",
             value=False,
-            fix="Publish with private: true.",
+            fix=f"Publish with private: true{gate}.",
         )
     for what in wanted or ["*"]:
         yield NewRequest(kind="publish", what=what, options=options)
