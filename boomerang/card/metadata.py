@@ -7,6 +7,9 @@ import yaml
 from boomerang.card.facts import HARNESS, PAPER, Facts, Origin, Size, Task, on_the_hub
 from boomerang.hub.publish import OURS
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""Both write the same; that of libyaml is six times as fast, and a front end waits for it."""
+
 _FIGURES = (
     ("perplexity", "perplexity", "Perplexity"),
     ("kl", "kl_divergence", "KL to the teacher, nats a token"),
@@ -15,7 +18,8 @@ _FIGURES = (
 
 def front_matter(facts: Origin) -> str:
     """The metadata as YAML between its fences, with an empty line after it."""
-    front = yaml.safe_dump(metadata(facts), sort_keys=False, allow_unicode=True, width=1000)
+    style: dict[str, Any] = {"sort_keys": False, "allow_unicode": True, "width": 1000}
+    front = yaml.dump(metadata(facts), Dumper=_DUMPER, **style)
     return f"---\n{front}---\n\n"
 
 

@@ -93,12 +93,17 @@ def test_who_sees_it_follows_the_request(there: Context, hub: LocalHub) -> None:
 
 
 def test_a_card_that_says_something_new_is_published_again(there: Context, hub: LocalHub) -> None:
+    terms = {"LICENSE": "MIT License", "NOTICE": "Of somebody."}
+    for name, text in terms.items():
+        (there.settings.home.parent / "teacher" / name).write_text(text)
     made = family(there, to("me", "*"))
     measure(there, made.id)
     done(there)
     small, large = there.catalog.members(made.id)
     card = hub.files(str(small.repo))["README.md"].decode()
     assert f"]({LAYERS})" in card
+    files = hub.files(str(small.repo))
+    assert {name: files[name].decode() for name in terms} == terms
     assert hub.files(str(small.repo))[LAYERS].startswith(b"\x89PNG")
     assert QUALITY not in hub.files(str(small.repo))
     # The first of them was published before anybody knew where the last one would be.
