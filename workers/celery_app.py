@@ -19,6 +19,7 @@ from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
 from workers.leases import start_reaper
+from workers.models import rebuild
 
 M = TypeVar("M", bound=Message)
 
@@ -46,6 +47,7 @@ _register(
 )
 _register(jobs.Follow, lambda here, told: following.follow(here, told.family))
 _register(jobs.Tell, lambda here, told: telling.tell(here))
+_register(jobs.Rebuild, lambda here, told: rebuild.rebuild(here, told.family))
 _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 

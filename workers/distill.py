@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
@@ -12,13 +13,19 @@ from boomerang.errors import BoomerangError
 from boomerang.processes.json_lines import Ending, Outcome
 from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.recipes.recipe import Recipe
-from boomerang.service.jobs import Measure
+from boomerang.service.jobs import Measure, Rebuild
 from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import End, Holding, holding
-from workers.models.folders import check_pair, check_teacher, fetch_student, fetch_teacher
+from workers.models.folders import (
+    bytes_below,
+    check_pair,
+    check_teacher,
+    fetch_student,
+    fetch_teacher,
+)
 from workers.models.layers import with_layers
-from workers.models.verify import damage_of, hashes, set_aside, verify_members
+from workers.models.verify import damage_of, hashes, set_aside
 from workers.outages import SETBACKS, passes, patiently, said
 from workers.training import Progress, trainer_command
 
@@ -32,9 +39,16 @@ def distill(context: Context, key: str) -> str:
     own bytes are not whole. What stands in the way for a while is waited for: the student is queued
     for later, and goes on from its checkpoint.
     """
-    catalog = context.catalog
     if context.stopping.is_set():
         return "stopping"
+    done = _distill(context, key)
+    for family in context.catalog.open_rebuilds(key):
+        context.producer.send(Rebuild(family=family))
+    return done
+
+
+def _distill(context: Context, key: str) -> str:
+    catalog = context.catalog
     with holding(context, f"student:{key}", lambda: catalog.student(key).cancel) as held:
         if held is None:
             return "already running"
@@ -66,10 +80,8 @@ def _verify(context: Context, student: Student, held: Holding) -> str:
         return "ready"
     try:
         # First: nothing can be said of what is made of it, nor made again, where it is damaged.
-        check_teacher(context, student, held)
+        looked = check_teacher(context, student, held)
         damage = damage_of(context, student, held)
-        if damage is None:
-            verify_members(context, student, held)
     except LostLease:
         raise
     except Exception as error:
@@ -82,16 +94,18 @@ def _verify(context: Context, student: Student, held: Holding) -> str:
         catalog.student_not_seen(student.key, reason, limits, lease=held.lease)
         return "not verified"
     if damage is None:
-        _whole(context, student, held, made=False)
+        read = bytes_below(pairs.student_folder(settings, student))
+        whole = Item(kind="student", name=student.key, state="whole", bytes=read)
+        _whole(context, student, held, made=False, looked=(*looked, whole))
         return "verified"
     log.warning("student %s is damaged: %s", student.key, damage)
     if student.origin is Origin.FOLDER:
         return _failed(context, student, held, damage)
     set_aside(context, student, held, damage)
-    return _make(context, student, held)
+    return _make(context, student, held, looked)
 
 
-def _make(context: Context, student: Student, held: Holding) -> str:
+def _make(context: Context, student: Student, held: Holding, looked: tuple[Item, ...] = ()) -> str:
     catalog, settings = context.catalog, context.settings
     if student.cancel:
         return _ended(context, student, held, End.CANCELLED)
@@ -107,7 +121,7 @@ def _make(context: Context, student: Student, held: Holding) -> str:
         if outcome.reason is not None:
             return _stopped(context, student, held, outcome, outcome.reason)
     check_pair(context, student, teacher, fetch_student(context, student, held))
-    _whole(context, student, held, made=True)
+    _whole(context, student, held, made=True, looked=looked)
     return "ready"
 
 
@@ -163,9 +177,11 @@ def _stopped(
     return _again(context, student, held, setback, reason)
 
 
-def _whole(context: Context, student: Student, held: Holding, *, made: bool) -> None:
-    files = hashes(context, student, held)
-    patiently(held)(context.catalog.student_whole, student.key, files, made=made, lease=held.lease)
+def _whole(
+    context: Context, student: Student, held: Holding, *, made: bool, looked: tuple[Item, ...] = ()
+) -> None:
+    files, say = hashes(context, student, held), context.catalog.student_whole
+    patiently(held)(say, student.key, files, made=made, looked=looked, lease=held.lease)
     for family in context.catalog.families(student=student.key):
         if not family.settled and not family.cancel:
             context.producer.send(Measure(family=family.id))

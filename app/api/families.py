@@ -1,4 +1,4 @@
-"""Families: asked for, listed, rebuilt, cancelled, deleted."""
+"""Families: asked for, listed, cancelled, deleted."""
 
 from typing import Annotated, Any
 
@@ -7,14 +7,13 @@ from fastapi.responses import JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, problems, text
-from app.schemas.families import FamiliesAnswer, FamilyAnswer, RebuildRequest
+from app.schemas.families import FamiliesAnswer, FamilyAnswer
 from app.security import lacking, may
 from app.views import VARY, family_view, family_views
 from boomerang.hub.rights import HEADER
 from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.publishing import settle_publishing
-from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(prefix="/families", tags=["families"])
 
@@ -77,36 +76,6 @@ def cancel(id_: str, context: ContextDep) -> Response:
     if not catalog.give_up(id_):
         catalog.cancel(catalog.family_id(id_))
     return JSONResponse(family_view(context, id_), 202)
-
-
-@router.post(
-    "/{id_}/rebuild",
-    status_code=202,
-    response_model=FamilyAnswer,
-    responses=_STARTED | problems(404, 409, 422),
-)
-def rebuild(
-    id_: str, request: Request, context: ContextDep, body: RebuildRequest | None = None
-) -> Response:
-    """Verify a family, and make what is missing; with `force`, a new generation beside it."""
-    catalog = context.catalog
-    event = catalog.last_event()
-    again = catalog.hash_again(id_)
-    if again is not None:
-        # There is nothing to verify yet, and nothing to make another beside.
-        if again:
-            context.producer.send(KeyFamily(family=id_))
-        return _started(context, id_, event=event)
-    id_ = catalog.family_id(id_)
-    force = body is not None and body.force
-    # A new generation is published wherever the one before it was to be.
-    publishes = force and any(one.kind == "publish" for one in catalog.requests(id_))
-    if publishes and not may(request, "publish"):
-        return lacking("publish")
-    rebuilt = catalog.rebuild(id_, force=force)
-    context.pairs.forget(rebuilt.student.key)
-    context.producer.start(rebuilt)
-    return _started(context, rebuilt.family.id, event=rebuilt.event)
 
 
 def _started(context: Context, id_: str, **more: Any) -> Response:

@@ -1,5 +1,6 @@
 """The dashboard: pages rendered here, each with its JSON at the same address."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ from fastapi.responses import HTMLResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from app.context import Context, ContextDep
+from app.schemas.rebuilds import rebuild_json
 from app.views import VARY, PageRoute, chosen, family_view, family_views, member_views
 from boomerang.family.composition import bar, legend
 from boomerang.family.order_forms import order_in_words
 
+_REBUILDS = 5
+"""How many of a family its page shows, the newest."""
 router = APIRouter(include_in_schema=False)
 negotiated = APIRouter(route_class=PageRoute)
 
@@ -28,10 +32,14 @@ def _share(value: float | None) -> str:
     return "not measured" if value is None else f"{100 * value:.1f} %"
 
 
+def _minute(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
 _templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
 _templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
-    "share": _share,
+    "share": _share, "minute": _minute,
     "count": "{:,}".format,
     "mb": lambda value: f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB",
 }  # fmt: skip
@@ -61,7 +69,12 @@ def docs(request: Request) -> Response:
 def family(id_: str, request: Request, context: ContextDep) -> Response:
     """One family: its student, its ladder, what was asked of it."""
     event = context.catalog.last_event()
-    return _page(request, context, "family.html", event, family=_family(context, id_))
+    shown = _family(context, id_)
+    rebuilds = [
+        rebuild_json(one, context.redact)
+        for one in context.catalog.rebuilds(shown["id"])[:_REBUILDS]
+    ]
+    return _page(request, context, "family.html", event, family=shown, rebuilds=rebuilds)
 
 
 @negotiated.api_route("/models/{size}", methods=["GET", "HEAD"], response_class=HTMLResponse)

@@ -173,6 +173,7 @@ class FamilyAnswer(Answer):
     budget: BoughtAnswer | None = Field(default=None, description="only of POST /families")
     cost: CostAnswer | None = Field(default=None, description="only of POST /families")
     event: int = Field(default=0, description="only of a rebuild: the last event before it")
+    rebuild: int = Field(default=0, description="only of a rebuild: its number")
 
 
 class FamiliesAnswer(Answer):

@@ -21,6 +21,7 @@ from boomerang.catalog.stores.measuring import MeasuringStore
 from boomerang.catalog.stores.members import MemberStore
 from boomerang.catalog.stores.provisional import ProvisionalStore
 from boomerang.catalog.stores.publications import PublicationStore
+from boomerang.catalog.stores.rebuilds import RebuildStore
 from boomerang.catalog.stores.requests import RequestStore
 from boomerang.catalog.stores.students import StudentStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
@@ -28,6 +29,7 @@ from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, Stude
 
 class Catalog(
     ProvisionalStore,
+    RebuildStore,
     FamilyStore,
     StudentStore,
     DistillationStore,

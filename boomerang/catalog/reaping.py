@@ -15,6 +15,8 @@ from boomerang.catalog.base import Attempts, Sent
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.following import end_following
 from boomerang.catalog.leases import WORK, died, forget_tries, holder_of, tries_of, work_of
+from boomerang.catalog.rebuilding import found_of_student, unrebuilt
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.setbacks import Limits, Setback, again, later
 from boomerang.catalog.store import Store
@@ -29,6 +31,7 @@ from boomerang.catalog.tables import (
     MemberRow,
     NoticeRow,
     ProvisionalRow,
+    RebuildRow,
     RequestRow,
     StaleRow,
     StudentRow,
@@ -38,7 +41,10 @@ from boomerang.catalog.tables import (
 from boomerang.catalog.transitions import Actor, Measuring
 
 _LONGEST_WAIT = 3600.0
-SENT = (ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow, NoticeRow)
+SENT = (
+    ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow, NoticeRow,
+    RebuildRow,
+)  # fmt: skip
 """What is sent to a queue, and has been when."""
 
 
@@ -65,7 +71,7 @@ class ReapingStore(Store):
             look = _Look(session, patience, max_attempts)
             return (
                 *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
-                *look.unswept(), *look.unfollowed(), *look.untold(),
+                *look.unswept(), *look.unfollowed(), *look.untold(), *look.unrebuilt(),
             )  # fmt: skip
 
     def expect_resend(self) -> None:
@@ -114,6 +120,9 @@ class _Look:
                     self._become(row, state, said)
                     continue
                 row.verify = None if wait is None else row.verify
+                if wait is None:
+                    unseen = Item(kind="student", name=row.key, state="unseen", reason=said)
+                    found_of_student(self.session, row.key, [unseen], Actor.REAPER)
                 told = {"reason": said, "again_in": wait}
                 self.session.note("unverified", told, student=row.key)
             elif self._due(row):
@@ -188,6 +197,10 @@ class _Look:
             late |= self._due(row)
         if late:
             yield Due("tell", "")
+
+    def unrebuilt(self) -> Iterator[Due]:
+        found = unrebuilt(self.session, self._lost, self._due)
+        yield from (Due("rebuild", family) for family in found)
 
     def _stale(self, moved: set[str]) -> set[str]:
         """The families that have something to be published again, once they are settled."""

@@ -122,6 +122,13 @@ REQUEST: Moves = {
     "yes": {"no": _ASKED},
 }
 
+REBUILD: Moves = {
+    "": {"no": _REQUEST},
+    # What is known of its student when it is asked for is found already.
+    "no": {"running": _ANY, "yes": _WORKER, "failed": _ANY},
+    "running": {"yes": _WORKER, "failed": _ANY},
+}
+
 
 def check(moves: Moves, what: str, before: str, after: str, by: Actor) -> None:
     """Refuse a change that is none of these. Raises IllegalTransition."""

@@ -18,7 +18,7 @@ COMMANDS = {
     "publish": ("distill", "Push one size to the Hub, private unless told otherwise."),
     "verify": ("verify", "Prove that every tensor of a size is its teacher's or its student's."),
     "request": ("service.asking", "Ask a running service for a size."),
-    "rebuild": ("service.asking", "Verify families and make what is missing."),
+    "rebuild": ("service.rebuilding", "Look at all that is there of families, and mend it."),
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
     "demo": ("demo.demo", "Distil the small teacher of the examples and show every size."),

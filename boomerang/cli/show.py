@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -189,6 +189,22 @@ def _task_rows(member: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def rebuilt_view(done: Mapping[str, Any]) -> str:
-    """One line for each family that was rebuilt."""
-    lines = [f"{one['id']}: {one['error'] or one['state']}" for one in done["families"]]
+    """One line for each family that was rebuilt, and what was looked at and found."""
+    words = {"no": "asked for", "yes": "whole"}
+    lines = []
+    for one in done["families"]:
+        lines.append(f"{one['id']}: {one['error'] or words.get(one['state'], one['state'])}")
+        lines += [f"  {line}" for line in _report(one["report"])] if one["report"] else []
     return "\n".join(lines) or "There is no family."
+
+
+_FOUND = {"broken": "broken", "mended": "mended", "unseen": "not looked at", "notes": "note"}
+
+
+def _report(report: Mapping[str, Any]) -> Iterator[str]:
+    looked = [f"{number} {what}" for what, number in report["looked"].items() if what != "bytes"]
+    yield f"looked at {', '.join(looked)}; read {report['looked']['bytes']:,} bytes"
+    for key, said in _FOUND.items():
+        for item in report[key]:
+            why = "; ".join(part for part in (item["found"], item["reason"]) if part)
+            yield f"{said}: {item['kind']} {item['name']}: {why}"

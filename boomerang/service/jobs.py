@@ -97,6 +97,13 @@ class Tell(Message):
     task, queue = "boomerang.tell", "assemble"
 
 
+class Rebuild(Message):
+    """Look at what is there of a family, and mend it; the catalog says whether somebody asked."""
+
+    task, queue = "boomerang.rebuild", "assemble"
+    family: str
+
+
 class Sweep(Message):
     """Remove the folders of members that belong to no family; the catalog lists them."""
 
@@ -167,7 +174,10 @@ class Producer:
             return self.send(Sweep())
         if due.job == "tell":
             return self.send(Tell())
-        kinds = {"key": KeyFamily, "measure": Measure, "settle": Settle, "follow": Follow}
+        kinds = {
+            "key": KeyFamily, "measure": Measure, "settle": Settle, "follow": Follow,
+            "rebuild": Rebuild,
+        }  # fmt: skip
         return self.send(kinds[due.job](family=due.subject))
 
     def sweep(self, digests: Sequence[str]) -> bool:

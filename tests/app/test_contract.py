@@ -88,6 +88,13 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     assert states == {"ready", "failed", "hashing"}
     ask(f"{one}/rebuild", f"/families/{made['id']}/rebuild", "post", 202)
     ask(f"{one}/rebuild", f"/families/{waiting['id']}/rebuild", "post", 202)
+    every = ask("/rebuilds", "/rebuilds", "post", 202).json()
+    assert every["waiting"] == [waiting["id"]]
+    assert {r["family"] for r in every["rebuilds"]} == {ready.id, made["id"], other["id"]}
+    ask(f"{one}/rebuilds", f"/families/{ready.id}/rebuilds")
+    number = next(r["id"] for r in every["rebuilds"] if r["family"] == ready.id)
+    ask(f"{one}/rebuilds/{{number}}", f"/families/{ready.id}/rebuilds/{number}")
+    ask(f"{one}/rebuilds/{{number}}", f"/families/{made['id']}/rebuilds/{number}", status=404)
     ask(f"{one}/cancel", f"/families/{other['id']}/cancel", "post", 202)
     ask(f"{one}/cancel", f"/families/{waiting['id']}/cancel", "post", 202)
     ask("/families/{id_}", "/families/nothing", status=404)

@@ -9,7 +9,7 @@ from boomerang.cli import progress
 from boomerang.cli.demo import demo
 from boomerang.cli.service.asking import show_progress
 from boomerang.cli.service.client import Service
-from tests.support.cli_stub import Stub, boomerang, error, family, listening, told
+from tests.support.cli_stub import Stub, boomerang, error, family, listening, rebuilding, told
 
 pytestmark = pytest.mark.slow("the command line follows a real service")
 
@@ -112,7 +112,7 @@ def test_a_provisional_family_is_waited_for_under_its_first_id(stub: Stub) -> No
     # To rebuild it is to make it.
     stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
     rebuilt = told("rebuild", "f1", "--wait", "--url", stub.url)["families"]
-    assert rebuilt == [{"id": "f2", "state": "ready", "error": None}]
+    assert rebuilt == [{"id": "f2", "state": "yes", "error": None, "report": None}]
     stub.states = [hashing("hashing"), hashing("failed")]
     assert "Hashing the files" in error("request", "t", "2K", "--wait", "--url", stub.url)
 
@@ -149,46 +149,46 @@ def test_a_service_that_is_not_there_is_one_line() -> None:
     assert "no address" in error("rebuild", "--all", "--url", "http://[")
 
 
-def test_rebuild_waits_for_the_verdict_not_for_the_state_before_it(stub: Stub) -> None:
+def test_rebuild_waits_until_it_is_over_and_prints_what_it_found(stub: Stub) -> None:
     stub.states = [family("ready", "yes")]
-    stub.events = [("family", {"state": "rebuild"}), ("verified", {})]
+    mended = {"kind": "folder", "name": "1K", "found": "a bit", "reason": "built again"}
+    over = rebuilding("yes", mended=[mended])
+    stub.rebuilds = [rebuilding("no"), rebuilding("running"), over]
     done = told("rebuild", "f1", "--wait", "--url", stub.url)
-    assert done == {"families": [{"id": "f1", "state": "ready", "error": None}]}
-    assert [path for _, path, *_ in stub.asked][:2] == [
-        "/families/f1/rebuild",
-        "/families/f1/events?after=4",
-    ]
-    assert stub.asked[0][2] == {"force": False}
+    assert done == {
+        "families": [{"id": "f1", "state": "yes", "error": None, "report": over["report"]}]
+    }
+    assert stub.asked[0][1:3] == ("/families/f1/rebuild", {"force": False})
+    stub.rebuilds = [over]
+    shown = boomerang("rebuild", "f1", "--wait", "--force", "--url", stub.url)
+    assert (shown.returncode, shown.stdout.splitlines()) == (0, [
+        "f1: whole",
+        "  looked at 1 teachers, 1 students, 1 members, 1 folders, 1 repositories; "
+        "read 1,234,567 bytes",
+        "  mended: folder 1K: a bit; built again",
+    ])  # fmt: skip
 
 
-def test_a_rebuild_that_could_not_look_says_so_and_does_not_hang(stub: Stub) -> None:
-    stub.states = [family("ready", "yes")]
-    stub.events = [
-        ("unverified", {"reason": "The Hub is away", "again_in": 2.0}),
-        ("unverified", {"reason": "The folder of the teacher is gone", "again_in": None}),
-    ]
-    done = boomerang("rebuild", "f1", "--wait", "--url", stub.url)
+def test_a_rebuild_after_which_something_is_not_whole_is_status_1(stub: Stub) -> None:
+    stub.states = [family("failed")]
+    unseen = {"kind": "repository", "name": "me/t-1K", "found": None, "reason": "The Hub is away"}
+    stub.rebuilds = [
+        rebuilding("failed", "not whole: repository me/t-1K", unseen=[unseen]), rebuilding("yes"),
+    ]  # fmt: skip
+    done = boomerang("rebuild", "--all", "--wait", "--url", stub.url)
     assert done.returncode == 1
-    assert "could not be verified: The folder of the teacher is gone." in done.stdout
+    # One that fails keeps no other from being waited for.
+    assert "f1: not whole: repository me/t-1K\n" in done.stdout
+    assert "  not looked at: repository me/t-1K: The Hub is away\n" in done.stdout
+    assert "f2: whole\n" in done.stdout
 
 
-def test_rebuild_that_fails_is_status_1(stub: Stub) -> None:
-    stub.states = [family("ready", "yes")]
-    stub.events = [
-        ("student", {"state": "distilling"}),
-        ("student", {"state": "failed", "reason": "out of memory"}),
-    ]
-    done = boomerang("rebuild", "f1", "--force", "--wait", "--url", stub.url)
-    assert done.returncode == 1
-    assert "out of memory" in done.stdout
-    assert stub.asked[0][2] == {"force": True}
-
-
-def test_rebuild_all_asks_for_each(stub: Stub) -> None:
+def test_rebuild_all_asks_once_and_for_each_where_it_is_forced(stub: Stub) -> None:
     stub.states = [family("ready", "yes")]
     assert boomerang("rebuild", "--all", "--url", stub.url).returncode == 0
+    assert boomerang("rebuild", "--all", "--force", "--url", stub.url).returncode == 0
     posted = [path for method, path, *_ in stub.asked if method == "POST"]
-    assert posted == ["/families/f1/rebuild", "/families/f2/rebuild"]
+    assert posted == ["/rebuilds", "/families/f1/rebuild", "/families/f2/rebuild"]
 
 
 def test_each_part_of_the_work_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:

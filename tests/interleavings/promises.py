@@ -145,6 +145,8 @@ class Promises(RuleBasedStateMachine):
             self._given_up(f"family:{id_}", id_, family.measuring_reason)
         elif family.tasks:
             assert all(has_result(m.tasks, "t", None) for m in members), "a task was forgotten"
+        for rebuild in self.catalog.rebuilds(id_):
+            assert (rebuild.state is Fact.YES) is (rebuild.reason is None), rebuild
         for member in members:
             if member.measured is Fact.YES:
                 assert member.perplexity == float(made), "measured of other bytes"

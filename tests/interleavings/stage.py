@@ -230,8 +230,8 @@ def staged() -> Iterator[None]:
         teacher=SimpleNamespace(architecture=SimpleNamespace(masked=False)),
     )
     nothing = {
-        "workers.distill": ("check_pair", "check_teacher", "fetch_teacher"),
-        "workers.models.verify": ("_verify_published", "_verify_built"),
+        "workers.distill": ("check_pair", "fetch_teacher"),
+        "workers.models.published": ("repository",),
         "workers.assemble": ("_remember",),
         "boomerang.service.models.pairs": ("check_trained_on",),
         "workers.measure": ("fetch_teacher",),
@@ -239,6 +239,8 @@ def staged() -> Iterator[None]:
     fakes = {
         "workers.leases.Holding": Quiet,
         "workers.distill.fetch_student": _folder,
+        "workers.distill.check_teacher": lambda *_: (),
+        "workers.models.rebuild.member_files": member_files,
         "workers.distill.damage_of": damage_of,
         "workers.distill.hashes": hashes,
         "workers.distill.trainer_command": lambda settings: (),

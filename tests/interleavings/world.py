@@ -24,6 +24,7 @@ from boomerang.service.jobs import (
     Measure,
     Message,
     Publish,
+    Rebuild,
     Settle,
     Sweep,
 )
@@ -32,6 +33,7 @@ from tests.support.outbox import Outbox
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context
 from workers.leases import End, Holding
+from workers.models import rebuild
 
 LEASE, PATIENCE, MOST = 30.0, 60.0, 3
 
@@ -42,6 +44,7 @@ READS = {
     "student", "students", "family", "families", "members", "member",
     "task_results", "requests", "names", "publication", "referenced", "sweeps", "lease_holder",
     "member_waits", "keying", "all_waiting", "known_hashes",
+    "open_rebuild", "open_rebuilds", "rebuild_numbered",
 }  # fmt: skip
 
 
@@ -198,6 +201,8 @@ class World:
                     assemble.assemble(context, family, **values)
                 case Publish():
                     publish.publish(context, family, **values)
+                case Rebuild():
+                    rebuild.rebuild(context, family)
                 case Sweep():
                     assemble.sweep(context)
         except (LostLease, NotFound, Killed):
@@ -289,6 +294,7 @@ class World:
         ]  # fmt: skip
         found += [one for one in catalog.all_waiting() if one.state is Keying.HASHING]
         for family in catalog.families():
+            found += [one for one in catalog.rebuilds(family.id) if one.open]
             ready = catalog.student(family.student).state is StudentState.READY
             if ready and not family.settled:
                 found.append(family)

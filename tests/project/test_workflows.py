@@ -92,7 +92,7 @@ def rebuild(tmp_path):
     fake = tmp_path / "bin" / "boomerang"
     fake.parent.mkdir()
     fake.write_text(
-        '#!/bin/sh\nprintf "%s\\n" "$@" > "$ARGUMENTS"\n'
+        '#!/bin/sh\nprintf "%s\\n" "$@" > "$ARGUMENTS"\necho "f1: whole"\n'
         '[ "$BOOMERANG_API_KEY" = key ] || exit 9\nexit "$CODE"\n'
     )
     fake.chmod(0o755)
@@ -142,8 +142,10 @@ def test_a_family_is_never_an_option_or_code(rebuild, tmp_path, family):
 
 
 @pytest.mark.parametrize("code", [0, 1, 7])
-def test_exit_code_decides(rebuild, code):
-    assert rebuild(code=code)[0] == code
+def test_exit_code_decides_and_the_report_is_shown(rebuild, tmp_path, code):
+    summary = tmp_path / "summary"
+    assert rebuild(code=code, GITHUB_STEP_SUMMARY=str(summary))[0] == code
+    assert summary.read_text() == "~~~~\nf1: whole\n~~~~\n"
 
 
 @pytest.mark.parametrize("secret", ["BOOMERANG_URL", "BOOMERANG_API_KEY"])

@@ -45,14 +45,15 @@ def error(*arguments: object, status: int = 1, **environment: str) -> str:
 class Stub:
     """Answers by path; `states` is what a family looks like at each successive GET.
 
-    `planned` is what the answer to a request for one says beside what it always does.
+    `planned` is what the answer to a request for one says beside what it always does, `rebuilds`
+    what its rebuild looks like at each successive GET.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, str | None]] = []
         self.states: list[dict[str, Any]] = []
         self.planned: dict[str, Any] = {}
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.rebuilds: list[dict[str, Any]] = []
         self.problem: tuple[int, dict[str, Any]] | None = None
         self.busy = 0
         self.tokens: list[str | None] = []
@@ -68,8 +69,14 @@ class Stub:
         if method == "POST" and path == "/families":
             budget = {"asked": body["budget"], "size": "1K", "parameters": 1000, "below_by": 7}
             return 202, {**family("queued", **self.planned), "budget": budget}
+        if path == "/rebuilds":
+            asked = [{"family": "f1", "id": 3}, {"family": "f2", "id": 4}]
+            return 202, {"rebuilds": asked, "waiting": []}
         if method == "POST":
-            return 202, {**self.states[0], "event": 4}
+            hashing = "provisional" in self.states[0]
+            return 202, {**self.states[0], **({} if hashing else {"rebuild": 3})}
+        if "/rebuilds/" in path:
+            return 200, self.rebuilds.pop(0)
         if path == "/families":
             return 200, {"families": [{"id": "f1"}, {"id": "f2"}]}
         return 200, self.states.pop(0) if len(self.states) > 1 else self.states[0]
@@ -91,20 +98,18 @@ def family(state: str, measuring: str = "no", **more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
+def rebuilding(state: str, reason: str | None = None, **report: Any) -> dict[str, Any]:
+    """A rebuild as the service shows it."""
+    kinds = ("teachers", "students", "members", "folders", "repositories")
+    found = {"looked": dict.fromkeys(kinds, 1) | {"bytes": 1234567}}
+    found |= {key: [] for key in ("broken", "mended", "unseen", "notes")} | report
+    return {"id": 3, "family": "f1", "state": state, "reason": reason, "report": found}
+
+
 @contextmanager
 def listening(stub: Stub) -> Iterator[Stub]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if "/events" in self.path:
-                lines = [
-                    f"id: {5 + number}\nevent: {kind}\ndata: {json.dumps(values)}\n\n"
-                    for number, (kind, values) in enumerate(stub.events)
-                ]
-                stub.asked.append(("GET", self.path, None, None))
-                # All at once, and the end of the stream: a client must ask again where it stopped.
-                after = int(self.path.rpartition("=")[2])
-                self.say(200, "".join(lines[max(0, after - 4) :]).encode(), "text/event-stream")
-                return
             self.reply("GET", None)
 
         def do_POST(self) -> None:

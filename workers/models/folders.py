@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.folders import content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
@@ -103,8 +104,10 @@ def check_pair(context: Context, student: Student, teacher: Path, folder: Path) 
     return pairs.given_pair(context.catalog, student, *sides)
 
 
-def check_teacher(context: Context, student: Student, held: Holding) -> None:
+def check_teacher(context: Context, student: Student, held: Holding) -> tuple[Item, ...]:
     """Read every byte of a student's teacher, unless it is read by range from the Hub.
+
+    Returns what is to be said of it, if anything.
 
     One that was fetched and is damaged is set aside and fetched again. Raises SourceChanged for a
     local one, Over, and whatever keeps this from being found out.
@@ -118,12 +121,27 @@ def check_teacher(context: Context, student: Student, held: Holding) -> None:
                 value=student.teacher,
                 fix="Put it back, and rebuild the family.",
             )
-    elif folder.is_dir():
+        return (_whole(student, folder),)
+    if folder.is_dir():
         seen = folder.stat().st_ino
         changed = _fetched_changes(context, student, folder, held)
         if changed:
-            _set_aside(context, student, folder, seen, f"{changed} changed since it was fetched")
+            found = f"{changed} changed since it was fetched"
+            _set_aside(context, student, folder, seen, found)
             fetch_teacher(context, student, held)
+            mended = {"state": "mended", "found": found, "reason": "fetched again", "bytes": 0}
+            return (Item(kind="teacher", name=student.teacher, **mended),)  # type: ignore[arg-type]
+        return (_whole(student, folder),)
+    return ()
+
+
+def _whole(student: Student, folder: Path) -> Item:
+    return Item(kind="teacher", name=student.teacher, state="whole", bytes=bytes_below(folder))
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _local_changes(context: Context, student: Student, folder: Path, held: Holding) -> str:

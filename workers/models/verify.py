@@ -1,38 +1,22 @@
-"""Whether what is said to be there is there, byte for byte: students, built and published members.
+"""Whether a student that is said to be there is there, byte for byte.
 
 A student is damaged where its own bytes are not those that it was made of. Anything else that keeps
 a look from being taken (its teacher, the Hub, a folder that is not mounted) is an error of looking,
 and says nothing about the student.
 """
 
-import logging
-import shutil
 from collections.abc import Iterator
 
-from boomerang.catalog.leases import work_of
-from boomerang.catalog.records.families import Family, Member
-from boomerang.catalog.records.states import Fact
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.folders import content_commit, files_of, sha256_of
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import (
-    BoomerangError,
-    Interrupted,
-    SourceChanged,
-    StudentMismatch,
-    TeacherNotFound,
-)
+from boomerang.errors import BoomerangError, Interrupted, SourceChanged, StudentMismatch
 from boomerang.family.pair import Pair
-from boomerang.hub import remote
 from boomerang.service.models import pairs
 from boomerang.service.models.digests import take_hash
-from workers import assemble
 from workers.context import Context
-from workers.leases import Holding, holding
+from workers.leases import Holding
 from workers.models.folders import put_aside
-from workers.models.members import member_files
-
-log = logging.getLogger("boomerang.workers")
 
 
 def damage_of(context: Context, student: Student, held: Holding) -> str | None:
@@ -116,48 +100,3 @@ def set_aside(context: Context, student: Student, held: Holding, why: str) -> No
     name = put_aside(folder, held.lease.fence, f"student of {student.teacher}", why)
     told = {"name": name, "reason": why}
     context.catalog.student_set_aside(student.key, told, lease=held.lease)
-
-
-def verify_members(context: Context, student: Student, held: Holding) -> None:
-    """Look at what was built and published of a student; what is gone is not said to be there.
-
-    A built folder that is damaged is removed (it is made of the two models again), and the requests
-    for it are open again. Raises what keeps the Hub from being asked.
-    """
-    for family in context.catalog.families(student=student.key):
-        for member in context.catalog.members(family.id):
-            held.check()
-            if member.built is Fact.YES and context.settings.members.is_dir():
-                _verify_built(context, family, member, held)
-            if member.published is Fact.YES and member.repo and member.commit:
-                _verify_published(context, family, member)
-
-
-def _verify_built(context: Context, family: Family, member: Member, held: Holding) -> None:
-    folder = context.settings.member_folder(member.digest)
-    with holding(context, work_of("built", member.digest)) as own:
-        if own is None:
-            return
-        files = member_files(context, family, member)
-        damage = assemble.damage_of(context, folder, files, look=held.check)
-        if damage is None:
-            return
-        log.warning("member %s of %s is damaged: %s", member.size, family.id, damage)
-        if folder.exists():
-            shutil.rmtree(folder)
-        context.catalog.member_gone(family.id, member.k, "built", damage, lease=own.lease)
-
-
-def _verify_published(context: Context, family: Family, member: Member) -> None:
-    # Else whoever publishes it again just now would bring back what somebody has taken down.
-    with holding(context, work_of("published", member.digest)) as own:
-        if own is None:
-            return
-        member = context.catalog.member(family.id, member.k)
-        if member.published is not Fact.YES:
-            return
-        try:
-            remote.resolve(str(member.repo), member.commit, endpoint=context.settings.hub_endpoint)
-        except TeacherNotFound as error:
-            gone = context.catalog.member_gone
-            gone(family.id, member.k, "published", error.detail, lease=own.lease)

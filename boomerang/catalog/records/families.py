@@ -213,13 +213,6 @@ class Created:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rebuilt(Created):
-    """What a rebuild led to; `event` is the last event before it."""
-
-    event: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Publication:
     """What a repository of the Hub holds: of which family, who sees it, and the card's sha256.
 

@@ -1,13 +1,15 @@
 """The distillation of a student: its progress, its checkpoints, its memory, and what came of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import WORK, revoke, work_of
+from boomerang.catalog.rebuilding import found_of_student, student_made
 from boomerang.catalog.records.families import Family, NewMember
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
@@ -69,6 +71,8 @@ class DistillationStore(Store):
             row = student_row(session, key)
             begin_anew(row)
             row.step = 0
+            lost = Item(kind="student", name=key, state="broken", found=payload["reason"])
+            found_of_student(session, key, [lost], Actor.WORKER)
             session.note("set-aside", payload, student=key)
 
     def student_narrow(
@@ -123,21 +127,29 @@ class DistillationStore(Store):
             return half
 
     def student_whole(
-        self, key: str, files: Mapping[str, str], *, made: bool, lease: Lease | None = None
+        self,
+        key: str,
+        files: Mapping[str, str],
+        *,
+        made: bool,
+        looked: Iterable[Item] = (),
+        lease: Lease | None = None,
     ) -> None:
         """A student is whole: ready where it was `made`, else verified, with the event for it.
 
         `files` are the sha256 of its weights. Its families are measured anew where it was made
-        again, and where measuring failed. Raises LostLease, NotFound.
+        again, and where measuring failed; `looked` is for its rebuilds. Raises LostLease, NotFound.
         """
         with self.db.write(lease) as session:
             row = student_row(session, key)
             others = made and row.files != dict(files)
             row.files, row.verify = dict(files), None
             achieved(row)
+            found_of_student(session, key, looked, Actor.WORKER)
             if made:
                 begin_anew(row)
                 change_state(session, row, StudentState.READY, None, Actor.WORKER)
+                student_made(session, key)
             else:
                 session.note("verified", {}, student=key)
             reason = "its student is new" if made else "its student was verified"
@@ -162,6 +174,8 @@ class DistillationStore(Store):
             if wait is None:
                 row.verify = None
                 achieved(row)
+                unseen = Item(kind="student", name=key, state="unseen", reason=reason)
+                found_of_student(session, key, [unseen], Actor.WORKER)
             told = {"reason": reason, "again_in": wait}
             session.note("unverified", told, student=key)
 

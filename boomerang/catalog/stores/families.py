@@ -6,8 +6,9 @@ from sqlalchemy import delete, select
 
 from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
-from boomerang.catalog.hooks.outbox import catch_up, forget_listeners, hand_on, listen
+from boomerang.catalog.hooks.outbox import catch_up, forget_listeners, listen
 from boomerang.catalog.leases import holder_of
+from boomerang.catalog.rebuilding import end_rebuilds
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import (
     Created,
@@ -16,20 +17,20 @@ from boomerang.catalog.records.families import (
     NewMember,
     NewRequest,
     Planned,
-    Rebuilt,
     has_result,
 )
 from boomerang.catalog.records.states import Fact, Next, StudentState
-from boomerang.catalog.records.students import NewStudent, Student, salted_key
+from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
 from boomerang.catalog.stores.publications import free_name, give_name, outdate_cards
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
-from boomerang.catalog.stores.students import cancel, obtain, requeue, verify
+from boomerang.catalog.stores.students import cancel, obtain
 from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
+    RebuildRow,
     RequestRow,
     RevisionRow,
     StaleRow,
@@ -38,8 +39,6 @@ from boomerang.catalog.tables import (
 )
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.errors import NotReady
-from boomerang.family.composition import composition_of
-from boomerang.family.layer_map import LayerMap
 
 
 class LayersPinned(NotReady):
@@ -97,7 +96,7 @@ class FamilyStore(Store):
         if plan.notify is not None:
             listen(session, row.id, plan.notify)
             catch_up(session, row, [plan.notify])
-        return _created(row, student, created, following)
+        return led_to(row, student, created, following)
 
     def _wanted_again(self, session: Session, row: FamilyRow) -> bool:
         """Take a cancellation back, if there was one.
@@ -129,7 +128,7 @@ class FamilyStore(Store):
             asked = [keep_request(session, family, request) for request in requests]
             student = student_row(session, row.student)
             following = _following(session, row, student, False, any(asked), False)
-            return _created(row, student, False, following)
+            return led_to(row, student, False, following)
 
     def family(self, family: str) -> Family:
         """One family. Raises FamilyNotFound."""
@@ -157,6 +156,7 @@ class FamilyStore(Store):
         with self.db.write() as session:
             row = family_row(session, family)
             give_up(session, family, CANCELLED)
+            end_rebuilds(session, family, CANCELLED)
             student = student_row(session, row.student)
             ready, over = student.state == StudentState.READY, StudentState(student.state).over
             if over and (row.settled or not ready):
@@ -183,7 +183,7 @@ class FamilyStore(Store):
             )
             free_name(session, family)
             forget_listeners(session, family)
-            for table in (RequestRow, MemberRow, RevisionRow, StaleRow):
+            for table in (RequestRow, RebuildRow, MemberRow, RevisionRow, StaleRow):
                 session.execute(delete(table).where(table.family == family))
             session.delete(row)
             session.flush()
@@ -196,54 +196,6 @@ class FamilyStore(Store):
                 cancel(session, student)
             session.note("family", {"state": "deleted"}, family=family)
             return tuple(sorted(digests))
-
-    def rebuild(self, family: str, force: bool = False) -> Rebuilt:
-        """Check a family's student again, or with `force` make a new one beside the old.
-
-        Without force the job verifies what is there and does nothing where it is whole (event
-        `verified`), and distils again where it is not. With force the
-        family returned is a new one, whose student has the next generation.
-        """
-        with self.db.write() as session:
-            row = family_row(session, family)
-            student = student_row(session, row.student)
-            event = session.last_event()
-            session.note("family", {"state": "rebuild", "force": force}, family=family)
-            if force:
-                return Rebuilt(**vars(self._next_generation(session, row, student)), event=event)
-            if student.state in (StudentState.FAILED, StudentState.CANCELLED):
-                requeue(session, student, "rebuild")
-            elif student.state == StudentState.READY:
-                verify(session, student)
-            self._wanted_again(session, row)
-            student.cancel = False
-            return Rebuilt(**vars(_created(row, student, False, "distill")), event=event)
-
-    def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
-        same = select(StudentRow.generation).where(StudentRow.root == student.root)
-        generation = max(session.scalars(same)) + 1
-        key, layermap = (
-            salted_key(student.root, generation),
-            LayerMap(tuple(student.kept), student.layers),
-        )
-        made_of = facts_of(NewStudent, student) | {"key": student.root, "kept": tuple(student.kept)}
-        ladder = session.scalars(
-            select(MemberRow).where(MemberRow.family == row.id).order_by(MemberRow.k)
-        )
-        members = []
-        for member in ladder:
-            digest = composition_of(layermap, member.code).digest(row.commit, key)
-            members.append(NewMember(**facts_of(NewMember, member) | {"digest": digest}))
-        asked = session.scalars(select(RequestRow).where(RequestRow.family == row.id))
-        plan = Planned(
-            family=NewFamily(**facts_of(NewFamily, row) | {"student": key}),
-            student=NewStudent(**made_of),
-            members=tuple(members),
-            requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
-        )
-        made = self._create(session, plan, generation)
-        hand_on(session, row.id, made.family.id)
-        return made
 
 
 def _refuse_other_layers(row: StudentRow, planned: NewStudent) -> None:
@@ -277,7 +229,8 @@ def _following(
     return "settle" if asked and family.chosen is not None else None
 
 
-def _created(row: FamilyRow, student: StudentRow, created: bool, following: Next | None) -> Created:
+def led_to(row: FamilyRow, student: StudentRow, created: bool, following: Next | None) -> Created:
+    """What a change of a family led to."""
     family, made = record(Family, row), record(Student, student)
     return Created(family=family, student=made, created=created, next=following)
 

@@ -67,6 +67,15 @@ class PublicationStore(Store):
             session.merge(RepoRow(**vars(publication)))
             _fresh(session, publication.repo, since)
 
+    def repository_lacks(self, repo: str, *, lease: Lease | None = None) -> None:
+        """A repository does not hold what was published: have that done again. Raises LostLease."""
+        with self.db.write(lease) as session:
+            row = session.get(RepoRow, repo)
+            if row is not None:
+                now = session.now()
+                row.made_of = ""
+                session.merge(StaleRow(repo=repo, family=row.family, since=now, sent=now, sends=0))
+
     def stale(self, family: str) -> dict[str, float]:
         """The repositories of a family that may have to be published again, and since when."""
         with self.db.read() as session:

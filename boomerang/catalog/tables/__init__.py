@@ -16,7 +16,7 @@ from boomerang.catalog.tables.publications import (
     StaleRow,
 )
 from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow, StudentRow
-from boomerang.catalog.tables.work import EventRow, LeaseRow, TryRow
+from boomerang.catalog.tables.work import EventRow, LeaseRow, RebuildRow, TryRow
 
 __all__ = [
     "ComparisonRow",
@@ -33,6 +33,7 @@ __all__ = [
     "NameRow",
     "NoticeRow",
     "ProvisionalRow",
+    "RebuildRow",
     "RepoRow",
     "RequestRow",
     "RevisionRow",

@@ -1,10 +1,30 @@
-"""Who works on what, how often it was tried, and what happened."""
+"""Who works on what, how often it was tried, what is rebuilt, and what happened."""
 
 from typing import Any
 
+from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from boomerang.catalog.base import Attempts, Base, Serial
+
+
+class RebuildRow(Attempts, Base):
+    """What is looked at and mended of a family; `report` is what was found so far, by what it is.
+
+    `force` says that the family is a new generation, which is made for it.
+    """
+
+    __tablename__ = "rebuilds"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    family: Mapped[str] = mapped_column(ForeignKey("families.id", ondelete="CASCADE"), index=True)
+    force: Mapped[bool]
+    state: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str | None]
+    report: Mapped[dict[str, Any]]
+    created: Mapped[float]
+    started: Mapped[float | None]
+    finished: Mapped[float | None]
 
 
 class TryRow(Attempts, Base):

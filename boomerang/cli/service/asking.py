@@ -1,17 +1,16 @@
-"""Commands that ask a running service, and wait with a bar for what it makes: request, rebuild."""
+"""The command that asks a running service, and waits with a bar for what it makes: request."""
 
 import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
 from boomerang.cli import options
 from boomerang.cli.progress import Bar
-from boomerang.cli.service.client import POLL_SECONDS, Refused, Service, Unreachable
-from boomerang.cli.show import emit, family_view, rebuilt_view
+from boomerang.cli.service.client import POLL_SECONDS, Service
+from boomerang.cli.show import emit, family_view
 from boomerang.errors import BadRequest, BoomerangError
 from boomerang.family.layer_map import parse_layers
 from boomerang.hub import library
@@ -77,25 +76,6 @@ def request(
             planned = {key: family[key] for key in ("budget", "cost") if key in family}
             family = planned | wait_made(service, family["id"])
         emit(family, as_json, family_view)
-
-
-def rebuild(
-    family: Annotated[str | None, typer.Argument(help="Id of a family.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every family.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Distil again, beside the old.")] = False,
-    wait: options.Wait = False,
-    url: options.Url = options.LOCAL,
-    api_key: options.Key = "",
-    as_json: options.Json = False,
-) -> None:
-    """Verify families and make what is missing. The exit status says whether it worked."""
-    if (family is None) is not every:
-        raise typer.BadParameter("Give either a family or --all.")
-    with Service(url, api_key) as service:
-        done = rebuild_all(service, family, force=force, wait=wait)
-    emit(done, as_json, rebuilt_view)
-    if any(one["error"] for one in done["families"]):
-        raise typer.Exit(1)
 
 
 def own_token() -> str:
@@ -168,70 +148,6 @@ def is_made(family: Family) -> bool:
         if request["state"] == "failed":
             raise _not_made(f"{request['kind']} of {request['what']} failed", request)
     return all(request["state"] == "yes" for request in family.get("wants", ()))
-
-
-def wait_rebuilt(service: Service, family: Family) -> dict[str, Any]:
-    """Wait until a rebuild that was asked for is over. Raises NotMade where it failed.
-
-    `family` is the answer to `POST /families/{id}/rebuild`. What the family says of itself may
-    still be of before the rebuild, so its events are followed first.
-    """
-    id_, at = str(family["id"]), int(family["event"])
-    if family.get("provisional"):
-        # There is nothing to verify before it is made for the first time.
-        return wait_made(service, id_)
-    remeasured = family["measuring"] != "failed"
-    with Bar(f"rebuilding {id_}") as bar:
-        checked = False
-        while not (checked and remeasured):
-            try:
-                for event, kind, values in service.events(id_, at):
-                    at = event
-                    if kind == "progress":
-                        bar.steps(values)
-                    state = values.get("state")
-                    if kind == "student" and state in ("failed", "cancelled"):
-                        raise _not_made(f"The rebuild of {id_} is {state}", values)
-                    if kind == "unverified" and values.get("again_in") is None:
-                        raise _not_made(f"{id_} could not be verified", values)
-                    checked |= kind == "verified" or (kind, state) == ("student", "ready")
-                    remeasured |= kind == "measuring"
-                    if checked and remeasured:
-                        break
-            except Unreachable:
-                # The stream broke; if the service is there again, it goes on where it was.
-                service.family(id_)
-    return wait_made(service, id_, f"checking {id_}")
-
-
-def rebuild_all(service: Service, family: str | None, *, force: bool, wait: bool) -> dict[str, Any]:
-    """Rebuild one family, or all of them; one that fails does not keep the others from it.
-
-    Returns `families`, each with its `id`, the `state` of its student and an `error` or None.
-    """
-    every = () if family is not None else service.get("/families")["families"]
-    ids = [family] if family is not None else [str(one["id"]) for one in every]
-    asked = [(id_, _asked(service, id_, force)) for id_ in ids]
-    return {"families": [_rebuilt(service, id_, answer, wait) for id_, answer in asked]}
-
-
-def _asked(service: Service, id_: str, force: bool) -> Family | BoomerangError:
-    try:
-        return service.post(f"/families/{quote(id_, safe='')}/rebuild", {"force": force})
-    except Refused as error:
-        return error
-
-
-def _rebuilt(
-    service: Service, id_: str, answer: Family | BoomerangError, wait: bool
-) -> dict[str, Any]:
-    try:
-        if isinstance(answer, BoomerangError):
-            raise answer
-        family = wait_rebuilt(service, answer) if wait else answer
-    except (Refused, NotMade) as error:
-        return {"id": id_, "state": None, "error": str(error)}
-    return {"id": family["id"], "state": family["student"]["state"], "error": None}
 
 
 def _not_made(what: str, of: Mapping[str, Any]) -> NotMade:

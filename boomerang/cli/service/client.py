@@ -92,10 +92,14 @@ class Service:
 
     def family(self, id_: str) -> dict[str, Any]:
         """A family, also across a restart of the service. Raises Refused or Unreachable."""
+        return self.steady(f"/families/{quote(id_, safe='')}")
+
+    def steady(self, path: str) -> dict[str, Any]:
+        """GET JSON, also across a restart of the service. Raises Refused or Unreachable."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return self.get(f"/families/{quote(id_, safe='')}")
+                return self.get(path)
             except Unreachable:
                 if time.monotonic() > until:
                     raise

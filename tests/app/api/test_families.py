@@ -12,7 +12,10 @@ import httpx
 import pytest
 import redis
 
+from boomerang.catalog.rebuilding import found_of_student
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import StudentState
+from boomerang.catalog.transitions import Actor
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.processes.daemon import Daemon
 from boomerang.service.running.parts import valkey, valkey_url
@@ -145,6 +148,22 @@ def test_rebuild_keeps_and_force_makes_anew(front: Front) -> None:
     assert kept.headers["location"] == f"/families/{family.id}"
     assert kept.json()["event"] <= front.catalog.last_event()
     assert kept.json()["student"]["state"] == "ready"
+    # What was asked stands at an address of its own; the same again joins it.
+    assert front.client.post(f"/families/{family.id}/rebuild").json()["rebuild"] == 1
+    address = f"/families/{family.id}/rebuilds"
+    (listed,) = front.client.get(address).json()["rebuilds"]
+    assert (listed["id"], listed["state"], listed["force"]) == (1, "no", False)
+    assert front.client.get(f"{address}/1").json() == listed
+    problem(front.client.get(f"{address}/2"), 404, "not-found")
+    key = front.catalog.student(family.student).key
+    unseen = Item(kind="student", name=key, state="unseen", reason="<its folder> is away")
+    with front.catalog.db.write() as session:
+        found_of_student(session, key, [unseen], Actor.WORKER)
+    (said,) = front.client.get(f"{address}/1").json()["report"]["unseen"]
+    assert (said["kind"], said["reason"]) == ("student", "<its folder> is away")
+    page = front.client.get(f"/families/{family.id}", headers={"Accept": "text/html"}).text
+    assert f'href="{address}/1"' in page
+    assert "&lt;its folder&gt; is away" in page
     forced = front.client.post(f"/families/{family.id}/rebuild", json={"force": True})
     assert forced.status_code == 202
     assert forced.json()["id"] != family.id

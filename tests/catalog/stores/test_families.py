@@ -121,7 +121,7 @@ def test_rebuild_without_force_changes_nothing(catalog: Catalog) -> None:
     catalog.set_student_state("k" * 32, StudentState.READY)
     made = catalog.rebuild(old.id)
     assert (made.family.id, made.next, made.student.state) == (old.id, "distill", "ready")
-    assert [e.kind for e in catalog.events_after(made.event, old.id)] == ["family"]
+    assert [e.kind for e in catalog.events_after(made.event, old.id)] == ["family", "rebuild"]
 
 
 def test_cancel_is_immediate_when_nobody_works_and_a_flag_otherwise(catalog: Catalog) -> None:

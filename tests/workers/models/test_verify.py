@@ -6,20 +6,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import delete
 
 from boomerang.catalog.leases import revoke
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, Lease, StudentState
 from boomerang.catalog.tables import FilesRow
-from boomerang.cli.service.asking import NotMade, is_made
-from boomerang.errors import HubUnreachable, TeacherNotFound
-from boomerang.hub.publish import Published
-from boomerang.service.jobs import Publish
+from boomerang.errors import HubUnreachable
 from tests.local_hub.fixture import running
 from tests.local_hub.repos import OWNER
 from tests.workers.test_setbacks import KEY, ask, context, fails, until_over
@@ -27,8 +22,6 @@ from workers.assemble import assemble, sweep
 from workers.context import Context
 from workers.distill import distill
 from workers.measure import measure
-from workers.publish import publish
-from workers.settle import settle
 
 __all__ = ["context"]
 
@@ -205,128 +198,6 @@ def test_a_hub_that_is_away_does_not_damage_a_student(
     assert context.catalog.student(KEY).verify is not None
     assert context.catalog.student(KEY).state is StudentState.READY
     assert starts(context) == 1
-
-
-def test_a_built_member_that_is_damaged_or_gone_is_built_again(context: Context, made: str) -> None:
-    context.catalog.add_requests(made, [NewRequest(kind="build", what="*")])
-    settle(context, made)
-    (request,) = context.catalog.requests(made)
-    for k in (0, 1):
-        assert assemble(context, made, k, request.id) == "built"
-    first, second = (
-        context.settings.member_folder(context.catalog.member(made, k).digest) for k in (0, 1)
-    )
-    good = (first / "model.safetensors").read_bytes()
-    flip(first / "model.safetensors")
-    second.rename(second.with_name("elsewhere"))
-    context.catalog.rebuild(made)
-    assert distill(context, KEY) == "verified"
-    assert [context.catalog.member(made, k).built for k in (0, 1)] == [Fact.NO, Fact.NO]
-    assert context.catalog.requests(made)[0].state is Fact.NO
-    measure(context, made)
-    for k in (0, 1):
-        assert assemble(context, made, k, request.id) == "built"
-    assert (first / "model.safetensors").read_bytes() == good
-    assert context.catalog.requests(made)[0].state is Fact.YES
-
-
-@pytest.mark.parametrize("name", ["config.json", "README.md", "model.safetensors"])
-@pytest.mark.parametrize("how", ["flipped", "missing"])
-def test_any_file_of_a_built_member_is_looked_at(
-    context: Context, made: str, name: str, how: str
-) -> None:
-    assert assemble(context, made, 0) == "built"
-    folder = context.settings.member_folder(context.catalog.member(made, 0).digest)
-    context.catalog.rebuild(made)
-    assert distill(context, KEY) == "verified"
-    assert context.catalog.member(made, 0).built is Fact.YES
-    flip(folder / name) if how == "flipped" else (folder / name).unlink()
-    context.catalog.rebuild(made)
-    assert distill(context, KEY) == "verified"
-    member = context.catalog.member(made, 0)
-    assert (member.built, name in str(member.built_reason)) == (Fact.NO, True)
-
-
-def test_a_published_commit_that_is_gone_is_no_longer_said_to_be_there(
-    context: Context, monkeypatch: pytest.MonkeyPatch, made: str
-) -> None:
-    catalog = context.catalog
-    for state in (Fact.RUNNING, Fact.YES):
-        catalog.set_fact(made, 0, "published", state, repo="me/x", commit="9" * 40)
-    monkeypatch.setattr(
-        "boomerang.hub.remote.resolve", fails(1, print, HubUnreachable("Status 503."))
-    )
-    catalog.rebuild(made)
-    assert distill(context, KEY) == "not verified"
-    assert catalog.member(made, 0).published is Fact.YES
-    monkeypatch.setattr("boomerang.hub.remote.resolve", fails(1, print, TeacherNotFound("Gone.")))
-    assert distill(context, KEY) == "verified"
-    assert catalog.member(made, 0).published is Fact.FAILED
-    assert catalog.member(made, 0).published_reason == "Gone."
-
-
-def test_what_is_gone_from_the_hub_is_said_and_published_for_who_asks_again(
-    context: Context, monkeypatch: pytest.MonkeyPatch, made: str
-) -> None:
-    catalog, size = context.catalog, context.catalog.member(made, 0).size
-    pushed: list[str] = []
-
-    def push(repo: str, *_: object, **__: object) -> Published:
-        pushed.append(repo)
-        return Published(repo, "9" * 40, "", True)
-
-    monkeypatch.setattr("workers.publish.push", push)
-    requests = [
-        NewRequest(kind="publish", what=what, options={"namespace": "me"}) for what in (size, "1G")
-    ]
-    catalog.add_requests(made, requests)
-    settle(context, made)
-    for job in sent(context):
-        assert publish(context, **job) == "published"
-    late = sent(context)  # where the other one is stands on the first one's card now
-    assert [job["want"] for job in late] == [None]
-    monkeypatch.setattr("boomerang.hub.remote.resolve", lambda repo, *_, **__: _gone(repo, size))
-    # Whoever publishes it just now makes it be there.
-    lease = catalog.lease_acquire(f"publish:{catalog.member(made, 0).digest}", "other", 30)
-    assert isinstance(lease, Lease)
-    catalog.rebuild(made)
-    assert distill(context, KEY) == "verified"
-    assert catalog.member(made, 0).published is Fact.YES
-    catalog.lease_release(lease)
-    catalog.rebuild(made)
-    assert distill(context, KEY) == "verified"
-    lost, kept = catalog.requests(made)
-    assert (lost.state, lost.reason) == (Fact.FAILED, f"{size}: Gone.")
-    assert kept.state is Fact.YES
-    # Whoever waits for the rebuild hears of it.
-    said = {"state": "ready"}
-    shown = {"id": made, "student": said, "measuring": "no", "settled": True, "chosen": "last"}
-    with pytest.raises(NotMade, match="Gone"):
-        is_made({**shown, "wants": [vars(lost)]})
-    # It is not published again by itself, nor by a job that was sent before.
-    measure(context, made)
-    assert sent(context) == []
-    assert [publish(context, **job) for job in late] == ["not wanted"]
-    assert catalog.member(made, 0).published is Fact.FAILED
-    assert catalog.add_requests(made, requests).next == "settle"
-    settle(context, made)
-    for job in sent(context):
-        assert publish(context, **job) == "published"
-    assert len(pushed) == 3
-    assert {request.state for request in catalog.requests(made)} == {Fact.YES}
-
-
-def _gone(repo: str, size: str) -> None:
-    if repo.endswith(size):
-        raise TeacherNotFound("Gone.")
-
-
-def sent(context: Context) -> list[dict[str, Any]]:
-    """The publications that were sent since this was asked last, as a worker gets them."""
-    box = context.producer.sent  # type: ignore[attr-defined]
-    found = [job.model_dump() for job in box if isinstance(job, Publish)]
-    box.clear()
-    return [{("family_id" if k == "family" else k): v for k, v in job.items()} for job in found]
 
 
 def test_a_sweep_stands_in_the_catalog_until_it_is_done(context: Context, made: str) -> None:
