@@ -16,7 +16,7 @@ from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact
 from boomerang.catalog.stores.requests import resolve
 from boomerang.errors import BoomerangError, HubFailure, TeacherNotFound
-from boomerang.hub import listing
+from boomerang.hub.publishing import listing
 from boomerang.service.credentials import publishing_as
 from workers import publish
 from workers.context import Context

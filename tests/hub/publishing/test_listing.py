@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from boomerang.errors import HubFailure, TeacherNotFound
-from boomerang.hub.listing import Entry, blob_oid, differences, look
+from boomerang.hub.publishing.listing import Entry, blob_oid, differences, look
 from tests.local_hub.accounts import OWNER
 from tests.local_hub.fixture import LocalHub, hub
 
