@@ -9,7 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ WORKER = "assemble worker"
 MOST_REQUESTS, MOST_SECONDS = 25, 0.3
 """Bounds of what is drawn for each kill: requests that arrive before it, seconds after these."""
 POLL_SECONDS = 0.02
+KILLS_A_FAMILY = 4
+"""A member whose worker was lost five times is given up, and two are published at a time."""
 PATIENCE = 900.0
 """Seconds after the last kill, or between two, after which a service counts as stuck."""
 
@@ -38,10 +40,10 @@ class Killed:
     """How a run ended."""
 
     lane: str
-    kills: int
-    rounds: int
-    seconds: float
-    found: Checked
+    kills: int = 0
+    rounds: int = 0
+    seconds: float = 0.0
+    found: Checked = field(default_factory=Checked)
     failure: str | None = None
 
 
@@ -55,40 +57,41 @@ def run(
     home.mkdir()
     with local_hub(folder / "hub") as hub:
         settings = {**SETTINGS, **hub.environment(lane == "xet"), "HF_HOME": str(folder / "cache")}
-        kills = rounds = 0
-        failure = None
+        done = Killed(lane)
         try:
             with serving(home, made, 0, settings) as (url, parent), Service(url) as service:
-                while kills < number:
-                    rounds += 1
-                    kills += _round(service, hub, parent, draw, f"round-{rounds}", number - kills)
-                    say(f"{lane}: {kills} kills in {rounds} families")
+                while done.kills < number:
+                    done.rounds += 1
+                    most = min(done.kills + KILLS_A_FAMILY, number)
+                    _publish(service, hub, parent, draw, done, most)
+                    say(f"{lane}: {done.kills} kills in {done.rounds} families")
         except BoomerangError as error:
-            failure = str(error)
-        found = check(hub, made, hub.blobs)
-    seconds = time.monotonic() - began
-    return Killed(lane, kills, rounds, seconds, found, failure or found.wrong)
+            done.failure = str(error)
+        done.found = check(hub, made, hub.blobs)
+    done.failure = done.failure or done.found.wrong
+    done.seconds = time.monotonic() - began
+    return done
 
 
-def _round(
-    service: Service, hub: Hub, parent: int, draw: random.Random, namespace: str, most: int
-) -> int:
-    """Publish to a namespace, with so many kills; how many there were when all was there."""
+def _publish(
+    service: Service, hub: Hub, parent: int, draw: random.Random, done: Killed, most: int
+) -> None:
+    """Publish to a namespace of its own, and kill until there were so many or all is there."""
+    namespace = f"round-{done.rounds}"
     body = {"teacher": "teacher", "student": "student", "order": "last",
             "publish": {"namespace": namespace}}  # fmt: skip
     id_ = str(service.post("/families", body)["id"])
-    kills, until = 0, time.monotonic() + PATIENCE
+    until = time.monotonic() + PATIENCE
     strike = hub.requests() + draw.randint(1, MOST_REQUESTS)
     while not _is_published(service.family(id_)):
-        if kills < most and hub.requests() >= strike:
+        if done.kills < most and hub.requests() >= strike:
             time.sleep(draw.uniform(0, MOST_SECONDS))
-            kills += _kill(parent)
+            done.kills += _kill(parent)
             strike = hub.requests() + draw.randint(1, MOST_REQUESTS)
             until = time.monotonic() + PATIENCE
         if time.monotonic() > until:
             raise TimeoutError(f"{namespace} is not published")
         time.sleep(POLL_SECONDS)
-    return kills
 
 
 def _is_published(family: dict[str, Any]) -> bool:

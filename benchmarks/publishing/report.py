@@ -34,7 +34,8 @@ caches) at one time.
 """,
     "Kills": """
 `boomerang serve` publishes a family of eight to one namespace after the other. SIGKILL strikes the
-worker when the Hub has received one to 25 requests more, and up to 0.3 s later. In the end every
+worker when the Hub has received one to 25 requests more, and up to 0.3 s later: four times a
+family, as a member whose worker was lost five times is given up. In the end every
 commit that ever was on `main` is looked at: it must be whole, every tensor must be byte for byte
 that of its size, and no weights may have travelled to a repository that was whole already. Cards
 change while their sisters are published, which makes commits of a card alone. What some commit held
