@@ -19,7 +19,7 @@ from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
 from workers.leases import start_reaper
-from workers.models import rebuild
+from workers.models import keeping, rebuild
 
 M = TypeVar("M", bound=Message)
 
@@ -38,6 +38,7 @@ def _register(kind: type[M], work: Callable[[Context, M], str]) -> None:
 _register(jobs.KeyFamily, lambda here, told: keying.key(here, told.family))
 _register(jobs.Rehash, lambda here, told: keying.rehash(here, told.key))
 _register(jobs.Distill, lambda here, told: distill.distill(here, told.key))
+_register(jobs.PushStudent, lambda here, told: keeping.push(here, told.key))
 _register(jobs.Measure, lambda here, told: measure.measure(here, told.family))
 _register(jobs.Settle, lambda here, told: settle.settle(here, told.family))
 _register(jobs.Assemble, lambda here, told: assemble.assemble(here, told.family, told.k, told.want))

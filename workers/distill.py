@@ -13,7 +13,7 @@ from boomerang.errors import BoomerangError
 from boomerang.processes.json_lines import Ending, Outcome
 from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.recipes.recipe import Recipe
-from boomerang.service.jobs import Measure, Rebuild
+from boomerang.service.jobs import Measure, PushStudent, Rebuild
 from boomerang.service.models import pairs
 from workers.context import Context
 from workers.leases import End, Holding, holding
@@ -24,6 +24,7 @@ from workers.models.folders import (
     fetch_student,
     fetch_teacher,
 )
+from workers.models.keeping import mend, take
 from workers.models.layers import with_layers
 from workers.models.verify import damage_of, hashes, set_aside
 from workers.outages import SETBACKS, passes, patiently, said
@@ -82,6 +83,8 @@ def _verify(context: Context, student: Student, held: Holding) -> str:
         # First: nothing can be said of what is made of it, nor made again, where it is damaged.
         looked = check_teacher(context, student, held)
         damage = damage_of(context, student, held)
+        if damage is None:
+            looked = (*looked, *mend(context, student, held))
     except LostLease:
         raise
     except Exception as error:
@@ -110,6 +113,10 @@ def _make(context: Context, student: Student, held: Holding, looked: tuple[Item,
     if student.cancel:
         return _ended(context, student, held, End.CANCELLED)
     catalog.set_student_state(student.key, StudentState.DISTILLING, lease=held.lease)
+    if take(context, student, held, looked):
+        _measured(context, student.key)
+        return "ready"
+    student = catalog.student(student.key)
     teacher = fetch_teacher(context, student, held)
     if student.origin is Origin.DISTILLED:
         pairs.check_trained_on(catalog, settings, student)
@@ -180,9 +187,18 @@ def _stopped(
 def _whole(
     context: Context, student: Student, held: Holding, *, made: bool, looked: tuple[Item, ...] = ()
 ) -> None:
-    files, say = hashes(context, student, held), context.catalog.student_whole
-    patiently(held)(say, student.key, files, made=made, looked=looked, lease=held.lease)
-    for family in context.catalog.families(student=student.key):
+    catalog, keep = context.catalog, bool(context.settings.students)
+    files, say = hashes(context, student, held), catalog.student_whole
+    told = {"made": made, "looked": looked, "keep": keep}
+    patiently(held)(say, student.key, files, **told, lease=held.lease)
+    if keep and catalog.keeps_waiting(student.key):
+        context.producer.send(PushStudent(key=student.key))
+    _measured(context, student.key)
+
+
+def _measured(context: Context, key: str) -> None:
+    """Have the families of a student that is ready measured, where they are not yet."""
+    for family in context.catalog.families(student=key):
         if not family.settled and not family.cancel:
             context.producer.send(Measure(family=family.id))
 

@@ -134,7 +134,8 @@ PRUNE_SECONDS = 3600.0
 def reap(context: Context) -> int:
     """Look once; return how many jobs were sent."""
     settings = context.settings
-    due = context.catalog.reap(settings.requeue_seconds, settings.max_attempts)
+    keep = bool(settings.students)
+    due = context.catalog.reap(settings.requeue_seconds, settings.max_attempts, keep=keep)
     return sum(context.producer.due(job) for job in due)
 
 

@@ -15,7 +15,8 @@ STUDENT_EXAMPLE: dict[str, Any] = {
     "key": "5d" * 16, "teacher": "Qwen/Qwen3-4B-Base", "teacher_commit": "906bfd4b4dc7",
     "kept": [0, 1, 2, 3, 5, 7, 34, 35], "layers": 36, "recipe": {"name": "default"},
     "recipe_name": "default", "data_digest": "c1" * 32, "seed": 0, "origin": "distilled",
-    "revision_commit": None, "state": "distilling", "reason": None, "step": 120, "steps": 500,
+    "revision_commit": None, "hub_repo": None, "hub_commit": None,
+    "state": "distilling", "reason": None, "step": 120, "steps": 500,
     "loss": 2.31, "ce": 2.1, "kl": 0.4, "cosine": 0.02, "tokens": 31_457_280,
     "tokens_per_s": 45_000.0, "eta_s": 2200.0, "generation": 1, "verify": None,
     "map_rule": "divergence", "pinned": True, "map_reason": None,
@@ -46,6 +47,8 @@ class StudentAnswer(Answer):
     seed: int
     origin: Origin
     revision_commit: str | None
+    hub_repo: str | None = Field(description="repository of the Hub where it is kept, if it is")
+    hub_commit: str | None
     state: StudentState | Keying
     reason: str | None
     step: int

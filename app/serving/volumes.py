@@ -49,7 +49,7 @@ class Pairs:
     def __init__(self, settings: Settings, catalog: Catalog, producer: Producer) -> None:
         self._settings, self._catalog, self._producer = settings, catalog, producer
         self._rehashing: dict[str, float] = {}
-        self._kept: dict[tuple[str, int], tuple[Pair, tuple[FileSource, ...]]] = {}
+        self._kept: dict[tuple[str, int, str | None], tuple[Pair, tuple[FileSource, ...]]] = {}
         self._lock = Lock()
 
     def open(self, student: Student) -> Pair:
@@ -57,7 +57,7 @@ class Pairs:
 
         Raises NotReady before the student is there, or SourceChanged.
         """
-        key = (student.key, student.generation)
+        key = (student.key, student.generation, student.hub_commit)
         with self._lock:
             found = self._kept.get(key)
         if student.state is StudentState.READY and found is not None and _fresh(found[1]):

@@ -17,6 +17,7 @@ from boomerang.catalog.stores.distillation import DistillationStore
 from boomerang.catalog.stores.events import EventStore
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.files import FileStore
+from boomerang.catalog.stores.keeping import KeepingStore
 from boomerang.catalog.stores.measuring import MeasuringStore
 from boomerang.catalog.stores.members import MemberStore
 from boomerang.catalog.stores.provisional import ProvisionalStore
@@ -33,6 +34,7 @@ class Catalog(
     FamilyStore,
     StudentStore,
     DistillationStore,
+    KeepingStore,
     MemberStore,
     MeasuringStore,
     RequestStore,

@@ -103,6 +103,11 @@ def work_of(fact: FactName, digest: str) -> str:
     return f"{WORK[fact]}:{digest}"
 
 
+def keeping_of(key: str) -> str:
+    """The lease under which a student is pushed to the Hub."""
+    return f"keep:{key}"
+
+
 def tries_of(session: Session, subject: str) -> TryRow:
     """The tries under a lease; none yet where there was no setback."""
     row = session.get(TryRow, subject)

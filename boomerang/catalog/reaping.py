@@ -11,15 +11,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from boomerang.catalog.base import Attempts, Sent
-from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.following import end_following
-from boomerang.catalog.leases import WORK, died, forget_tries, holder_of, tries_of, work_of
+from boomerang.catalog.leases import (
+    WORK,
+    died,
+    forget_tries,
+    holder_of,
+    keeping_of,
+    tries_of,
+    work_of,
+)
+from boomerang.catalog.looking import Look
 from boomerang.catalog.rebuilding import found_of_student, unrebuilt
 from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
-from boomerang.catalog.setbacks import Limits, Setback, again, later
 from boomerang.catalog.store import Store
+from boomerang.catalog.stores.keeping import not_kept, unkept
 from boomerang.catalog.stores.measuring import change_measuring
 from boomerang.catalog.stores.members import change_fact
 from boomerang.catalog.stores.provisional import change_keying
@@ -28,6 +35,7 @@ from boomerang.catalog.stores.students import change_state
 from boomerang.catalog.tables import (
     FamilyRow,
     FollowRow,
+    KeepingRow,
     MemberRow,
     NoticeRow,
     ProvisionalRow,
@@ -40,11 +48,10 @@ from boomerang.catalog.tables import (
 )
 from boomerang.catalog.transitions import Actor, Measuring
 
-_LONGEST_WAIT = 3600.0
 SENT = (
-    ProvisionalRow, StudentRow, FamilyRow, RequestRow, SweepRow, StaleRow, FollowRow, NoticeRow,
-    RebuildRow,
-)  # fmt: skip
+    *(ProvisionalRow, StudentRow, KeepingRow, FamilyRow, RequestRow),
+    *(SweepRow, StaleRow, FollowRow, NoticeRow, RebuildRow),
+)
 """What is sent to a queue, and has been when."""
 
 
@@ -59,19 +66,20 @@ class Due:
 class ReapingStore(Store):
     """What was lost, found."""
 
-    def reap(self, patience: float, max_attempts: int) -> tuple[Due, ...]:
+    def reap(self, patience: float, max_attempts: int, *, keep: bool = False) -> tuple[Due, ...]:
         """Find the jobs that nobody holds, and mark them as sent by the caller.
 
         A job that had a setback, or whose holder's lease ran out, is due after a wait; one that
         waits in a queue is due after `patience` seconds, then after twice as long each time
         (it may just stand behind others). A job that lost its holder `max_attempts` times in a row
-        fails.
+        fails. With `keep` students that are ready are kept on the Hub.
         """
         with self.db.write() as session:
             look = _Look(session, patience, max_attempts)
             return (
                 *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
                 *look.unswept(), *look.unfollowed(), *look.untold(), *look.unrebuilt(),
+                *(look.unkept() if keep else ()),
             )  # fmt: skip
 
     def expect_resend(self) -> None:
@@ -81,13 +89,10 @@ class ReapingStore(Store):
                 session.execute(update(table).values(sent=0.0, sends=0))
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look for what nobody holds; `most` losses of a worker in a row are enough."""
+class _Look(Look):
+    """One look at every kind of job."""
 
-    session: Session
-    patience: float
-    most: int
+    __slots__ = ()
 
     def unkeyed(self) -> Iterator[Due]:
         hashing = ProvisionalRow.state == Keying.HASHING
@@ -130,6 +135,18 @@ class _Look:
 
     def _become(self, row: StudentRow, state: StudentState, reason: str) -> None:
         change_state(self.session, row, state, reason, Actor.REAPER)
+
+    def unkept(self) -> Iterator[Due]:
+        """Students of ours that are ready, and not on the Hub."""
+        for row, job in unkept(self.session):
+            subject = keeping_of(row.key)
+            if job.over or holder_of(self.session, subject) is not None:
+                continue
+            if died(self.session, subject):
+                wait, said = self._lost(job)
+                not_kept(self.session, row, job, said, wait)
+            elif self._due(job):
+                yield Due("keep", row.key)
 
     def unsettled(self) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
@@ -271,30 +288,4 @@ class _Look:
         if row is None or row.attempts < self.most:
             return row is not None and row.due is not None
         change_request(self.session, request, Fact.FAILED, self._enough, Actor.REAPER)
-        return True
-
-    @property
-    def _enough(self) -> str:
-        return f"its worker was lost {self.most} times"
-
-    def _lost(self, row: Attempts) -> tuple[float | None, str]:
-        """Count the loss of a worker: seconds until the next attempt, if any, and what is said."""
-        wait = again(row, Setback.DIED, self.session.now(), Limits(self.most, 0.0))
-        return wait, self._enough if wait is None else later("its worker was lost", wait)
-
-    def _due(self, row: Attempts) -> bool:
-        now = self.session.now()
-        if row.due is None:
-            return self._late(row)
-        if now < row.due:
-            return False
-        row.due, row.sends, row.sent = None, 0, now
-        return True
-
-    def _late(self, row: Sent) -> bool:
-        """Whether a job that was sent must be sent again, as nobody took it."""
-        now = self.session.now()
-        if now - row.sent < min(self.patience * 2**row.sends, _LONGEST_WAIT):
-            return False
-        row.sends, row.sent = row.sends + (1 if row.sent else 0), now
         return True

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +72,13 @@ def content_commit(checkpoint: Checkpoint, digest: Callable[[FileSource], str] =
 
     `digest` gives the sha256 of one file; the service remembers those that it took.
     """
+    return commit_of((source.name, digest(source)) for source in files_of(checkpoint))
+
+
+def commit_of(digests: Iterable[tuple[str, str]]) -> str:
+    """40 hex digits over the names of files and their sha256."""
     total = hashlib.sha256()
-    for line in sorted(f"{source.name} {digest(source)}\n" for source in files_of(checkpoint)):
+    for line in sorted(f"{name} {digest}\n" for name, digest in digests):
         total.update(line.encode())
     return total.hexdigest()[:40]
 

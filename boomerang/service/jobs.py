@@ -47,6 +47,13 @@ class Distill(Message):
     key: str
 
 
+class PushStudent(Message):
+    """Keep a student that is ready on the Hub."""
+
+    task, queue = "boomerang.push_student", "publish"
+    key: str
+
+
 class Measure(Message):
     """Choose a family's order, measure its members, then settle it."""
 
@@ -170,6 +177,8 @@ class Producer:
         """Send a job that a reaper found."""
         if due.job == "distill":
             return self.send(Distill(key=due.subject))
+        if due.job == "keep":
+            return self.send(PushStudent(key=due.subject))
         if due.job == "sweep":
             return self.send(Sweep())
         if due.job == "tell":

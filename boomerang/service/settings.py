@@ -98,6 +98,11 @@ class Settings(BaseSettings):
         description="The only Hub namespaces that members may be published to, separated by "
         "commas; without it any that the token may write to.",
     )
+    students: str = Field(
+        default="",
+        description="Hub namespace where students are kept, each in a private repository, and "
+        "looked for before one is distilled; empty: they stay in the folder of home.",
+    )
     hub_endpoint: str = Field(
         default="https://huggingface.co",
         validation_alias=AliasChoices("BOOMERANG_HUB_ENDPOINT", "HF_ENDPOINT"),

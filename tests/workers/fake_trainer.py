@@ -56,6 +56,10 @@ def main() -> None:
     say("checkpoint", step=steps)
     making = Path(job["out"] + ".tmp")
     shutil.copytree(Path(job["teacher"]).parent / "student", making)
+    config = json.loads((Path(job["teacher"]) / "config.json").read_text())
+    record = {name: job[name] for name in ("key", "teacher_commit", "kept")}
+    record |= {"layers": config["num_hidden_layers"], "frozen_embeddings": False}
+    (making / "boomerang.json").write_text(json.dumps(record))
     making.rename(job["out"])
     say("done", out=job["out"])
 

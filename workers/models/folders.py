@@ -50,26 +50,56 @@ def fetch_teacher(context: Context, student: Student, held: Holding) -> Path:
 
 
 def fetch_student(context: Context, student: Student, held: Holding) -> Path:
-    """The student's folder; one that was given as a repo is fetched where it is not there yet.
+    """The student's folder; one that is on the Hub is fetched where it is not there yet.
 
-    Raises Over.
+    Raises Over, and Elsewhere where it is on its way to the Hub.
     """
-    folder = pairs.student_folder(context.settings, student)
+    settings = context.settings
+    folder = pairs.student_folder(settings, student)
     if student.origin is Origin.HUB:
         _fetch(context, str(student.location), str(student.revision_commit), folder, held)
+    elif student.origin is Origin.DISTILLED and not pairs.is_here(settings, student):
+        pairs.student_checkpoint(settings, student)
+        if student.hub_commit is not None:
+            _leave(context, student, folder)
+            at = str(student.hub_repo), student.hub_commit
+            _fetch(context, *at, folder, held, student.files)
     return folder
 
 
-def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding) -> None:
+def _leave(context: Context, student: Student, folder: Path) -> None:
+    """Put the folder of a student aside that has been made again on another machine."""
+    if not folder.is_dir():
+        return
+    seen = folder.stat().st_ino
+    with holding(context, fetch_lease(folder)) as own:
+        if own is not None and folder.is_dir() and folder.stat().st_ino == seen:
+            why = "it has been made again elsewhere"
+            put_aside(folder, own.lease.fence, f"student of {student.teacher}", why)
+
+
+def _fetch(
+    context: Context, repo: str, commit: str, folder: Path, held: Holding,
+    known: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Fetch a repo unless it is there, or wait for whoever fetches it.
 
-    What is there of it when the work must end is kept. Raises Over, and as fetch.fetch.
+    What is there of it when the work must end is kept. Raises Over, SourceChanged where a file is
+    not the one that is `known`, and as fetch.fetch.
     """
+    files: dict[str, str] = {}
+
+    def hashed(name: str, digest: str) -> None:
+        files[name] = digest
+        if (known or {}).get(name, digest) != digest:
+            raise SourceChanged(
+                f"{name} of {repo!r} is not the student's.", value=name, fix="Rebuild the family."
+            )
+
     while not folder.is_dir():
         held.check()
         with holding(context, fetch_lease(folder)) as own:
             if own is not None:
-                files: dict[str, str] = {}
                 log.info("fetching %s at %s", repo, commit)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 fetch.fetch(
@@ -79,7 +109,7 @@ def _fetch(context: Context, repo: str, commit: str, folder: Path, held: Holding
                     progress=lambda *_: held.check(),
                     # A machine that is taken away again and again gets there, file by file.
                     arrived=lambda: patiently(held)(context.catalog.lease_achieved, held.lease),
-                    hashed=files.__setitem__,
+                    hashed=hashed,
                     endpoint=context.settings.hub_endpoint,
                 )
                 if files:

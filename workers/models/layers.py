@@ -1,7 +1,7 @@
 """Which layers a student keeps: measured once, by a process of its own, and pinned."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,14 +53,20 @@ def with_layers(
     if not outcome.done:
         # Fewer sequences at a time are of no use here.
         return student, replace(outcome, starved=False)
-    return _pinned(context, student, teacher, held, found), outcome
+    checkpoint = Checkpoint.open(teacher)
+    return pinned(context, student, checkpoint, held, found["kept"], found["reason"]), outcome
 
 
-def _pinned(
-    context: Context, student: Student, teacher: Path, held: Holding, found: dict[str, Any]
-) -> Student:
-    layermap = LayerMap.from_kept(found["kept"], student.layers)
-    anatomy = dissect(Checkpoint.open(teacher))
+def pinned(
+    context: Context, student: Student, teacher: Checkpoint, held: Holding, kept: Iterable[int],
+    reason: str | None,
+) -> Student:  # fmt: skip
+    """A student whose layers are known, with the ladders of its families made anew.
+
+    What was pinned first stands. Raises LostLease.
+    """
+    layermap = LayerMap.from_kept(kept, student.layers)
+    anatomy = dissect(teacher)
     frozen = Recipe.stored(student.recipe).freezes(anatomy.tied)
     pair = Pair.planned(anatomy.checkpoint, layermap, frozen=frozen)
 
@@ -68,6 +74,4 @@ def _pinned(
         return records_of(ladder_of(pair, family.order), family.commit, family.student)
 
     pin = context.catalog.pin_map
-    return patiently(held)(
-        pin, student.key, layermap.kept, found["reason"], ladder, lease=held.lease
-    )
+    return patiently(held)(pin, student.key, layermap.kept, reason, ladder, lease=held.lease)

@@ -7,6 +7,7 @@ from boomerang.assembly.stitch import place
 from boomerang.card.card import card
 from boomerang.card.facts import Facts
 from boomerang.catalog.records.families import Family, Member, repo_id
+from boomerang.checkpoint.folders import commit_of
 from boomerang.family.composition import Composition, composition_of
 from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
@@ -61,7 +62,8 @@ def made_of(context: Context, family: Family) -> str:
     student = context.catalog.student(family.student)
     checkpoint = pairs.student_checkpoint(context.settings, student)
     if pairs.is_remote(checkpoint):
-        return str(student.revision_commit)
+        # One of ours is the same in its folder and on the Hub.
+        return student.revision_commit or commit_of((student.files or {}).items())
     return pairs.folder_commit(context.catalog, checkpoint)
 
 

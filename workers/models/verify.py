@@ -12,7 +12,7 @@ from boomerang.checkpoint.folders import content_commit, files_of, sha256_of
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import BoomerangError, Interrupted, SourceChanged, StudentMismatch
 from boomerang.family.pair import Pair
-from boomerang.service.models import pairs
+from boomerang.service.models import kept, pairs
 from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases import Holding
@@ -25,6 +25,15 @@ def damage_of(context: Context, student: Student, held: Holding) -> str | None:
     Raises whatever keeps this from being found out.
     """
     folder = pairs.student_folder(context.settings, student)
+    if not pairs.is_here(context.settings, student):
+        if student.hub_commit is not None:
+            return kept.damage(context.settings, student)
+        if context.catalog.keeps_waiting(student.key):
+            raise Interrupted(
+                f"{student.teacher}'s student is on its way to the Hub.",
+                value=student.key,
+                fix="Wait for it.",
+            )
     if not folder.is_dir():
         if not folder.parent.is_dir():
             raise Interrupted(
@@ -61,8 +70,8 @@ def _misfit(
     try:
         near = not pairs.is_remote(teacher)
         # One of ours says itself what it keeps.
-        kept = None if student.origin is Origin.DISTILLED else tuple(student.kept)
-        pair = Pair.of(teacher, checkpoint, kept=kept, verify=near)
+        given = None if student.origin is Origin.DISTILLED else tuple(student.kept)
+        pair = Pair.of(teacher, checkpoint, kept=given, verify=near)
     except StudentMismatch as error:
         if sure:
             raise
@@ -73,7 +82,12 @@ def _misfit(
 
 
 def hashes(context: Context, student: Student, held: Holding) -> dict[str, str]:
-    """The sha256 of each of a student's files, by name, remembered for whoever asks for them."""
+    """The sha256 of each of a student's files, by name, remembered for whoever asks for them.
+
+    Of one that is only on the Hub, as they were when it became ready.
+    """
+    if student.hub_commit is not None and not pairs.is_here(context.settings, student):
+        return dict(student.files or {})
     folder = pairs.student_folder(context.settings, student)
     found = {}
     for source in files_of(Checkpoint.open(folder)):

@@ -8,9 +8,10 @@ from boomerang.errors import BoomerangError
 
 PROGRESS = "progress"
 """The kind of event that tells how far a distillation is, and nothing else."""
-Next = Literal["key", "distill", "measure", "settle", "sweep", "follow", "tell", "rebuild"]
-"""The job that must be sent: hash and key, distil or verify, measure, settle what was asked for,
-sweep, follow a teacher to its new commit, tell who wants to be told, look at what is there."""
+Next = Literal["key", "distill", "keep", "measure", "settle", "sweep", "follow", "tell", "rebuild"]
+"""The job that must be sent: hash and key, distil or verify, keep on the Hub, measure, settle what
+was asked for, sweep, follow a teacher to its new commit, tell who wants to be told, look at what is
+there."""
 
 
 class StudentState(StrEnum):

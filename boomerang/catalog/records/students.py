@@ -74,6 +74,7 @@ class Student(NewStudent):
     generation: int
     cancel: bool
     attempts: int
+    saved: int | None
     micro_batch: int | None
     verify: float | None
     files: dict[str, str] | None

@@ -11,9 +11,10 @@ from boomerang.catalog.rebuilding import found_of_student, student_made
 from boomerang.catalog.records.families import Family, NewMember
 from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
-from boomerang.catalog.records.students import Student
+from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
 from boomerang.catalog.store import Store, record, student_row
+from boomerang.catalog.stores.keeping import expect, kept
 from boomerang.catalog.stores.measuring import unsettle
 from boomerang.catalog.stores.members import MEASURES, change_fact, replace_members
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
@@ -133,12 +134,16 @@ class DistillationStore(Store):
         *,
         made: bool,
         looked: Iterable[Item] = (),
+        taken: tuple[str, str] | None = None,
+        keep: bool = False,
         lease: Lease | None = None,
     ) -> None:
         """A student is whole: ready where it was `made`, else verified, with the event for it.
 
-        `files` are the sha256 of its weights. Its families are measured anew where it was made
-        again, and where measuring failed; `looked` is for its rebuilds. Raises LostLease, NotFound.
+        `files` are the sha256 of its weights, `taken` the repository and commit of the Hub that it
+        was found at; with `keep` one that is not there yet is to be. Its families are measured anew
+        where it was made again, and where measuring failed; `looked` is for its rebuilds. Raises
+        LostLease, NotFound.
         """
         with self.db.write(lease) as session:
             row = student_row(session, key)
@@ -146,12 +151,18 @@ class DistillationStore(Store):
             row.files, row.verify = dict(files), None
             achieved(row)
             found_of_student(session, key, looked, Actor.WORKER)
+            if others:
+                row.hub_commit = None
             if made:
                 begin_anew(row)
                 change_state(session, row, StudentState.READY, None, Actor.WORKER)
                 student_made(session, key)
             else:
                 session.note("verified", {}, student=key)
+            if taken is not None:
+                kept(session, row, *taken)
+            elif keep and row.hub_commit is None and row.origin == Origin.DISTILLED:
+                expect(session, row)
             reason = "its student is new" if made else "its student was verified"
             for family in session.scalars(select(FamilyRow).where(FamilyRow.student == key)):
                 if others:

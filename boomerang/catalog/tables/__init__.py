@@ -15,7 +15,13 @@ from boomerang.catalog.tables.publications import (
     RevisionRow,
     StaleRow,
 )
-from boomerang.catalog.tables.students import ComparisonRow, FilesRow, HashRow, StudentRow
+from boomerang.catalog.tables.students import (
+    ComparisonRow,
+    FilesRow,
+    HashRow,
+    KeepingRow,
+    StudentRow,
+)
 from boomerang.catalog.tables.work import EventRow, LeaseRow, RebuildRow, TryRow
 
 __all__ = [
@@ -26,6 +32,7 @@ __all__ = [
     "FilesRow",
     "FollowRow",
     "HashRow",
+    "KeepingRow",
     "LeaseRow",
     "ListenerRow",
     "MemberRow",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import JSON
+from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from boomerang.catalog.base import Attempts, Base, Text
@@ -62,6 +62,17 @@ class StudentRow(Attempts, Base):
     started: Mapped[float | None]
     finished: Mapped[float | None]
     updated: Mapped[float]
+
+
+class KeepingRow(Attempts, Base):
+    """A student that is to be kept on the Hub and is not yet; `over` where nobody tries again."""
+
+    __tablename__ = "keeping"
+
+    key: Mapped[str] = mapped_column(
+        Text(64), ForeignKey("students.key", ondelete="CASCADE"), primary_key=True
+    )
+    over: Mapped[bool] = mapped_column(default=False)
 
 
 class HashRow(Base):

@@ -83,6 +83,7 @@ def begin(created: Created, settings: Settings, catalog: Catalog, producer: Prod
     """Send the work of a family that was asked for; a ready student that is gone is made again."""
     student, folder = created.student, settings.student_folder(created.student.key)
     ours = student.state is StudentState.READY and student.origin is Origin.DISTILLED
-    # Not merely unmounted.
-    gone = ours and folder.parent.is_dir() and not folder.is_dir()
+    # Neither merely unmounted, nor on another machine.
+    apart = bool(student.hub_commit or settings.students)
+    gone = ours and not apart and folder.parent.is_dir() and not folder.is_dir()
     producer.start(catalog.rebuild(created.family.id) if gone else created)

@@ -3,12 +3,14 @@
 Front end and workers get them here, so that what is streamed, built and published is the same.
 """
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Origin, Student
+from boomerang.checkpoint.files import RECORD
 from boomerang.checkpoint.folders import content_commit, files_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
@@ -34,6 +36,22 @@ def student_folder(settings: Settings, student: Student) -> Path:
     return settings.student_folder(student.key)
 
 
+def is_here(settings: Settings, student: Student) -> bool:
+    """Whether the student's folder is on this machine, and is of the student that there is now.
+
+    Where machines share no disk, one that was made again elsewhere may have left its folder here.
+    """
+    folder = student_folder(settings, student)
+    if not folder.is_dir():
+        return False
+    known = (student.files or {}).get(RECORD)
+    apart = student.origin is Origin.DISTILLED and bool(student.hub_commit or settings.students)
+    if not apart or known is None:
+        return True
+    record = folder / RECORD
+    return record.is_file() and hashlib.sha256(record.read_bytes()).hexdigest() == known
+
+
 def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
     """The teacher's headers: from its folder, or by range from the Hub once that is gone."""
     folder = teacher_folder(settings, student)
@@ -43,7 +61,10 @@ def teacher_checkpoint(settings: Settings, student: Student) -> Checkpoint:
 
 
 def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
-    """The student's headers. Raises NotReady before there is one."""
+    """The student's headers: from its folder where that is here, else by range from the Hub.
+
+    Raises NotReady before there is one, Elsewhere where it is on its way to the Hub.
+    """
     if student.state is not StudentState.READY:
         raise NotReady(
             f"The student of {student.teacher} is {student.state}.",
@@ -51,9 +72,40 @@ def student_checkpoint(settings: Settings, student: Student) -> Checkpoint:
             fix="Wait for it: GET /families/{id}/events tells how far it is.",
         )
     folder = student_folder(settings, student)
-    if student.origin is not Origin.HUB or folder.is_dir():
-        return _opened(folder, f"{student.teacher} (student)")
-    return _remote(settings, str(student.location), student.revision_commit)
+    if student.origin is Origin.HUB and not folder.is_dir():
+        return _remote(settings, str(student.location), student.revision_commit)
+    if student.origin is Origin.DISTILLED and not is_here(settings, student):
+        if student.hub_commit is not None:
+            return _kept(settings, student)
+        if settings.students:
+            raise Elsewhere(
+                f"The student of {student.teacher} is on its way to the Hub.",
+                value=student.key,
+                fix="Ask again in a moment.",
+            )
+    return _opened(folder, f"{student.teacher} (student)")
+
+
+class Elsewhere(NotReady):
+    """The student lies on another machine, and is not on the Hub yet."""
+
+    slug, title = "elsewhere", "The student is on its way to the Hub"
+    transient = True
+
+
+def _kept(settings: Settings, student: Student) -> Checkpoint:
+    """Headers of a student of ours that is kept on the Hub. Raises as `_remote`."""
+    checkpoint = _remote(settings, str(student.hub_repo), student.hub_commit)
+    known = student.files or {}
+    for tensor in checkpoint.tensors.values():
+        source = tensor.source
+        if getattr(source, "sha256", None) not in (None, known.get(source.name)):
+            raise SourceChanged(
+                f"{source.name} of {student.hub_repo!r} is not the student's.",
+                value=source.name,
+                fix="Rebuild the family.",
+            )
+    return checkpoint
 
 
 def _opened(folder: Path, name: str) -> Checkpoint:
@@ -154,11 +206,12 @@ def open_pair(
 ) -> Pair:
     """Teacher and student of a family, checked against each other.
 
-    Without `verify` a student of ours is believed about its frozen embeddings; one that was given
-    is compared byte for byte, once. One of the Hub is believed, as when its family was planned,
-    as long as comparing would mean downloading. With `unchanged` both must be what the family was
-    planned from. Raises Unhashed where more than `at_once` bytes would have to be hashed or
-    compared here, SourceChanged where what is to be compared or unchanged is something else.
+    Without `verify` a student of ours is believed about its frozen embeddings, and so is one that
+    is read from the Hub; one that was given is compared byte for byte, once. One of the Hub is
+    believed, as when its family was planned, as long as comparing would mean downloading. With
+    `unchanged` both must be what the family was planned from. Raises Unhashed where more than
+    `at_once` bytes would have to be hashed or compared here, SourceChanged where what is to be
+    compared or unchanged is something else.
     """
     teacher = teacher_checkpoint(settings, student)
     checkpoint = student_checkpoint(settings, student)
@@ -166,7 +219,7 @@ def open_pair(
         return given_pair(
             catalog, student, teacher, checkpoint, unchanged=unchanged, at_once=at_once
         )
-    pair = Pair.of(teacher, checkpoint, verify=verify)
+    pair = Pair.of(teacher, checkpoint, verify=verify and not is_remote(checkpoint))
     if unchanged:
         check_unchanged(catalog, student, pair, at_once)
     return pair
