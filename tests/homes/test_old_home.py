@@ -18,11 +18,12 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from boomerang.catalog.catalog import Catalog
-from boomerang.service.jobs import Distill, Message, Producer
+from boomerang.service.jobs import Distill, Message, Producer, Rebuild
 from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from workers.context import Context
 from workers.distill import distill
+from workers.models.rebuild import rebuild
 
 pytestmark = pytest.mark.slow("a whole home is unpacked and asked")
 
@@ -115,8 +116,10 @@ def test_a_worker_finds_its_student_and_its_members_whole(
     client.post(f"/families/{FAMILY}/rebuild").raise_for_status()
     assert sent == [Distill(key=STUDENT)]
     catalog, outbox = Catalog(settings.database_url), Outbox()
-    assert distill(Context(settings, catalog, outbox), STUDENT) == "verified"
-    assert outbox.sent == []
+    here = Context(settings, catalog, outbox)
+    assert distill(here, STUDENT) == "verified"
+    assert outbox.sent == [Rebuild(family=FAMILY)]
+    assert rebuild(here, FAMILY) == "whole"
     assert {file: file.read_bytes() for folder in kept for file in folder.iterdir()} == before
     assert all(event.kind != "set-aside" for event in catalog.events_after(0))
     catalog.close()
