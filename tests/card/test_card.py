@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard
 
@@ -142,6 +143,7 @@ def test_the_same_facts_give_the_same_bytes() -> None:
         assert done.stdout.decode() == card(MEMBER)
 
 
+@pytest.mark.slow("the real client in a process of its own")
 def test_the_hub_accepts_it(hub: LocalHub) -> None:
     cards = [card(facts) for facts in (replace(MEMBER, tasks=TASKS), STUDENT, BARE)]
     cards.append(student_card(BY_ITSELF))
