@@ -13,11 +13,9 @@ from boomerang.catalog.hooks.outbox import NoticeStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
-from boomerang.catalog.stores.distillation import DistillationStore
 from boomerang.catalog.stores.events import EventStore
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.files import FileStore
-from boomerang.catalog.stores.keeping import KeepingStore
 from boomerang.catalog.stores.measuring import MeasuringStore
 from boomerang.catalog.stores.members import MemberStore
 from boomerang.catalog.stores.provisional import ProvisionalStore
@@ -25,6 +23,8 @@ from boomerang.catalog.stores.publications import PublicationStore
 from boomerang.catalog.stores.rebuilds import RebuildStore
 from boomerang.catalog.stores.requests import RequestStore
 from boomerang.catalog.stores.students import StudentStore
+from boomerang.catalog.students.distillation import DistillationStore
+from boomerang.catalog.students.keeping import KeepingStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
 
 

@@ -26,12 +26,12 @@ from boomerang.catalog.rebuilding import found_of_student, unrebuilt
 from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.store import Store
-from boomerang.catalog.stores.keeping import not_kept, unkept
 from boomerang.catalog.stores.measuring import change_measuring
 from boomerang.catalog.stores.members import change_fact
 from boomerang.catalog.stores.provisional import change_keying
 from boomerang.catalog.stores.requests import CANCELLED, change_request
 from boomerang.catalog.stores.students import change_state
+from boomerang.catalog.students.keeping import not_kept, unkept
 from boomerang.catalog.tables import (
     FamilyRow,
     FollowRow,

@@ -13,8 +13,8 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Family, NewRequest
 from boomerang.catalog.records.states import Fact
-from boomerang.catalog.stores.distillation import outdate
 from boomerang.catalog.stores.measuring import unsettle
+from boomerang.catalog.students.distillation import outdate
 from boomerang.catalog.tables import FamilyRow
 from boomerang.catalog.transitions import Actor
 from boomerang.errors import BadName, HubFailure

@@ -14,12 +14,12 @@ from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
 from boomerang.catalog.store import Store, record, student_row
-from boomerang.catalog.stores.keeping import expect, kept
 from boomerang.catalog.stores.measuring import unsettle
 from boomerang.catalog.stores.members import MEASURES, change_fact, replace_members
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
 from boomerang.catalog.stores.requests import reopen, reword
 from boomerang.catalog.stores.students import begin_anew, change_state
+from boomerang.catalog.students.keeping import expect, kept
 from boomerang.catalog.tables import FamilyRow, MemberRow, RequestRow
 from boomerang.catalog.transitions import Actor
 

@@ -1,0 +1,1 @@
+"""What becomes of a student: distilled, kept on the Hub."""
