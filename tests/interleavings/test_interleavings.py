@@ -16,15 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import Fact
-from boomerang.catalog.stores import (
-    distillation,
-    families,
-    measuring,
-    members,
-    provisional,
-    requests,
-    students,
-)
+from boomerang.catalog.stores import families, measuring, members, provisional, requests, students
+from boomerang.catalog.students import distillation
 from tests.interleavings.interleavings import Interleavings
 from tests.interleavings.stage import staged
 from tests.support.databases import new_database
