@@ -241,8 +241,8 @@ class HubBusy(HubUnreachable):
 
 
 MAKE_ROOM = (
-    "Free space on the disk of the service's home: scratch, students/set-aside, and runs, teachers "
-    "and members that nobody needs."
+    "Free space on the disk of the service's home: students/set-aside, and runs, teachers and "
+    "members that nobody needs."
 )
 """What to do where a disk is full."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

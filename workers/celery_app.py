@@ -55,7 +55,7 @@ _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 def _prepare(**_: Any) -> None:
     redact_logs()
     # Made before there are threads that would each make one.
-    context()
+    publish.keep_xet(context())
 
 
 def _begin(**_: Any) -> None:

@@ -1,21 +1,24 @@
 """Pushing a member to the Hub, straight from byte ranges: it need not be built for that."""
 
-import shutil
+import logging
+import os
+import time
 
 from boomerang.catalog.leases import work_of
-from boomerang.catalog.records.families import Publication
+from boomerang.catalog.records.families import Family, Member, Publication
 from boomerang.catalog.records.states import Fact, LostLease
 from boomerang.checkpoint.files import CARD
 from boomerang.checkpoint.folders import refuse_without_derivatives
 from boomerang.errors import Unusable
+from boomerang.hub.publish import Elsewhere
 from boomerang.hub.publish import publish as push
 from boomerang.hub.rights import Gate
 from boomerang.service.credentials import publishing_as
 from boomerang.service.intake.publishing import check_publishing
 from workers.context import Context
-from workers.leases import holding
-from workers.models.members import made_of, member_files
-from workers.outages import failed
+from workers.leases import End, Holding, Over, holding
+from workers.models.members import family_name, made_of, member_files
+from workers.outages import failed, passes
 from workers.settle import (
     close_request,
     credential_of,
@@ -24,6 +27,11 @@ from workers.settle import (
     is_hidden,
     is_published,
 )
+
+log = logging.getLogger("boomerang.workers")
+
+_TELL_SECONDS = 1.0
+"""How long an upload may go untold: what is quick tells its beginning and its end."""
 
 
 def publish(
@@ -40,9 +48,10 @@ def publish(
 ) -> str:
     """Push a member to a repo of the Hub; return what was done, in a word.
 
-    Without `want` what is there is published again, and nothing else. A member that did not pass
-    its gates (boomerang.quality.gates) is pushed only with `force`, or where its weights are there
-    already and only its card is new.
+    Without a `collection` it goes into the family's own; an empty one is none. Without `want` what
+    is there is published again, and nothing else; who sees it stays as it is. A member that did not
+    pass its gates (boomerang.quality.gates) is pushed only with `force`, or where its weights are
+    there already and only its card is new.
     """
     family = context.catalog.family(family_id)
     member = context.catalog.member(family_id, k)
@@ -63,9 +72,6 @@ def publish(
         if family.chosen is None:
             return "not settled"  # its student is another one now, and nobody has measured it
         say = context.catalog.set_fact
-        scratch = context.settings.scratch_folder(f"publish-{member.digest}")
-        # Whoever holds the lease is the only publisher: what lies here is from one that died.
-        shutil.rmtree(scratch, ignore_errors=True)
         try:
             before = context.catalog.publication(repo) if there else None
             if before is not None and is_current(context, family, member, before):
@@ -84,20 +90,25 @@ def publish(
                     value=member.size,
                     fix="Choose another size, or ask for it with force.",
                 )
-            scratch.mkdir(parents=True)
             files = member_files(context, family, member, repo)
             hidden = is_hidden(family, private, gated)
+            title = family_name(context, family) if collection is None else collection
+            # Of the same bytes its weights are known, and need not be read.
+            same = before is not None and before.made_of == source
             credential = credential_of(context, family, want, repo)
             with publishing_as(context.settings, context.catalog, credential):
                 check_publishing(context.settings, repo.split("/")[0])
                 pushed = push(
                     repo,
                     files,
-                    private=hidden,
+                    # By hand its owner may have opened or closed it since it was asked for.
+                    private=hidden if want is not None or is_hidden(family, False, gated) else None,
                     gated=gated,
                     message=f"{member.size} of the family of {family.teacher}",
-                    collection=collection,
-                    scratch=scratch,
+                    collection=title,
+                    known=before.files if before is not None and same else None,
+                    elsewhere=_elsewhere(context, family),
+                    progress=Sent(context, held, member, repo),
                     endpoint=context.settings.hub_endpoint,
                 )
             card = files[CARD].sha256()
@@ -110,6 +121,8 @@ def publish(
                     made_of=source,
                     gated=gated,
                     credential=credential,
+                    commit=pushed.commit,
+                    files=dict(pushed.files),
                 ),
                 since,
                 lease=held.lease,
@@ -119,12 +132,56 @@ def publish(
             result = "published"
         except LostLease:
             return "lost"
+        except Over:
+            if held.end is End.LOST:
+                return "lost"
+            if not there:
+                say(family_id, k, "published", Fact.NO, str(held.end), lease=held.lease)
+                context.catalog.settle_soon(family_id)
+            return "stopped"
         except Exception as error:
             # What was there before is there still, with the card that it had.
             result = failed(context, member, "published", error, held)
             if there and result == "failed" and since is not None:
                 context.catalog.not_stale(repo, since, member.digest)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     close_request(context, family_id, want)
     return result
+
+
+def keep_xet(context: Context) -> None:
+    """Have xet remember below the service's home what it sent: it is sent once, by any worker."""
+    os.environ.setdefault("HF_XET_CACHE", str(context.settings.home / "xet"))
+
+
+def _elsewhere(context: Context, family: Family) -> tuple[Elsewhere, ...]:
+    """What was published of the family, which may have files that are wanted again."""
+    known = context.catalog.publications(family.id)
+    return tuple(Elsewhere(one.repo, one.commit, one.files)
+                 for one in known if one.commit and one.files)  # fmt: skip
+
+
+class Sent:
+    """Tells the catalog how much of a member is on the Hub, and ends what must end.
+
+    Of a long upload less often: in all no more than some hundred times.
+    """
+
+    def __init__(self, context: Context, held: Holding, member: Member, repo: str) -> None:
+        self._catalog, self._held, self._member, self._repo = context.catalog, held, member, repo
+        self._started, self._last, self._told = time.monotonic(), 0.0, -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """So much of so much. Raises Over, LostLease, or NotFound where nobody wants it."""
+        self._held.check()
+        now = time.monotonic()
+        wait = max(_TELL_SECONDS, (now - self._started) / 300)
+        if done == self._told or (now - self._last < wait and done < total):
+            return
+        self._last, self._told = now, done
+        member, lease = self._member, self._held.lease
+        try:
+            self._catalog.member_sent(member.family, member.k, self._repo, done, total, lease=lease)
+        except Exception as error:
+            if not passes(error):
+                raise
+            log.warning("how much of %s is sent was not written: %s", self._repo, error)

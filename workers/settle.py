@@ -102,7 +102,7 @@ def refresh(context: Context, family: Family) -> int:
             for request in asked
         )
         again = Publish(family=family.id, k=member.k, repo=member.repo, private=there.private,
-                        gated=there.gated, force=forced)  # fmt: skip
+                        gated=there.gated, collection="", force=forced)  # fmt: skip
         sent += context.producer.send(again)
     return sent
 

@@ -7,6 +7,7 @@ stands in no message.
 import errno
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +37,11 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the second attempt, doubled each time; and the most that Retry-After may ask."""
 TOO_MANY = 429
 RETRIED = frozenset({408, TOO_MANY, 500, 502, 503, 504})
-_CONFLICTS = frozenset({409, 412})
+CONFLICTS = frozenset({409, 412})
+
+_QUERY = re.compile(r"(?<=\S)\?\S+=\S+")
+_RESET = re.compile(r"\bt=(\d+)")
+"""Where the Hub says in `RateLimit` after how many seconds it takes questions again."""
 
 T = TypeVar("T")
 
@@ -75,6 +80,7 @@ def acting_token() -> str | bool:
 
 def api(endpoint: str | None = None) -> "HfApi":
     """The real client, for this endpoint and the token of this context."""
+    _guard_logs()
     return library.huggingface_hub.HfApi(
         endpoint=hub_endpoint(endpoint), token=acting_token(), library_name="boomerang"
     )
@@ -82,14 +88,21 @@ def api(endpoint: str | None = None) -> "HfApi":
 
 def session() -> "Client":
     """The HTTP client of the real client, with its proxies, certificates and connections."""
-    logger = logging.getLogger("httpx2")
-    if _without_query not in logger.filters:
-        logger.addFilter(_without_query)
+    _guard_logs()
     return library.huggingface_hub.get_session()
 
 
+def _guard_logs() -> None:
+    """Storage addresses are signed in their query, and both libraries log addresses."""
+    for name in ("httpx2", "huggingface_hub.utils._http"):
+        logger = logging.getLogger(name)
+        if _without_query not in logger.filters:
+            logger.addFilter(_without_query)
+
+
 def _without_query(record: logging.LogRecord) -> bool:
-    """Storage addresses are signed in their query, and the HTTP library logs every address."""
+    if isinstance(record.msg, str):
+        record.msg = _QUERY.sub("", record.msg)
     if isinstance(record.args, tuple):
         record.args = tuple(
             arg.copy_with(query=None) if isinstance(arg, library.httpx2.URL) else arg
@@ -154,7 +167,9 @@ def _worth_another(error: BaseException) -> str | None:
     if isinstance(error, library.httpx2.TransportError):
         return ""
     if isinstance(error, library.errors.HfHubHTTPError) and error.response.status_code in RETRIED:
-        return str(error.response.headers.get("Retry-After", ""))
+        told = error.response.headers
+        reset = _RESET.search(str(told.get("RateLimit", "")))
+        return str(told.get("Retry-After", reset[1] if reset else ""))
     if isinstance(error, StorageRefused) and error.status in RETRIED:
         return error.retry_after
     return None
@@ -240,11 +255,11 @@ def _refused(repo_id: str, status: int) -> HubFailure:
     if status in (401, 403):
         whose = "Set HF_TOKEN to" if _acting.get() is None else "Ask again with"
         fix = f"{whose} a token that has this right."
-    elif status in _CONFLICTS:
+    elif status in CONFLICTS:
         fix = "Somebody else changed it meanwhile: try again."
     else:
         fix = "Try again later." if status in RETRIED else "Check the request."
-    kind = HubUnreachable if status in RETRIED | _CONFLICTS else HubFailure
+    kind = HubUnreachable if status in RETRIED | CONFLICTS else HubFailure
     return kind(
         f"The Hub refused a request for {repo_id!r} with status {status}.", value=repo_id, fix=fix
     )

@@ -10,15 +10,26 @@ if TYPE_CHECKING:
     import httpcore2
     import httpx2
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import _commit_api as commits
+    from huggingface_hub import errors, lfs
     from huggingface_hub.utils import _headers as headers
     from huggingface_hub.utils import _http as http
+    from huggingface_hub.utils import _runtime as runtime
 
-__all__ = ["errors", "headers", "http", "httpcore2", "httpx2", "huggingface_hub"]
+    hf_xet: Any
+
+__all__ = [
+    "commits", "errors", "headers", "hf_xet", "http", "httpcore2", "httpx2", "huggingface_hub",
+    "lfs", "runtime",
+]  # fmt: skip
 
 _WHERE = {
     "huggingface_hub": "huggingface_hub",
+    "commits": "huggingface_hub._commit_api",
     "errors": "huggingface_hub.errors",
+    "hf_xet": "hf_xet",
+    "lfs": "huggingface_hub.lfs",
+    "runtime": "huggingface_hub.utils._runtime",
     "headers": "huggingface_hub.utils._headers",
     "http": "huggingface_hub.utils._http",
     "httpcore2": "httpcore2",

@@ -275,10 +275,6 @@ class Settings(BaseSettings):
         """Where a distillation keeps its checkpoints."""
         return self.home / "runs" / key
 
-    def scratch_folder(self, name: str) -> Path:
-        """Where a job keeps what it writes for a while; beside what it is made of, as large."""
-        return self.home / "scratch" / name
-
     def member_folder(self, digest: str) -> Path:
         """Where a member is built."""
         return self.members / digest

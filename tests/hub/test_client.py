@@ -490,16 +490,6 @@ def test_publish_replaces_an_earlier_version(hub: LocalHub, teacher: Path) -> No
     assert hub.commits("family/member") == ["two", "note", "one"]
 
 
-def test_many_files_are_many_commits(hub: LocalHub) -> None:
-    files = {f"a{n}.tiktoken": b"%d" % n for n in range(150)} | {"config.json": b"{}"}
-    done = publish("family/member", files, message="many", endpoint=hub.endpoint)
-    assert hub.commits("family/member") == ["many (2 of 2)", "many (1 of 2)"]
-    assert hub.files("family/member") == files
-    last = hub.store.repos["family/member"].history("main")
-    assert done.commit == last[0].oid
-    assert "config.json" not in last[1].files
-
-
 def test_somebody_elses_model_is_not_overwritten(hub: LocalHub, teacher: Path) -> None:
     hub.add_repo("family/precious", teacher)
     with pytest.raises(BadName) as caught:
@@ -517,14 +507,6 @@ def test_a_model_of_ours_is_replaced(hub: LocalHub, teacher: Path, mark: str) ->
     )
     assert done.changed
     assert hub.commits("family/member") == ["new", "add files"]
-
-
-def test_private_never_lands_in_public(hub: LocalHub) -> None:
-    files = {"README.md": OURS.encode()}
-    publish("family/open", files, private=False, message="m", endpoint=hub.endpoint)
-    assert not hub.store.repos["family/open"].private
-    with pytest.raises(BadName, match="public"):
-        publish("family/open", files, message="m", endpoint=hub.endpoint)
 
 
 @pytest.mark.parametrize("token", ["", READER])

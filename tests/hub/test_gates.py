@@ -3,7 +3,7 @@
 import pytest
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.errors import HubUnreachable
+from boomerang.errors import HubFailure
 from boomerang.hub.publish import publish
 from tests.local_hub.accounts import OWNER
 from tests.local_hub.fixture import LocalHub, hub
@@ -26,8 +26,8 @@ def test_a_repository_is_never_open_before_it_is_gated(
     publish("me/own", second, private=False, gated="manual", message="two", endpoint=hub.url)
     assert hub.store.repos["me/own"].seen == [(True, False), (False, "manual")]
     publish("me/open", first, private=False, message="one", endpoint=hub.url)
-    hub.fail("/commit/", 500)
-    with pytest.raises(HubUnreachable):
+    hub.fail("/commit/", 403)
+    with pytest.raises(HubFailure):
         publish("me/open", second, private=False, gated="auto", message="two", endpoint=hub.url)
     assert hub.store.repos["me/open"].gated == "auto"
     assert hub.files("me/open")["a.txt"] == b"a"

@@ -5,7 +5,6 @@ and one that cannot be believed is distilled.
 """
 
 import logging
-import shutil
 from collections.abc import Mapping
 from functools import partial
 
@@ -104,22 +103,15 @@ def _push(context: Context, student: Student, held: Holding) -> bool:
     digests = student.files or hashes(context, student, held)
     commit = _there(context, student, digests)
     if commit is None:
-        scratch = settings.scratch_folder(f"keep-{student.key}")
-        # Whoever holds the lease is the only one: what lies here is from one that died.
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        try:
-            files = kept.files_to_keep(folder, digests)
-            commit = publish(
-                repo,
-                {**files, CARD: _card(context, student, repo, files)},
-                private=True,
-                message=f"The student {student.key} of {student.teacher}",
-                scratch=scratch,
-                endpoint=settings.hub_endpoint,
-            ).commit
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        files = kept.files_to_keep(folder, digests)
+        commit = publish(
+            repo,
+            {**files, CARD: _card(context, student, repo, files)},
+            private=True,
+            message=f"The student {student.key} of {student.teacher}",
+            known=digests,
+            endpoint=settings.hub_endpoint,
+        ).commit
     told = patiently(held)(
         catalog.student_kept, student.key, repo, commit, digests, lease=held.lease
     )

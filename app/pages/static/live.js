@@ -40,7 +40,7 @@ function progress(event) {
   }
 }
 
-for (const kind of ["family", "hashing", "student", "map", "measuring", "order", "members", "member", "want"]) {
+for (const kind of ["family", "hashing", "student", "map", "measuring", "order", "members", "member", "publishing", "want"]) {
   events.addEventListener(kind, soon);
 }
 events.addEventListener("progress", progress);

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.states import PROGRESS, Changes, Event
+from boomerang.catalog.records.states import PROGRESS, PUBLISHING, Changes, Event
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
 from boomerang.catalog.tables import EventRow, FamilyRow, ProvisionalRow, StudentRow
@@ -49,8 +49,9 @@ class EventStore(Store):
     def prune_events(self, days: float) -> int:
         """Forget events of so many days ago that tell nobody anything; return how many.
 
-        Those are the steps of distillations, and all of families and students that are gone. The
-        newest event stays, and ids are never given again, so that whoever listens misses none.
+        Those are the steps of distillations and of uploads, and all of families and students that
+        are gone. The newest event stays, and ids are never given again, so that whoever listens
+        misses none.
         """
         with self.db.write() as session:
             old = EventRow.time < session.now() - 86400 * days
@@ -59,7 +60,7 @@ class EventStore(Store):
             orphan = EventRow.family.is_(None) & EventRow.student.not_in(select(StudentRow.key))
             last = EventRow.id < session.last_event()
             statement = delete(EventRow).where(
-                old, last, or_(EventRow.kind == PROGRESS, gone, orphan)
+                old, last, or_(EventRow.kind.in_((PROGRESS, PUBLISHING)), gone, orphan)
             )
             return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 

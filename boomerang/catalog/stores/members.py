@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import WORK, forget_tries, holder_of, tries_of, work_of
 from boomerang.catalog.records.families import Member, NewMember
-from boomerang.catalog.records.states import Fact, FactName, Lease
+from boomerang.catalog.records.states import PUBLISHING, Fact, FactName, Lease
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again, later
 from boomerang.catalog.store import Store, facts_of, family_row, member_row, record
 from boomerang.catalog.stores.publications import outdate_cards
@@ -104,6 +104,20 @@ class MemberStore(Store):
             if fact in WORK and state is Fact.YES:
                 forget_tries(session, work_of(fact, row.digest))
             return record(Member, row)
+
+    def member_sent(
+        self, family: str, k: int, repo: str, done: int, total: int, *, lease: Lease
+    ) -> None:
+        """Tell how many of a member's bytes the Hub has; where it is being published, on it too.
+
+        Raises LostLease, FamilyNotFound.
+        """
+        with self.db.write(lease) as session:
+            row = member_row(session, family, k)
+            if row.published == Fact.RUNNING:
+                row.published_reason = f"{done / 1e9:.2f} of {total / 1e9:.2f} GB"
+            told = {"k": k, "size": row.size, "repo": repo, "done": done, "of": total}
+            session.note(PUBLISHING, told, family=family)
 
     def member_again(
         self, family: str, k: int, fact: FactName, reason: str, limits: Limits, *, lease: Lease

@@ -40,6 +40,13 @@ class PublicationStore(Store):
             row = session.get(RepoRow, repo)
             return None if row is None or not row.card else record(Publication, row)
 
+    def publications(self, family: str) -> tuple[Publication, ...]:
+        """What the repositories of a family hold, by name."""
+        with self.db.read() as session:
+            mine = select(RepoRow).where(RepoRow.family == family, RepoRow.card != "")
+            rows = session.scalars(mine.order_by(RepoRow.repo)).all()
+            return tuple(record(Publication, row) for row in rows)
+
     def claim_repo(self, repo: str, family: str, *, lease: Lease | None = None) -> None:
         """Give a repository to a family, for ever.
 

@@ -122,12 +122,20 @@ def show_progress(bar: Bar, family: Family) -> None:
         bar.say("choosing which layers the student keeps")
     elif student["state"] == "ready":
         running = family["measuring"] == "running"
-        bar.say((family.get("measuring_reason") or "measuring") if running else "finishing")
+        bar.say((family.get("measuring_reason") or "measuring") if running else _last_work(family))
         done = sum(m["measured"] == "yes" for m in family["members"])
         bar.count(done, len(family["members"]))
     else:
         bar.say(str(student["state"]))
         bar.steps(student)
+
+
+def _last_work(family: Family) -> str:
+    """What is done of a family that is measured: which of its sizes is being published, if any."""
+    for member in family["members"]:
+        if member.get("published") == "running":
+            return f"publishing {member['size']}  {member.get('published_reason') or ''}".rstrip()
+    return "finishing"
 
 
 def is_made(family: Family) -> bool:

@@ -21,7 +21,11 @@ class PublishTo(BaseModel):
     gated: Gate | None = Field(
         default=None, description="seen by all, and read by those who are let in: not private"
     )
-    collection: str | None = Field(default=None, max_length=200)
+    collection: str | None = Field(
+        default=None,
+        max_length=200,
+        description="title of the collection, instead of the family's name; empty: none",
+    )
     force: bool = Field(default=False, description="also members that did not pass the gates")
 
     @model_validator(mode="before")

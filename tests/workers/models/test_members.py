@@ -202,10 +202,8 @@ def test_a_licence_without_derivatives_is_not_published(
 def test_a_member_that_did_not_pass_is_published_only_by_force(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Pushed:
-        commit = "c" * 40
-
-    monkeypatch.setattr("workers.publish.push", lambda *_, **__: Pushed)
+    pushed = Published("me/x", "c" * 40, "", True)
+    monkeypatch.setattr("workers.publish.push", lambda *_, **__: pushed)
     made = family(context)
     measure(context, made.id)
     context.catalog.set_fact(

@@ -60,7 +60,9 @@ def done(context: Context) -> list[Publish]:
     while context.producer.sent:  # type: ignore[attr-defined]
         job = context.producer.sent.pop(0)  # type: ignore[attr-defined]
         options = job.model_dump(exclude={"family"})
-        assert publish(context, job.family, **options) == "published"
+        said = publish(context, job.family, **options)
+        member = context.catalog.member(job.family, job.k)
+        assert said == "published", member.published_reason
         made.append(job)
     return made
 
@@ -87,9 +89,7 @@ def test_who_sees_it_follows_the_request(there: Context, hub: LocalHub) -> None:
     assert {request.state for request in there.catalog.requests(made.id)} == {Fact.YES}
     # Asked once more, there is nothing to do.
     assert asked(there, made, to("me", private=False)) == []
-    assert not (there.settings.home / "scratch").exists() or not list(
-        (there.settings.home / "scratch").iterdir()
-    )
+    assert not (there.settings.home / "scratch").exists(), "nothing of a model lay on a disk"
 
 
 def test_a_card_that_says_something_new_is_published_again(there: Context, hub: LocalHub) -> None:
@@ -122,6 +122,60 @@ def test_a_card_that_says_something_new_is_published_again(there: Context, hub: 
         assert (member.published, member.published_reason) == (Fact.YES, None)
     assert _weights(hub, str(small.repo)) == weights
     assert settle(there, made.id) == "0 sent"
+
+
+def test_what_a_repository_holds_is_written_down(there: Context, hub: LocalHub) -> None:
+    made = family(there, to("me", "*"))
+    measure(there, made.id)
+    done(there)
+    for member in there.catalog.members(made.id):
+        repo = str(member.repo)
+        kept, head = there.catalog.publication(repo), hub.store.repos[repo].at("main")
+        assert kept is not None
+        assert (kept.commit, member.commit) == (head.oid, head.oid)
+        files = {n: blob.sha256 for n, blob in head.files.items() if n != ".gitattributes"}
+        assert kept.files == files
+    # Without another title they are in the family's own collection.
+    (collection,) = hub.store.collections.values()
+    assert (collection["title"], len(collection["items"])) == ("teacher", 2)
+    told = [e.payload for e in there.catalog.events_after(0, made.id) if e.kind == "publishing"]
+    assert {one["repo"] for one in told} == {m.repo for m in there.catalog.members(made.id)}
+    assert all(0 <= one["done"] <= one["of"] for one in told)
+    assert told[-1]["done"] == told[-1]["of"]
+
+
+def test_a_new_card_travels_alone(there: Context, hub: LocalHub) -> None:
+    made = family(there, to("me", collection=""))
+    measure(there, made.id)
+    (first,) = done(there)
+    assert not hub.store.collections
+    arrived = len(hub.traffic.arrivals)
+    # By hand, since it was asked for.
+    hub.store.repos[first.repo].show(False, False)
+    there.catalog.set_fact(made.id, first.k, "measured", Fact.YES, perplexity=7.25)
+    settle(there, made.id)
+    done(there)
+    assert {one.name for one in hub.traffic.arrivals[arrived:]} == {"README.md"}
+    assert not hub.store.repos[first.repo].private
+    assert not hub.store.collections
+
+
+def test_publishing_ends_with_its_worker_and_goes_on(there: Context, hub: LocalHub) -> None:
+    made = family(there, to("me"))
+    measure(there, made.id)
+    (job,) = there.producer.sent  # type: ignore[attr-defined]
+    options = job.model_dump(exclude={"family"})
+    hub.layer.latency = 0.3
+    there.stopping.set()
+    assert publish(there, made.id, **options) == "stopped"
+    member = there.catalog.member(made.id, job.k)
+    assert (member.published, member.published_reason) == (Fact.NO, "the worker was stopped")
+    assert hub.commits(job.repo) == []
+    hub.layer.latency = 0.0
+    there.stopping.clear()
+    assert there.catalog.reap(600, 3) == (Due("settle", made.id),)
+    assert len(done(there)) == 1
+    assert there.catalog.member(made.id, job.k).published_reason is None
 
 
 def _weights(hub: LocalHub, repo: str) -> dict[str, bytes]:
