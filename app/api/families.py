@@ -1,5 +1,6 @@
 """Families: asked for, listed, cancelled, deleted."""
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -7,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, problems, text
-from app.schemas.families import FamiliesAnswer, FamilyAnswer
+from app.schemas.families import FamiliesAnswer, FamilyAnswer, LeftAnswer
 from app.security import lacking, may
 from app.views import VARY, family_view, family_views
 from boomerang.hub.rights import HEADER
@@ -15,6 +16,7 @@ from boomerang.service.intake.asked import FamilyRequest
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.publishing import settle_publishing
 
+log = logging.getLogger("boomerang.app")
 router = APIRouter(prefix="/families", tags=["families"])
 
 _PAGE = text("text/html", "The family; its page where that is asked for")
@@ -59,12 +61,26 @@ def index(context: ContextDep) -> Response:
     return JSONResponse({"families": family_views(context, context.cache.now())})
 
 
-@router.delete("/{id_}", status_code=204, responses=problems(404, 409))
-def delete(id_: str, context: ContextDep) -> None:
-    """Forget a family and what was built of it; its student stays cached."""
-    catalog = context.catalog
+@router.delete(
+    "/{id_}",
+    response_model=LeftAnswer,
+    responses=problems(404, 409) | {204: {"description": "Nothing of it is on the Hub"}},
+)
+def delete(id_: str, context: ContextDep) -> Response:
+    """Forget a family and what was built of it; its student stays cached.
+
+    What was published of it stays on the Hub: the answer names the repositories, where there are
+    any.
+    """
+    catalog, left = context.catalog, list[str]()
     if not catalog.forget_waiting(id_):
-        context.producer.sweep(catalog.delete_family(catalog.family_id(id_)))
+        id_ = catalog.family_id(id_)
+        left = [one.repo for one in catalog.publications(id_)]
+        context.producer.sweep(catalog.delete_family(id_))
+    if not left:
+        return Response(status_code=204)
+    log.info("family %s is forgotten; left on the Hub: %s", id_, ", ".join(left))
+    return JSONResponse({"repositories": left})
 
 
 @router.post(

@@ -92,6 +92,12 @@ class RebuildRequest(BaseModel):
     force: bool = False
 
 
+class LeftAnswer(Answer):
+    """What stays of a family that was deleted."""
+
+    repositories: list[str] = Field(description="of the Hub: whoever owns them may delete them")
+
+
 class RequestAnswer(Answer):
     """What was asked of a family and is done once it can be."""
 

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from app.openapi import DescribedAPI
+from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.api.test_provisional import ASKED, large
 from tests.app.conftest import Front
@@ -146,6 +147,9 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     resolve = "/{ns}/{name}/resolve/{revision}/{file}"
     ask(resolve, f"/{repo}/resolve/main/config.json")
     ask(resolve, f"/{repo}/resolve/main/nothing", status=404)
+    kept = Publication(repo="me/one", family=ready.id, private=True, card="0" * 64)
+    front.catalog.set_publication(kept)
+    assert ask(one, f"/families/{ready.id}", "delete").json() == {"repositories": ["me/one"]}
     # No queue runs here; tests/app/api/test_families.py has one.
     assert set(contract.documented()) - contract.seen == {("get", "/readyz", "200")}
 

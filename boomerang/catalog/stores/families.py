@@ -24,7 +24,7 @@ from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
-from boomerang.catalog.stores.publications import free_name, give_name, outdate_cards
+from boomerang.catalog.stores.publications import free_name, give_name, held_repos, outdate_cards
 from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
 from boomerang.catalog.stores.students import cancel, obtain
 from boomerang.catalog.tables import (
@@ -173,7 +173,8 @@ class FamilyStore(Store):
         """Forget a family; return the digests of members that no other family has, to be swept.
 
         Its student stays (the next request finds it), unless it is unfinished and nobody else
-        waits for it: then it is cancelled. Raises FamilyNotFound.
+        waits for it: then it is cancelled. Its repositories stay too, and the event names them.
+        Raises FamilyNotFound.
         """
         with self.db.write() as session:
             row = family_row(session, family)
@@ -194,7 +195,8 @@ class FamilyStore(Store):
                 session.merge(SweepRow(digest=digest, sent=session.now(), sends=0))
             if _wanted(session, student) is None:
                 cancel(session, student)
-            session.note("family", {"state": "deleted"}, family=family)
+            left = held_repos(session, family)
+            session.note("family", {"state": "deleted", "repositories": left}, family=family)
             return tuple(sorted(digests))
 
 

@@ -141,6 +141,12 @@ def outdate_cards(session: Session, family: str, but: str | None = None) -> None
             session.merge(StaleRow(repo=repo, family=family, since=now, sent=now, sends=0))
 
 
+def held_repos(session: Session, family: str) -> list[str]:
+    """The repositories that something of a family was published to, by name."""
+    there = select(RepoRow.repo).where(RepoRow.family == family, RepoRow.card != "")
+    return list(session.scalars(there.order_by(RepoRow.repo)))
+
+
 def outdate_weights(session: Session, family: str) -> None:
     """What was published of a family is of other bytes than its student has now."""
     unknown = update(RepoRow).where(RepoRow.family == family, RepoRow.made_of.is_(None))
