@@ -169,7 +169,11 @@ def publish(
 ) -> None:
     """Push one size to the Hub, private unless told otherwise."""
     models = options.find(teacher), options.find(student)
-    done = members.publish(*models, size, to, order=order, public=public, kept=options.layers(kept))
+    with Bar(f"publishing {size}", size=True) as bar:
+        done = members.publish(
+            *models, size, to, order=order, public=public, kept=options.layers(kept),
+            progress=bar.count,
+        )  # fmt: skip
     emit(asdict(done), as_json, lambda _: f"{done.url} at {done.commit}")
 
 

@@ -1,5 +1,6 @@
 """One member of two models that there are: as files in a folder, or on the Hub with its card."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,12 +123,13 @@ class Published(hub.Published):
 
 def publish(
     teacher: Named, student: Named, size: str, to: str, *, order: str, public: bool = False,
-    kept: tuple[int, ...] | None = None,
+    kept: tuple[int, ...] | None = None, progress: Callable[[int, int], object] | None = None,
 ) -> Published:  # fmt: skip
     """Push a member to the repository `to`, private unless `public`.
 
-    Raises BadName, BadRequest for a teacher that must not be published, Unusable where its licence
-    forbids derived works, or as `choose` and `hub.publish.publish`.
+    `progress` is called with the bytes that the Hub has, and those in all. Raises BadName,
+    BadRequest for a teacher that must not be published, Unusable where its licence forbids derived
+    works, or as `choose` and `hub.publish.publish`.
     """
     from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads matplotlib
 
@@ -168,7 +170,9 @@ def publish(
     message = f"{member.size} by Boomerang"
     files = chosen.files(card(facts))
     files |= {name: ByteFile.literal(data) for name, data in pictures(facts).items()}
-    done = hub.publish(to, files, private=not public, message=message)
+    done = hub.publish(to, files, private=not public, message=message, progress=progress)
     return Published(
-        done.repo_id, done.commit, done.url, done.changed, member.size, member.parameters
+        *(done.repo_id, done.commit, done.url, done.changed),
+        *(member.size, member.parameters),
+        files=done.files,
     )
