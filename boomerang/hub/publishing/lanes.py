@@ -26,6 +26,13 @@ Told = Callable[[int], object]
 SAMPLE = 512
 """The first bytes, by which the Hub sees what a file is."""
 LARGE_BLOCK = 1 << 20
+AHEAD = 16 << 20
+"""Bytes that may wait to be sent when more is read."""
+PAUSE = 0.02
+"""Seconds until one looks again whether they were."""
+
+
+_pause = threading.Event()
 
 
 class Lane(Protocol):
@@ -117,8 +124,18 @@ class Xet:
                 stream.write(bytes(chunk))
                 done += len(chunk)
                 told(done)
+                # Of a slow connection xet itself would have two pieces more wait.
+                while _waiting(commit) > AHEAD:
+                    _pause.wait(PAUSE)
+                    told(done)
             sent = stream.finish()
         return str(sent.xet_info.sha256)
+
+
+def _waiting(commit: Any) -> int:
+    """Bytes that xet has ready and has not sent; it counts as sent what it gave up."""
+    progress = commit.progress()
+    return int(progress.total_transfer_bytes - progress.total_transfer_bytes_completed)
 
 
 def _leave(route: str, headers: dict[str, str]) -> dict[str, Any]:

@@ -4,9 +4,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from boomerang.assembly.bytefile import ByteFile
+from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import HubFailure, HubUnreachable, SourceChanged
 from boomerang.hub import library
 from boomerang.hub.publish import publish
@@ -150,6 +152,27 @@ def test_what_progress_raises_ends_it(hub: LocalHub, files: Files, lane: str) ->
     assert hub.files(REPO) == {}
     put(hub, files)
     assert hub.files(REPO) == contents(files)
+
+
+def test_of_a_slow_hub_no_more_is_read_than_waits_to_be_sent(
+    hub: LocalHub, files: Files, tmp_path: Path
+) -> None:
+    class Enough(Exception):
+        pass
+
+    # xet sends pieces of 64 MB.
+    (tmp_path / "large").write_bytes(numpy.random.default_rng(0).bytes(160_000_000))
+    large = ByteFile.whole(FileSource.of(tmp_path / "large"))
+    seen: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        seen.append(done)
+        if seen[-50:] == [done] * 50 or done == total:
+            raise Enough
+
+    with hub.stalling("/xet/v1/xorbs/"), pytest.raises(Enough):
+        put(hub, {"model.safetensors": large}, progress=stop)
+    assert 64_000_000 < max(seen) < 100_000_000
 
 
 def test_a_token_that_may_not_write_is_told_so(hub: LocalHub, files: Files) -> None:
