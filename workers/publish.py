@@ -107,7 +107,7 @@ def publish(
                     message=f"{member.size} of the family of {family.teacher}",
                     collection=title,
                     known=before.files if before is not None and same else None,
-                    elsewhere=_elsewhere(context, family),
+                    elsewhere=_elsewhere(context, family, repo),
                     progress=Sent(context, held, member, repo),
                     endpoint=context.settings.hub_endpoint,
                 )
@@ -153,11 +153,17 @@ def keep_xet(context: Context) -> None:
     os.environ.setdefault("HF_XET_CACHE", str(context.settings.home / "xet"))
 
 
-def _elsewhere(context: Context, family: Family) -> tuple[Elsewhere, ...]:
-    """What was published of the family, which may have files that are wanted again."""
-    known = context.catalog.publications(family.id)
-    return tuple(Elsewhere(one.repo, one.commit, one.files)
-                 for one in known if one.commit and one.files)  # fmt: skip
+def _elsewhere(context: Context, family: Family, repo: str) -> tuple[Elsewhere, ...]:
+    """What was published of the family in the same namespace, which may have the same files.
+
+    What others have is theirs, and not for this token to ask about.
+    """
+    owner = repo.split("/")[0] + "/"
+    return tuple(
+        Elsewhere(one.repo, one.commit, one.files)
+        for one in context.catalog.publications(family.id)
+        if one.commit and one.files and one.repo.startswith(owner)
+    )
 
 
 class Sent:
