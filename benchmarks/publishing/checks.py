@@ -36,11 +36,12 @@ class Checked:
 
 
 def check(hub: Hub, models: Path, blobs: Path) -> Checked:
-    """Look at every repository of a Hub, whose contents lie in `blobs`."""
-    found, pair, traffic = Checked(), open_pair(models), hub.traffic()
+    """Look at every repository of a Hub, whose contents lie in `blobs`; pairs have numbers."""
+    found, traffic = Checked(), hub.traffic()
     found.travelled = sum(one["size"] for one in traffic["arrivals"] if one["lane"] in UPLOADS)
     found.again = sum(one["again"] for one in traffic["arrivals"])
     for repo in sorted(traffic["totals"]):
+        pair = open_pair(models, int(repo.split("/teacher-")[1].split("-")[0]))
         history = hub.history(repo)
         commits = history["branches"]["main"][::-1]
         whole = [commit for commit in commits if set(commit["files"]) - {".gitattributes"}]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.publishing.models import names
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.assembly.stitch import member_files, place
 from boomerang.checkpoint.table import Checkpoint
@@ -23,9 +24,10 @@ class Size:
     known: int
 
 
-def open_pair(folder: Path) -> Pair:
-    """Teacher and student of a folder."""
-    return Pair.of(Checkpoint.open(folder / "teacher"), Checkpoint.open(folder / "student"))
+def open_pair(folder: Path, number: int = 0) -> Pair:
+    """Teacher and student of a folder, with the number in their names."""
+    teacher, student = names(number)
+    return Pair.of(Checkpoint.open(folder / teacher), Checkpoint.open(folder / student))
 
 
 def sizes(pair: Pair) -> Iterator[Size]:

@@ -50,10 +50,10 @@ class Killed:
 def run(
     folder: Path, lane: str, shape: Shape, number: int, seed: int, say: Callable[[str], None]
 ) -> Killed:
-    """Publish a family to one namespace after the other until there were `number` kills."""
+    """Publish one family after the other until there were `number` kills."""
     draw, began = random.Random(seed), time.monotonic()
     made, home = folder / "models", folder / "home"
-    models.make(made, shape)
+    made.mkdir(parents=True)
     home.mkdir()
     with local_hub(folder / "hub") as hub:
         settings = {**SETTINGS, **hub.environment(lane == "xet"), "HF_HOME": str(folder / "cache")}
@@ -62,6 +62,7 @@ def run(
             with serving(home, made, 0, settings) as (url, parent), Service(url) as service:
                 while done.kills < number:
                     done.rounds += 1
+                    models.make(made, shape, number=done.rounds)
                     most = min(done.kills + KILLS_A_FAMILY, number)
                     _publish(service, hub, parent, draw, done, most)
                     say(f"{lane}: {done.kills} kills in {done.rounds} families")
@@ -76,10 +77,10 @@ def run(
 def _publish(
     service: Service, hub: Hub, parent: int, draw: random.Random, done: Killed, most: int
 ) -> None:
-    """Publish to a namespace of its own, and kill until there were so many or all is there."""
-    namespace = f"round-{done.rounds}"
-    body = {"teacher": "teacher", "student": "student", "order": "last",
-            "publish": {"namespace": namespace}}  # fmt: skip
+    """Publish the newest family, and kill until there were so many or all is there."""
+    teacher, student = models.names(done.rounds)
+    body = {"teacher": teacher, "student": student, "order": "last",
+            "publish": {"namespace": "family"}}  # fmt: skip
     id_ = str(service.post("/families", body)["id"])
     until = time.monotonic() + PATIENCE
     strike = hub.requests() + draw.randint(1, MOST_REQUESTS)
@@ -90,7 +91,7 @@ def _publish(
             strike = hub.requests() + draw.randint(1, MOST_REQUESTS)
             until = time.monotonic() + PATIENCE
         if time.monotonic() > until:
-            raise TimeoutError(f"{namespace} is not published")
+            raise TimeoutError(f"the family of {teacher} is not published")
         time.sleep(POLL_SECONDS)
 
 

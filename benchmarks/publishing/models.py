@@ -19,12 +19,18 @@ SMALL = Shape(256, 704, 4, 4096, 14)
 TOY = Shape(64, 96, 2, 256, 14)
 
 
-def make(folder: Path, shape: Shape, tied: bool = False) -> None:
-    """Write `teacher` and `student` below a folder."""
-    for name, layers, seed in (("teacher", shape.layers, 1), ("student", len(shape.kept), 2)):
-        _write(folder / name, shape, layers, seed, tied)
+def make(folder: Path, shape: Shape, tied: bool = False, number: int = 0) -> None:
+    """Write `teacher` and `student` below a folder; a `number` is part of their names."""
+    teacher, student = names(number)
+    _write(folder / teacher, shape, shape.layers, 2 * number, tied)
+    _write(folder / student, shape, len(shape.kept), 2 * number + 1, tied)
     said = json.dumps({"copied_teacher_layers": list(shape.kept)})
-    (folder / "student" / "student_config.json").write_text(said)
+    (folder / student / "student_config.json").write_text(said)
+
+
+def names(number: int) -> tuple[str, str]:
+    """What teacher and student of a number are called."""
+    return (f"teacher-{number}", f"student-{number}") if number else ("teacher", "student")
 
 
 def _write(folder: Path, shape: Shape, layers: int, seed: int, tied: bool) -> None:

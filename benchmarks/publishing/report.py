@@ -33,7 +33,7 @@ the pair is open; the disk is all that lay below the process's home (temporary f
 caches) at one time.
 """,
     "Kills": """
-`boomerang serve` publishes a family of eight to one namespace after the other. SIGKILL strikes the
+`boomerang serve` publishes one family of eight sizes after the other. SIGKILL strikes the
 worker when the Hub has received one to 25 requests more, and up to 0.3 s later: four times a
 family, as a member whose worker was lost five times is given up. In the end every
 commit that ever was on `main` is looked at: it must be whole, every tensor must be byte for byte
