@@ -3,6 +3,8 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Family, Member, Publication
@@ -15,6 +17,7 @@ from boomerang.hub.publish import publish as push
 from boomerang.hub.rights import Gate
 from boomerang.service.credentials import publishing_as
 from boomerang.service.intake.publishing import check_publishing
+from boomerang.service.jobs import Publish
 from workers.context import Context
 from workers.leases import End, Holding, Over, holding
 from workers.models.members import family_name, made_of, member_files
@@ -71,71 +74,19 @@ def publish(
             return "not wanted"
         if family.chosen is None:
             return "not settled"  # its student is another one now, and nobody has measured it
-        say = context.catalog.set_fact
+        job = Publish(
+            family=family_id, k=k, repo=repo, private=private, gated=gated,
+            collection=collection, force=force, want=want,
+        )  # fmt: skip
         try:
-            before = context.catalog.publication(repo) if there else None
-            if before is not None and is_current(context, family, member, before):
-                if since is not None:
-                    context.catalog.not_stale(repo, since, lease=held.lease)
-                return "already published"
-            if not there:
-                say(family_id, k, "published", Fact.RUNNING, lease=held.lease)
-            context.catalog.claim_repo(repo, family_id, lease=held.lease)
-            refuse_without_derivatives(family.teacher, family.license)
-            source = made_of(context, family)
-            kept = before is not None and has_weights(before, source)
-            if member.flags and not force and not kept:
-                raise Unusable(
-                    f"{member.size} did not pass: {' '.join(member.flags)}",
-                    value=member.size,
-                    fix="Choose another size, or ask for it with force.",
-                )
-            files = member_files(context, family, member, repo)
-            hidden = is_hidden(family, private, gated)
-            title = family_name(context, family) if collection is None else collection
-            # Of the same bytes its weights are known, and need not be read.
-            same = before is not None and before.made_of == source
-            credential = credential_of(context, family, want, repo)
-            with publishing_as(context.settings, context.catalog, credential):
-                check_publishing(context.settings, repo.split("/")[0])
-                pushed = push(
-                    repo,
-                    files,
-                    # By hand its owner may have opened or closed it since it was asked for.
-                    private=hidden if want is not None or is_hidden(family, False, gated) else None,
-                    gated=gated,
-                    message=f"{member.size} of the family of {family.teacher}",
-                    collection=title,
-                    known=before.files if before is not None and same else None,
-                    elsewhere=_elsewhere(context, family, repo),
-                    progress=Sent(context, held, member, repo),
-                    endpoint=context.settings.hub_endpoint,
-                )
-            card = files[CARD].sha256()
-            context.catalog.set_publication(
-                Publication(
-                    repo=repo,
-                    family=family_id,
-                    private=hidden,
-                    card=card,
-                    made_of=source,
-                    gated=gated,
-                    credential=credential,
-                    commit=pushed.commit,
-                    files=dict(pushed.files),
-                ),
-                since,
-                lease=held.lease,
-            )
-            facts = {"repo": repo, "commit": pushed.commit}
-            say(family_id, k, "published", Fact.YES, lease=held.lease, **facts)
-            result = "published"
+            result = _publish(context, held, family, member, job, since, there=there)
         except LostLease:
             return "lost"
         except Over:
             if held.end is End.LOST:
                 return "lost"
             if not there:
+                say = context.catalog.set_fact
                 say(family_id, k, "published", Fact.NO, str(held.end), lease=held.lease)
                 context.catalog.settle_soon(family_id)
             return "stopped"
@@ -146,6 +97,75 @@ def publish(
                 context.catalog.not_stale(repo, since, member.digest)
     close_request(context, family_id, want)
     return result
+
+
+def _publish(
+    context: Context, held: Holding, family: Family, member: Member, job: Publish,
+    since: float | None, *, there: bool,
+) -> str:  # fmt: skip
+    """Push what is not there as it would be pushed now, and write down what is there then."""
+    catalog, say = context.catalog, context.catalog.set_fact
+    before = catalog.publication(job.repo) if there else None
+    if before is not None and is_current(context, family, member, before):
+        if since is not None:
+            catalog.not_stale(job.repo, since, lease=held.lease)
+        return "already published"
+    if not there:
+        say(family.id, member.k, "published", Fact.RUNNING, lease=held.lease)
+    catalog.claim_repo(job.repo, family.id, lease=held.lease)
+    refuse_without_derivatives(family.teacher, family.license)
+    source = made_of(context, family)
+    if member.flags and not job.force and not (before and has_weights(before, source)):
+        raise Unusable(
+            f"{member.size} did not pass: {' '.join(member.flags)}",
+            value=member.size,
+            fix="Choose another size, or ask for it with force.",
+        )
+    # Of the same bytes its weights are known, and need not be read.
+    known = before.files if before is not None and before.made_of == source else None
+    done = _push(context, held, family, member, job, known)
+    made = replace(done, made_of=source)
+    catalog.set_publication(made, since, lease=held.lease)
+    facts = {"repo": job.repo, "commit": made.commit}
+    say(family.id, member.k, "published", Fact.YES, lease=held.lease, **facts)
+    return "published"
+
+
+def _push(
+    context: Context, held: Holding, family: Family, member: Member, job: Publish,
+    known: Mapping[str, str] | None,
+) -> Publication:  # fmt: skip
+    """Have the Hub hold a member, as whoever asked for it; what is there now."""
+    files = member_files(context, family, member, job.repo)
+    hidden = is_hidden(family, job.private, job.gated)
+    # By hand its owner may have opened or closed it since it was asked for.
+    decided = job.want is not None or is_hidden(family, private=False, gated=job.gated)
+    own = family_name(context, family) if job.collection is None else job.collection
+    credential = credential_of(context, family, job.want, job.repo)
+    with publishing_as(context.settings, context.catalog, credential):
+        check_publishing(context.settings, job.repo.split("/")[0])
+        pushed = push(
+            job.repo,
+            files,
+            private=hidden if decided else None,
+            gated=job.gated,
+            message=f"{member.size} of the family of {family.teacher}",
+            collection=own,
+            known=known,
+            elsewhere=_elsewhere(context, family, job.repo),
+            progress=Sent(context, held, member, job.repo),
+            endpoint=context.settings.hub_endpoint,
+        )
+    return Publication(
+        repo=job.repo,
+        family=family.id,
+        private=hidden,
+        card=files[CARD].sha256(),
+        gated=job.gated,
+        credential=credential,
+        commit=pushed.commit,
+        files=dict(pushed.files),
+    )
 
 
 def keep_xet(context: Context) -> None:
