@@ -17,6 +17,8 @@ def main() -> int:
     options = _options()
     every = not (options.travel or options.memory or options.kills)
     tables, failed = {}, False
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="boomerang-publishing-", dir=options.folder) as made:
         folder = Path(made).resolve()
         if every or options.travel:
