@@ -114,7 +114,7 @@ def begun_anew(catalog: Catalog, how: str) -> None:
     elif how == "set aside":
         catalog.student_whole(KEY, {"w": "1"}, made=True)
         catalog.set_student_state(KEY, StudentState.DISTILLING)
-        catalog.student_set_aside(KEY, {"name": "set-aside/k.1"})
+        catalog.student_set_aside(KEY, {"name": "set-aside/k.1", "reason": "a bit"})
     else:
         catalog.student_progress(KEY, {"step": 0})
 

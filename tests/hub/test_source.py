@@ -505,7 +505,7 @@ def test_assemble_from_the_hub(hub: LocalHub, remote: Duo, tmp_path: Path) -> No
         for path in (tmp_path / "near").iterdir():
             if path.name == "boomerang.json":
                 record = json.loads((tmp_path / name / path.name).read_text())
-                assert record["teacher"] == "org/teacher"
+                assert record["teacher"]["repo"] == "org/teacher"
             else:
                 assert (tmp_path / name / path.name).read_bytes() == path.read_bytes()
     weights = sum(p.stat().st_size for p in Path(teacher).glob("*.safetensors"))
