@@ -202,8 +202,8 @@ _FOUND = {"broken": "broken", "mended": "mended", "unseen": "not looked at", "no
 
 
 def _report(report: Mapping[str, Any]) -> Iterator[str]:
-    looked = [f"{number} {what}" for what, number in report["looked"].items() if what != "bytes"]
-    yield f"looked at {', '.join(looked)}; read {report['looked']['bytes']:,} bytes"
+    looked = [f"{what} {number}" for what, number in report["looked"].items() if what != "bytes"]
+    yield f"looked at: {', '.join(looked)}; read {report['looked']['bytes']:,} bytes"
     for key, said in _FOUND.items():
         for item in report[key]:
             why = "; ".join(part for part in (item["found"], item["reason"]) if part)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from httpx2 import Client
     from huggingface_hub import HfApi
 
+NAME = "boomerang"
+"""What the Hub is told that asks."""
 ATTEMPTS = 5
 """How often a question is asked before the Hub counts as gone."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
@@ -82,8 +84,13 @@ def api(endpoint: str | None = None) -> "HfApi":
     """The real client, for this endpoint and the token of this context."""
     _guard_logs()
     return library.huggingface_hub.HfApi(
-        endpoint=hub_endpoint(endpoint), token=acting_token(), library_name="boomerang"
+        endpoint=hub_endpoint(endpoint), token=acting_token(), library_name=NAME
     )
+
+
+def hub_headers(token: str | bool | None) -> dict[str, str]:
+    """What a request of our own says of itself, as the real client's do."""
+    return dict(library.headers.build_hf_headers(token=token, library_name=NAME))
 
 
 def session() -> "Client":

@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 from boomerang.errors import NamespaceRefused
 from boomerang.hub import library
-from boomerang.hub.client import acting_token, hub_endpoint, hub_errors, patiently, session
+from boomerang.hub.client import (
+    acting_token,
+    hub_endpoint,
+    hub_errors,
+    hub_headers,
+    patiently,
+    session,
+)
 from boomerang.hub.hurry import silence
 
 HEADER = "X-Hub-Token"
@@ -78,10 +85,10 @@ def rights(endpoint: str | None = None) -> Rights | None:
 
 
 def _asked(address: str, token: str) -> Rights:
-    headers = library.headers.build_hf_headers(token=token, library_name="boomerang")
-
     def ask() -> Any:
-        answer = session().get(f"{address}/api/whoami-v2", headers=headers, timeout=silence())
+        answer = session().get(
+            f"{address}/api/whoami-v2", headers=hub_headers(token), timeout=silence()
+        )
         library.http.hf_raise_for_status(answer)
         return answer.json()
 

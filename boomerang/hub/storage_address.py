@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from boomerang.errors import HubFailure, SourceChanged
 from boomerang.hub import library
-from boomerang.hub.client import StorageRefused, hub_endpoint, hub_token, session
+from boomerang.hub.client import StorageRefused, hub_endpoint, hub_headers, hub_token, session
 from boomerang.hub.hurry import silence
 
 if TYPE_CHECKING:
@@ -139,10 +139,10 @@ def _range(file: HubFile, first: int, stop: int) -> dict[str, str]:
 
 def _ask_hub(file: HubFile, first: int, stop: int) -> "Response":
     """The Hub's own answer: a redirect off the Hub, or the bytes themselves."""
-    headers = library.headers.build_hf_headers(token=hub_token(), library_name="boomerang")
+    told = hub_headers(hub_token())
     url = file.url
     for _ in range(HOPS):
-        response = _send(url, headers | _range(file, first, stop), follow_redirects=False)
+        response = _send(url, told | _range(file, first, stop), follow_redirects=False)
         try:
             if response.status_code in (410, 416):
                 raise file.changed(f"the Hub answers {response.status_code}")

@@ -163,7 +163,7 @@ def test_rebuild_waits_until_it_is_over_and_prints_what_it_found(stub: Stub) -> 
     shown = boomerang("rebuild", "f1", "--wait", "--force", "--url", stub.url)
     assert (shown.returncode, shown.stdout.splitlines()) == (0, [
         "f1: whole",
-        "  looked at 1 teachers, 1 students, 1 members, 1 folders, 1 repositories; "
+        "  looked at: teachers 1, students 1, members 1, folders 1, repositories 1; "
         "read 1,234,567 bytes",
         "  mended: folder 1K: a bit; built again",
     ])  # fmt: skip

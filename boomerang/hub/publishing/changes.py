@@ -1,12 +1,12 @@
 """How the files that are to be published differ from those that a repository holds."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.checkpoint.files import travels
+from boomerang.hub.publishing.listing import blob_oid
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -75,7 +75,4 @@ def _same(name: str, content: ByteFile, there: "RepoSibling", digests: Digests) 
         return False
     if there.lfs is not None:
         return digests.of(name) == there.lfs.sha256
-    data = content.read()
-    # git names a blob by the sha1 of its header and content.
-    header = b"blob %d\0" % len(data)
-    return hashlib.sha1(header + data, usedforsecurity=False).hexdigest() == there.blob_id
+    return blob_oid(content.read()) == there.blob_id

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.hub import library
-from boomerang.hub.client import CONFLICTS, RETRIED, Patience, patiently
+from boomerang.hub.client import CONFLICTS, RETRIED, Patience, hub_headers, patiently
 from boomerang.hub.publishing.changes import Changes, Digests, changes
 from boomerang.hub.publishing.copies import Elsewhere, copies
 from boomerang.hub.publishing.lanes import addition, lane
@@ -92,9 +92,7 @@ class Committer:
                 additions=asked,
                 repo_type="model",
                 repo_id=self._info.id,
-                headers=library.headers.build_hf_headers(
-                    token=self._client.token, library_name=self._client.library_name
-                ),
+                headers=hub_headers(self._client.token),
                 revision="main",
                 endpoint=self._client.endpoint,
             )

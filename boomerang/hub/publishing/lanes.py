@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.hub import library
-from boomerang.hub.client import patiently, session
+from boomerang.hub.client import hub_headers, patiently, session
 from boomerang.hub.publishing.changes import Digests
 from boomerang.hub.publishing.reader import Reader
 
@@ -108,14 +108,12 @@ class Xet:
 
     def _stream(self, name: str, content: ByteFile, told: Told) -> str:
         route = f"{self._client.endpoint}/api/models/{self._repo_id}/xet-write-token/main"
-        headers = library.headers.build_hf_headers(
-            token=self._client.token, library_name=self._client.library_name
-        )
-        plain = {key: one for key, one in headers.items() if key.lower() != "authorization"}
+        ours = hub_headers(self._client.token)
+        plain = {key: one for key, one in ours.items() if key.lower() != "authorization"}
         # Asked here, so that a refusal is known as one; later ones xet asks for by itself.
-        leave = patiently(lambda: _leave(route, headers))
+        leave = patiently(lambda: _leave(route, ours))
         opened = _session().new_upload_commit(
-            **leave, token_refresh_url=route, token_refresh_headers=headers, custom_headers=plain
+            **leave, token_refresh_url=route, token_refresh_headers=ours, custom_headers=plain
         )
         done = 0
         with opened as commit:
@@ -138,8 +136,8 @@ def _waiting(commit: Any) -> int:
     return int(progress.total_transfer_bytes - progress.total_transfer_bytes_completed)
 
 
-def _leave(route: str, headers: dict[str, str]) -> dict[str, Any]:
-    answer = session().get(route, headers=headers)
+def _leave(route: str, ours: dict[str, str]) -> dict[str, Any]:
+    answer = session().get(route, headers=ours)
     library.http.hf_raise_for_status(answer)
     found = answer.json()
     try:
