@@ -7,6 +7,7 @@ API: https://huggingface.co/docs/xet/api
 
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,11 @@ class XetStore:
         self.folder = store.folder / "xet"
         (self.folder / "xorbs").mkdir(parents=True, exist_ok=True)
         (self.folder / "shards").mkdir(exist_ok=True)
+        # The client remembers by address what it sent, and another Hub may have had this port.
+        name = self.folder / "place"
+        if not name.exists():
+            name.write_text(uuid.uuid4().hex)
+        self.place = name.read_text()
         self.files: dict[str, File] = {}
         self.chunks: dict[str, tuple[tuple[bytes, int], ...]] = {}
         self.known: set[bytes] = set()
@@ -144,7 +150,7 @@ def xet_routes(store: Store, xet: XetStore, find: Find) -> APIRouter:
         repo = find(request, owner, name, write=kind == "write")
         repo.at(unquote(revision))
         made = {
-            "casUrl": f"{str(request.base_url).rstrip('/')}/xet",
+            "casUrl": f"{str(request.base_url).rstrip('/')}/xet/{xet.place}",
             "accessToken": f"xet:{kind}:{repo.id}",
             "exp": int(time.time()) + 3600,
         }
@@ -162,7 +168,7 @@ def xet_routes(store: Store, xet: XetStore, find: Find) -> APIRouter:
             raise HubError(401, "", "this token does not reach here")
         return store.repos[id]
 
-    @routes.post("/xet/v1/xorbs/default/{hash}")
+    @routes.post("/xet/{place}/v1/xorbs/default/{hash}")
     async def xorb(hash: str, request: Request) -> dict[str, Any]:
         repo = allowed(request, write=True)
         arrived, size, new = store.arriving(), 0, not xet.xorb(hash).is_file()
@@ -176,7 +182,7 @@ def xet_routes(store: Store, xet: XetStore, find: Find) -> APIRouter:
         os.replace(arrived, xet.xorb(hash))
         return {"was_inserted": new}
 
-    @routes.post("/xet/v1/shards")
+    @routes.post("/xet/{place}/v1/shards")
     async def shards(request: Request) -> dict[str, Any]:
         repo, data = allowed(request, write=True), await request.body()
         name, files, again = await run_in_threadpool(xet.add, data)
@@ -185,11 +191,11 @@ def xet_routes(store: Store, xet: XetStore, find: Find) -> APIRouter:
         store.save(repo)
         return {"result": 1}
 
-    @routes.post("/xet/v1/telemetry")
+    @routes.post("/xet/{place}/v1/telemetry")
     def telemetry() -> dict[str, Any]:
         return {}
 
-    @routes.get("/xet/v1/reconstructions/{hash}")
+    @routes.get("/xet/{place}/v1/reconstructions/{hash}")
     def reconstruction(hash: str, request: Request) -> dict[str, Any]:
         allowed(request)
         wanted = request.headers.get("range", "bytes=0-").removeprefix("bytes=")
