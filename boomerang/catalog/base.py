@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 

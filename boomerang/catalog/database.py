@@ -67,6 +67,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "students": ("hub_repo", "hub_commit"),
         "repositories": ("commit", "files", "gated", "credential"),
     },
+    9: {"leases": ("since",), "requests": ("updated",)},
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 
@@ -199,6 +200,8 @@ def _migrate(connection: Connection, version: int) -> None:
             for column in (name for name in columns if name not in there):
                 kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
                 connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column}" {kind}'))
+    for index in (one for table in Base.metadata.sorted_tables for one in table.indexes):
+        index.create(connection, checkfirst=True)
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
 
 

@@ -34,6 +34,7 @@ class LeaseStore(Store):
             if row.holder is not None and row.expires > now:
                 return None
             row.holder, row.fence, row.expires = holder, row.fence + 1, now + seconds
+            row.since = now
             return Lease(subject, holder, row.fence, row.expires)
 
     def lease_renew(self, lease: Lease, seconds: float) -> bool:

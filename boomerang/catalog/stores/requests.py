@@ -199,7 +199,7 @@ def change_request(
 ) -> None:
     """Change a request within a transaction, and write the event. Raises IllegalTransition."""
     check(REQUEST, f"the request {row.id}", row.state, state, by)
-    row.state, row.reason = state.value, reason
+    row.state, row.reason, row.updated = state.value, reason, session.now()
     payload = {name: getattr(row, name) for name in ("id", "kind", "what", "state", "reason")}
     session.note("want", payload, family=row.family)
     if state in (Fact.YES, Fact.FAILED):

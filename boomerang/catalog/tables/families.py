@@ -119,7 +119,10 @@ class SweepRow(Sent, Base):
 
 
 class RequestRow(Attempts, Base):
-    """What was asked for: members to build or to publish once the family is settled."""
+    """What was asked for: members to build or to publish once the family is settled.
+
+    `updated` is when its state changed last.
+    """
 
     __tablename__ = "requests"
 
@@ -131,6 +134,7 @@ class RequestRow(Attempts, Base):
     options_digest: Mapped[str] = mapped_column(Text(64))
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
+    updated: Mapped[float | None]
 
     __table_args__ = (
         Index("one_request", "family", "kind", "what", "options_digest", unique=True),

@@ -36,14 +36,18 @@ class TryRow(Attempts, Base):
 
 
 class LeaseRow(Base):
-    """Who works on what. The row outlives its holder, so that the fence only ever grows."""
+    """Who works on what. The row outlives its holder, so that the fence only ever grows.
+
+    `since` is when its holder took it.
+    """
 
     __tablename__ = "leases"
 
     subject: Mapped[str] = mapped_column(primary_key=True)
     holder: Mapped[str | None]
     fence: Mapped[int]
-    expires: Mapped[float]
+    expires: Mapped[float] = mapped_column(index=True)
+    since: Mapped[float | None]
 
 
 class EventRow(Base):
