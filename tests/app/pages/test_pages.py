@@ -109,7 +109,7 @@ def test_names_are_text(front: Front) -> None:
     assert answer.headers["content-disposition"].isascii()
 
 
-@pytest.mark.parametrize("path", ["/static/live.js", "/static/style.css", "/static/icon.svg"])
+@pytest.mark.parametrize("path", ["/static/js/live.js", "/static/css/base.css", "/static/icon.svg"])
 def test_what_pages_load_is_there(shared: Front, path: str) -> None:
     assert path in page(shared, "/")
     assert shared.client.get(path).status_code == 200

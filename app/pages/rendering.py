@@ -1,0 +1,97 @@
+"""How pages are made: templates, what they may say, and the policy that browsers hold them to."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
+
+from app.context import Context
+from app.errors import problem
+from app.security import KeyScope, may
+from app.views import VARY
+from boomerang.family.composition import bar, legend
+from boomerang.family.order_forms import order_in_words
+
+POLICY = "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+"""Nothing from other hosts, and no script or style but ours."""
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+
+
+def _figure(value: float | str | None, digits: int = 2) -> str:
+    """A measured number; one that JSON has no number for comes as its name."""
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else f"{value:.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    """A part of one, in hundredths; of what was measured before it was, there is none."""
+    return "not measured" if value is None else f"{100 * value:.1f} %"
+
+
+def _minute(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+def _size(value: float) -> str:
+    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
+
+
+def _rights(request: Request) -> dict[str, Any]:
+    """What every template may ask: what this key may do, and the token that its forms carry."""
+
+    def allowed(scope: KeyScope) -> bool:
+        return may(request, scope)
+
+    def csrf() -> Markup:
+        return Markup("")
+
+    return {"may": allowed, "csrf": csrf, "signed_in": False}
+
+
+templates = Jinja2Templates(
+    directory=Path(__file__).parent / "templates", context_processors=[_rights]
+)
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+templates.env.filters |= {
+    "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
+    "share": _share, "minute": _minute, "count": "{:,}".format, "mb": _size,
+}  # fmt: skip
+
+
+def page(
+    request: Request,
+    context: Context,
+    template: str,
+    event: int,
+    facts: Mapping[str, Any],
+    status: int = 200,
+    parts: Mapping[str, Callable[[], Mapping[str, Any]]] | tuple[str, ...] = (),
+) -> Response:
+    """A page, or the part of it that `?part=` names: `PAGE/_PART.html` beside `PAGE/PAGE.html`.
+
+    `event` is the newest from before its facts were read, so that none is missed. Of `parts` a
+    page may say more than their names: what each needs that the others do not, read when it is
+    shown. Without `?part=` all of it is read.
+    """
+    wanted = request.query_params.get("part")
+    if wanted is not None and wanted not in parts:
+        return problem(404, "part", "No such part", f"This page has no part {wanted!r}.",
+                       value=wanted, fix=f"Its parts: {', '.join(parts) or 'none'}.")  # fmt: skip
+    shown = dict(facts)
+    if not isinstance(parts, tuple):
+        for name, read in parts.items():
+            if wanted in (None, name):
+                shown |= read()
+    shown["event"] = event
+    shown["base"] = (context.settings.public_url or str(request.base_url)).rstrip("/")
+    if wanted is not None:
+        template = f"{template.rpartition('/')[0]}/_{wanted}.html"
+    return templates.TemplateResponse(
+        request, template, shown, status_code=status, headers=VARY | HEADERS
+    )
