@@ -24,6 +24,11 @@ _PATTERNED = ("gemma3_text", "cohere2", "exaone4")
 UNSAID = "unsaid"
 """Stands for what a config leaves to its class."""
 
+_WINDOWS = {"gpt_oss": 128}
+_NO_WINDOW = ("phi3", "mixtral", "starcoder2", "ministral3", "smollm3")
+_USUAL_WINDOW = 4096
+"""The windows of classes in transformers 5 whose config says none."""
+
 _LISTS = ("layer_types", "no_rope_layers")
 _SPARSE_STEPS = ("qwen2_moe", "qwen3_moe")
 _COMPUTING = ("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval")
@@ -80,6 +85,21 @@ def window(config: Mapping[str, Any], architecture: Architecture, kinds: Sequenc
             config.get("use_sliding_window", not switched)
         )
     return config.get("sliding_window", UNSAID) if slides else None
+
+
+def attended(
+    config: Mapping[str, Any], architecture: Architecture, kinds: Sequence[Kind]
+) -> tuple[int | None, ...]:
+    """How many tokens a layer of each of these kinds looks at; None where it is all of them."""
+    size = window(config, architecture, kinds)
+    if size == UNSAID:
+        name = config.get("model_type")
+        size = None if name in _NO_WINDOW else _WINDOWS.get(str(name), _USUAL_WINDOW)
+    if type(size) is not int or size < 1:
+        return (None,) * len(kinds)
+    if architecture.attention is not Attention.LISTED:
+        return (size,) * len(kinds)
+    return tuple(size if kind.attention == SLIDING else None for kind in kinds)
 
 
 def expert_layers(

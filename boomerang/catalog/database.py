@@ -67,7 +67,7 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "students": ("hub_repo", "hub_commit"),
         "repositories": ("commit", "files", "gated", "credential"),
     },
-    9: {"leases": ("since",), "requests": ("updated",)},
+    9: {"leases": ("since",), "requests": ("updated",), "families": ("shape",)},
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 

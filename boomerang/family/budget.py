@@ -13,7 +13,8 @@ _MEMORY_UNITS = {
     "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
-_DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1}
+"""Bytes of a weight, by the names that people give the dtypes."""
 _MEMORY = re.compile(
     r"\s*(?P<memory>[\d.]+\s*[KMGT]i?B)\s*(?:(?::|\bin\b)\s*(?P<dtype>[a-z0-9]+)\s*)?",
     re.IGNORECASE,
@@ -39,10 +40,10 @@ class Budget:
             value = {name: part for name, part in found.groupdict().items() if part is not None}
         if isinstance(value, dict) and "memory" in value and value.keys() <= {"memory", "dtype"}:
             dtype = str(value.get("dtype", "bfloat16"))
-            if dtype not in _DTYPE_BYTES:
+            if dtype not in DTYPE_BYTES:
                 raise _bad_budget(dtype)
             total = _quantity(value["memory"], _MEMORY_UNITS)
-            return cls(total // _DTYPE_BYTES[dtype], f"{value['memory']} in {dtype}")
+            return cls(total // DTYPE_BYTES[dtype], f"{value['memory']} in {dtype}")
         if isinstance(value, dict) and value.keys() == {"params"}:
             value = value["params"]
         return cls(_quantity(value, _UNITS), str(value))

@@ -48,7 +48,7 @@ LATER = {
         *("students.hub_repo", "students.hub_commit"),
         *(f"repositories.{name}" for name in ("commit", "files", "gated", "credential")),
     ),
-    9: ("leases.since", "requests.updated"),
+    9: ("leases.since", "requests.updated", "families.shape"),
 }
 LATER_INDEXES = ("ix_leases_expires",)
 """Of tables that are older than schema 10."""

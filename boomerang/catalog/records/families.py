@@ -124,7 +124,8 @@ class _Asked:
     `source` is the teacher's folder, or None on the Hub; `order` is a name or the long student
     layers in patch order, separated by commas; `tasks` are those of the evaluation harness that
     are run, each with the number of its examples (None: all). `about` is what the teacher's card
-    says (hub.about.About), None where nobody kept that.
+    says (hub.about.About), None where nobody kept that; `shape` is what of the teacher decides how
+    much memory its members take (family.memory.Memory), None alike.
     """
 
     name: str
@@ -141,6 +142,7 @@ class _Asked:
     published_repo: str | None = None
     tasks: dict[str, int | None] | None = None
     about: dict[str, Any] | None = None
+    shape: dict[str, Any] | None = None
 
 
 class NewFamily(_Asked):

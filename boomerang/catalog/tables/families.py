@@ -13,7 +13,7 @@ class FamilyRow(Attempts, Base):
 
     `replaced` has the sizes of its provisional ladder that are no more, with their parameters.
     `outdated` is the teacher's commit that came after its own. `about` is what the teacher's card
-    says of it, null where nobody kept that.
+    says of it, null where nobody kept that; `shape` what decides how much memory its members take.
     """
 
     __tablename__ = "families"
@@ -41,6 +41,7 @@ class FamilyRow(Attempts, Base):
     replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     outdated: Mapped[str | None]
     about: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    shape: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created: Mapped[float]
     updated: Mapped[float]
 

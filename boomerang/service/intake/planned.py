@@ -18,6 +18,7 @@ from boomerang.errors import BadRecipe, BadRequest
 from boomerang.family.healed import healed_pair
 from boomerang.family.ladder import Bought, Ladder
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.memory import Memory
 from boomerang.family.order_forms import ORDERS, parse_order
 from boomerang.family.pair import Pair
 from boomerang.recipes.healing import HEAL
@@ -58,7 +59,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
         _refuse_order_in_full(asked)
     ladder = ladder_of(pair, asked.order)
     bought = None if asked.budget is None else ladder.buy(asked.budget)
-    family = _family(asked, materials, student)
+    family = _family(asked, materials, student, pair)
     return Plan(
         Planned(
             family=family,
@@ -74,7 +75,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
     )
 
 
-def _family(asked: Asked, materials: Materials, student: NewStudent) -> NewFamily:
+def _family(asked: Asked, materials: Materials, student: NewStudent, pair: Pair) -> NewFamily:
     teacher = materials.teacher
     models = [teacher, *([materials.student.model] if isinstance(materials.student, Given) else [])]
     return NewFamily(
@@ -92,6 +93,7 @@ def _family(asked: Asked, materials: Materials, student: NewStudent) -> NewFamil
         published_repo=student.location if student.origin is Origin.HUB else None,
         tasks=asked.tasks,
         about=teacher.about.json(),
+        shape=Memory.of(pair.teacher).json(),
     )
 
 
