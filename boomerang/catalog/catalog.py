@@ -10,6 +10,7 @@ from boomerang.catalog.credentials import CredentialStore
 from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
+from boomerang.catalog.jobs.reading import JobStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
@@ -45,6 +46,7 @@ class Catalog(
     NoticeStore,
     EventStore,
     LeaseStore,
+    JobStore,
     ReapingStore,
 ):
     """Everything the service remembers, in SQLite or PostgreSQL."""

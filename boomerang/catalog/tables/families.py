@@ -36,7 +36,7 @@ class FamilyRow(Attempts, Base):
     measuring: Mapped[str] = mapped_column(index=True)
     measuring_reason: Mapped[str | None]
     tasks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    settled: Mapped[bool] = mapped_column(default=False)
+    settled: Mapped[bool] = mapped_column(default=False, index=True)
     cancel: Mapped[bool | None]
     replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     outdated: Mapped[str | None]

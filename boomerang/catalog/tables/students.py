@@ -51,7 +51,7 @@ class StudentRow(Attempts, Base):
     saved: Mapped[int | None]
     micro_batch: Mapped[int | None]
     killed_at: Mapped[int | None]
-    verify: Mapped[float | None]
+    verify: Mapped[float | None] = mapped_column(index=True)
     files: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     map_rule: Mapped[str | None]
     pinned: Mapped[bool | None]

@@ -1,0 +1,1 @@
+"""Jobs read from the catalog: none of it changes anything."""
