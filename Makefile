@@ -10,8 +10,8 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
 
-serve: $(READY)  ## keep the demo's service and its dashboard running
-	BOOMERANG_HOME=.demo BOOMERANG_MODELS=examples $(BIN)/boomerang serve
+serve: $(READY)  ## keep the demo's service and its dashboard running, and have its sizes tried
+	BOOMERANG_HOME=.demo BOOMERANG_MODELS=examples BOOMERANG_PLAY=true $(BIN)/boomerang serve
 
 test: $(READY)  ## the tests, but for the long ones
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -11,7 +11,8 @@ BoomerangError
 │   ├── TeacherNotFound
 │   ├── FamilyNotFound
 │   ├── SizeNotFound
-│   └── FileNotInModel
+│   ├── FileNotInModel
+│   └── PlayOff              sizes cannot be tried in this service
 ├── Unusable                 it exists, but no family can be made of it
 │   ├── GatedTeacher         access has not been granted
 │   ├── NoSafetensors        weights in another format only
@@ -26,6 +27,8 @@ BoomerangError
 ├── SourceChanged            a file is not what it was when it was read first
 ├── TrainingFailed           a distillation stopped: its cause
 │   └── Interrupted          for a reason that is none of its own: run again, it goes on
+├── NoPlayer                 nobody is there who could try a size
+├── PlayBusy                 too many wait for that
 └── HubFailure               the Hub refused
     └── HubUnreachable       it did not answer, or said that it is busy or broken
         └── HubBusy          and nobody may wait for it here: ask again later
@@ -130,6 +133,26 @@ class FileNotInModel(NotFound):
     """The member has no such file."""
 
     slug, title = "file-not-found", "File not found"
+
+
+class PlayOff(NotFound):
+    """Sizes cannot be tried in this service."""
+
+    slug, title = "play-off", "Trying sizes is switched off"
+
+
+class NoPlayer(BoomerangError):
+    """No worker is there that could try a size, or the queue is away."""
+
+    slug, title = "no-player", "Nobody to try it"
+    transient = True
+
+
+class PlayBusy(BoomerangError):
+    """Too many wait for a size to be tried."""
+
+    slug, title = "play-busy", "Too many wait"
+    transient = True
 
 
 class Unusable(BoomerangError):

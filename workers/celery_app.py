@@ -20,6 +20,7 @@ from workers.context import Context, context
 from workers.hooks import following, telling
 from workers.leases import start_reaper
 from workers.models import keeping, rebuild
+from workers.play.playing import play, start_keeper
 
 M = TypeVar("M", bound=Message)
 
@@ -49,6 +50,7 @@ _register(
 _register(jobs.Follow, lambda here, told: following.follow(here, told.family))
 _register(jobs.Tell, lambda here, told: telling.tell(here))
 _register(jobs.Rebuild, lambda here, told: rebuild.rebuild(here, told.family))
+_register(jobs.Play, lambda here, told: play(here, told.id, told.family, told.k))
 _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 
@@ -60,6 +62,8 @@ def _prepare(**_: Any) -> None:
 
 def _begin(**_: Any) -> None:
     start_reaper(context())
+    if jobs.PLAY in app.amqp.queues.consume_from:
+        start_keeper(context())
     # Straight to the descriptor: Celery turns what is printed into log lines.
     os.write(1, f"{READY}\n".encode())
 

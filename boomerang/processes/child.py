@@ -21,17 +21,18 @@ _PR_SET_PDEATHSIG = 1
 def start(
     arguments: Sequence[str],
     *,
+    hears: bool = False,
     output: int | IO[bytes] = DEVNULL,
     errors: int | IO[bytes] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a command that ends when the calling thread does.
 
-    It has a session of its own, so that ^C reaches only its parent, and no input.
+    It has a session of its own, so that ^C reaches only its parent, and no input unless it `hears`.
     """
     return subprocess.Popen(
         [sys.executable, "-m", __name__, str(os.getpid()), *arguments],
-        stdin=DEVNULL,
+        stdin=subprocess.PIPE if hears else DEVNULL,
         stdout=output,
         stderr=errors,
         start_new_session=True,

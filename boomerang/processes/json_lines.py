@@ -123,7 +123,7 @@ def run(
         watcher.join()
     # Where the kernel does not say whom it killed, it may have been this one.
     starved = process.returncode == -signal.SIGKILL and (kills is None or kernel_kills() != kills)
-    return _outcome(process.returncode, last, log, starved)
+    return outcome_of(process.returncode, last, log, starved)
 
 
 @dataclass(slots=True)
@@ -199,7 +199,8 @@ def kernel_kills() -> int | None:
     return None
 
 
-def _outcome(code: int, last: dict[str, Any], log: Path, starved: bool) -> Outcome:
+def outcome_of(code: int, last: dict[str, Any], log: Path, starved: bool) -> Outcome:
+    """How a child ended, of its exit status, its last word and what it wrote to its log."""
     if code == 0 and last.get("event") == "done":
         return Outcome(Ending.DONE)
     if last.get("event") == "error":

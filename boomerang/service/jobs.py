@@ -15,6 +15,9 @@ from boomerang.catalog.records.families import Created
 from boomerang.hub.rights import Gate
 
 QUEUES = ("distill", "measure", "assemble", "publish")
+"""What every service has workers for."""
+PLAY = "play"
+"""The queue of those who try sizes; nobody listens to it unless BOOMERANG_PLAY says so."""
 
 
 class Message(BaseModel):
@@ -115,6 +118,15 @@ class Sweep(Message):
     """Remove the folders of members that belong to no family; the catalog lists them."""
 
     task, queue = "boomerang.sweep", "assemble"
+
+
+class Play(Message):
+    """Answer somebody who tries a size; what was asked lies in the queue's store for a while."""
+
+    task, queue = "boomerang.play", PLAY
+    id: str
+    family: str
+    k: int
 
 
 MESSAGES: tuple[type[Message], ...] = tuple(Message.__subclasses__())

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from boomerang.catalog.setbacks import Limits
 from boomerang.checkpoint.folders import Folders
 from boomerang.errors import BadRequest
+from boomerang.service.playing.settings import PlaySettings
 
 
-class Settings(BaseSettings):
+class Settings(PlaySettings):
     """Settings of the service: environment variables with the prefix `BOOMERANG_`.
 
     A few of them are also read under the name that the rest of the world gives them.

@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow("the images' own commands as processes")
 
 IMAGES = {path.name.removesuffix(".Dockerfile"): path for path in ROOT.glob("docker/*.Dockerfile")}
 OURS = {"app", "gpu-worker", "assembly-worker"}
+PLAYS = "play-worker"
+"""Runs the GPU worker's image, for whoever asks for it."""
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 
@@ -53,6 +55,7 @@ def health_command(image: str) -> list[str]:
 
 def test_one_image_for_each_service_of_ours():
     built = {name: s["build"]["dockerfile"] for name, s in SERVICES.items() if "build" in s}
+    assert built.pop(PLAYS) == built["gpu-worker"]
     assert built == {name: f"docker/{name}.Dockerfile" for name in OURS}
     assert set(IMAGES) == OURS
 
@@ -103,7 +106,7 @@ def test_no_secret_can_get_into_a_layer(image):
 
 
 def test_every_queue_has_its_worker():
-    from boomerang.service.jobs import QUEUES
+    from boomerang.service.jobs import PLAY, QUEUES
 
     served: list[str] = []
     for image in ("gpu-worker", "assembly-worker"):
@@ -111,6 +114,9 @@ def test_every_queue_has_its_worker():
         assert command[:3] == ["boomerang", "worker", "--queues"]
         served += command[3].split(",")
     assert sorted(served) == sorted(QUEUES)
+    assert SERVICES[PLAYS]["command"] == ["boomerang", "worker", "--queues", PLAY]
+    assert SERVICES[PLAYS]["profiles"] == [PLAY]
+    assert SERVICES[PLAYS]["environment"]["BOOMERANG_PLAY"] == "true"
 
 
 def test_gpu_image_can_compile_attention_and_run_what_it_has_compiled():
@@ -283,8 +289,8 @@ def test_compose_follows_its_schema_and_style():
 
 
 def test_services_wait_for_healthy_ones():
-    assert set(SERVICES) == OURS | {"redis", "postgres"}
-    for name in OURS:
+    assert set(SERVICES) == OURS | {PLAYS, "redis", "postgres"}
+    for name in (*OURS, PLAYS):
         healthy = {"condition": "service_healthy"}
         assert SERVICES[name]["depends_on"] == {"redis": healthy, "postgres": healthy}
     for store in ("redis", "postgres"):
@@ -314,7 +320,7 @@ def test_containers_can_change_nothing_but_their_volumes():
         mounts = [volume.split(":") for volume in map(resolved, service["volumes"])]
         for source, _, *mode in mounts:
             assert source in COMPOSE["volumes"] or mode == ["ro"], f"{name}: {source}"
-    for name in OURS:
+    for name in (*OURS, PLAYS):
         assert SERVICES[name]["cap_drop"] == ["ALL"]
         assert "home:/var/lib/boomerang" in SERVICES[name]["volumes"]
 
@@ -325,16 +331,17 @@ def test_secrets_are_required_and_go_where_they_are_needed():
         uses = re.findall(rf"\$\{{{secret}([^}}]*)\}}", text)
         assert uses, secret
         assert all(use.startswith(":?") and len(use) > 2 for use in uses), secret
-    for secret, needed in (("HF_TOKEN", OURS), ("BOOMERANG_API_KEYS", {"app"}),
+    for secret, needed in (("HF_TOKEN", {*OURS, PLAYS}), ("BOOMERANG_API_KEYS", {"app"}),
                            ("BOOMERANG_WEBHOOK_SECRET", {"app"}),
-                           ("BOOMERANG_NOTIFY_SECRET", OURS)):  # fmt: skip
+                           ("BOOMERANG_NOTIFY_SECRET", {*OURS, PLAYS})):  # fmt: skip
         holders = {name for name, s in SERVICES.items() if secret in s.get("environment", {})}
         assert holders == needed, secret
     assert "HF_TOKEN: " not in text, "a token's value must come from .env"
 
 
-def test_gpu_goes_to_the_gpu_worker_alone():
-    assert [name for name, s in SERVICES.items() if "deploy" in s] == ["gpu-worker"]
+def test_gpu_goes_to_those_who_run_models_alone():
+    assert {name for name, s in SERVICES.items() if "deploy" in s} == {"gpu-worker", PLAYS}
+    assert SERVICES[PLAYS]["deploy"] == SERVICES["gpu-worker"]["deploy"]
     (device,) = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
@@ -353,12 +360,13 @@ def test_env_example_names_exactly_what_compose_reads():
 
 FRONT_END_ALONE = frozenset({
     "host", "port", "api_keys", "webhook_secret", "follow", "readers_of_gated",
+    "play_tokens",
 })  # fmt: skip
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
         "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
-        "measurer", "log_level",
+        "measurer", "log_level", "player", "play_idle",
     }
 )  # fmt: skip
 """Settings that only these processes read; every process needs the others, and HF_TOKEN."""
@@ -371,12 +379,13 @@ def names_of(field: str) -> set[str]:
     return {f"BOOMERANG_{field.upper()}", *choices}
 
 
-@pytest.mark.parametrize("image", sorted(OURS))
+@pytest.mark.parametrize("image", [*sorted(OURS), PLAYS])
 def test_every_process_is_told_the_settings_that_it_reads(image):
     from boomerang.service.settings import Settings
 
     told = set(SERVICES[image]["environment"])
-    told |= set(re.findall(r"(BOOMERANG_\w+)=", final_stage(image)["ENV"]))
+    built = "gpu-worker" if image == PLAYS else image
+    told |= set(re.findall(r"(BOOMERANG_\w+)=", final_stage(built)["ENV"]))
     others = WORKERS_ALONE if image == "app" else FRONT_END_ALONE
     for field in Settings.model_fields.keys() - others:
         assert names_of(field) & told, f"{field}: docker-compose.yml and env.example lack it"
@@ -414,5 +423,5 @@ def test_settings_understand_every_variable_that_compose_sets():
     for field in Settings.model_fields.values():
         known |= set(getattr(field.validation_alias, "choices", ()))
     known |= {"HF_TOKEN", "PGPASSWORD"}  # read by the Hub's client and by libpq
-    for name in OURS:
+    for name in (*OURS, PLAYS):
         assert set(SERVICES[name]["environment"]) <= known, name

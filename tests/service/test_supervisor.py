@@ -135,5 +135,7 @@ def test_a_worker_of_its_own_needs_a_queue_it_knows(tmp_path: Path) -> None:
     with pytest.raises(BadRequest) as caught:
         worker(Settings(home=tmp_path, redis_url="redis://x"), ("distill", "dance"))
     assert caught.value.value == ["dance"]
+    with pytest.raises(BadRequest, match="BOOMERANG_PLAY=true"):
+        worker(Settings(home=tmp_path, redis_url="redis://x"), ("play",))
     with pytest.raises(BadRequest, match="Redis"):
         worker(Settings(home=tmp_path, redis_url=""), ("distill",))

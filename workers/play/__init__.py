@@ -1,0 +1,1 @@
+"""Trying sizes: one pair in memory, held by a child between questions."""
