@@ -25,6 +25,7 @@ from boomerang.catalog.stores.rebuilds import RebuildStore
 from boomerang.catalog.stores.requests import RequestStore
 from boomerang.catalog.stores.students import StudentStore
 from boomerang.catalog.students.distillation import DistillationStore
+from boomerang.catalog.students.history import HistoryStore
 from boomerang.catalog.students.keeping import KeepingStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
 
@@ -36,6 +37,7 @@ class Catalog(
     StudentStore,
     DistillationStore,
     KeepingStore,
+    HistoryStore,
     MemberStore,
     MeasuringStore,
     RequestStore,

@@ -83,6 +83,8 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     front.catalog.student_progress(key, {"step": 3, "steps": 8, "loss": 1.5, "eta_s": 40.2})
     for id_ in (ready.id, made["id"], waiting["id"]):
         ask(one, f"/families/{id_}")
+        ask(f"{one}/curve", f"/families/{id_}/curve")
+        ask(f"{one}/log", f"/families/{id_}/log?limit=1")
         assert ask(one, f"/families/{id_}", headers=HTML).headers["vary"] == "Accept"
     front.catalog.set_student_state(key, StudentState.FAILED, "out of memory")
     states = {f["student"]["state"] for f in ask("/families", "/families").json()["families"]}
@@ -99,6 +101,10 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     ask(f"{one}/cancel", f"/families/{other['id']}/cancel", "post", 202)
     ask(f"{one}/cancel", f"/families/{waiting['id']}/cancel", "post", 202)
     ask("/families/{id_}", "/families/nothing", status=404)
+    ask(f"{one}/curve", "/families/nothing/curve", status=404)
+    ask(f"{one}/curve", f"/families/{made['id']}/curve?metric=speed", status=422)
+    ask(f"{one}/log", "/families/nothing/log", status=404)
+    ask(f"{one}/log", f"/families/{made['id']}/log?limit=0", status=422)
     ask("/families", "/families", "post", 422, json={"teacher": "../secret"})
 
     listed = ask("/models", "/models").json()["models"]

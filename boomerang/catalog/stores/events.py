@@ -6,7 +6,10 @@ from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import PROGRESS, PUBLISHING, Changes, Event
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
+from boomerang.catalog.students.history import worth_keeping
 from boomerang.catalog.tables import EventRow, FamilyRow, ProvisionalRow, StudentRow
+
+_TICKS = (PROGRESS, PUBLISHING, "hashing", "checkpoint")
 
 
 class EventStore(Store):
@@ -22,6 +25,23 @@ class EventStore(Store):
                 statement = statement.where(_of_family(session, family))
             rows = session.scalars(statement.order_by(EventRow.id).limit(limit))
             return tuple(record(Event, row) for row in rows)
+
+    def log(
+        self, family: str, before: int | None = None, limit: int = 50
+    ) -> tuple[tuple[Event, ...], bool]:
+        """What happened to a family and its student, newest first, and whether there is more.
+
+        How far distillations and uploads are is left out, and that a checkpoint was written: they
+        would be most of it.
+        """
+        with self.db.read() as session:
+            statement = select(EventRow).where(_of_family(session, family))
+            statement = statement.where(EventRow.kind.not_in(_TICKS))
+            if before is not None:
+                statement = statement.where(EventRow.id < before)
+            newest = statement.order_by(EventRow.id.desc()).limit(limit + 1)
+            found = tuple(record(Event, row) for row in session.scalars(newest))
+            return found[:limit], len(found) > limit
 
     def last_event(self, family: str | None = None) -> int:
         """The id of the newest event (of a family and its student), 0 where there is none."""
@@ -50,8 +70,8 @@ class EventStore(Store):
         """Forget events of so many days ago that tell nobody anything; return how many.
 
         Those are the steps of distillations and of uploads, and all of families and students that
-        are gone. The newest event stays, and ids are never given again, so that whoever listens
-        misses none.
+        are gone; what the curve of a student is drawn from stays. The newest event stays, and ids
+        are never given again, so that whoever listens misses none.
         """
         with self.db.write() as session:
             old = EventRow.time < session.now() - 86400 * days
@@ -59,9 +79,9 @@ class EventStore(Store):
             gone &= EventRow.family.not_in(select(ProvisionalRow.id))
             orphan = EventRow.family.is_(None) & EventRow.student.not_in(select(StudentRow.key))
             last = EventRow.id < session.last_event()
-            statement = delete(EventRow).where(
-                old, last, or_(EventRow.kind.in_((PROGRESS, PUBLISHING)), gone, orphan)
-            )
+            drawn = EventRow.id.in_(worth_keeping(session))
+            ticks = or_(EventRow.kind == PUBLISHING, (EventRow.kind == PROGRESS) & ~drawn)
+            statement = delete(EventRow).where(old, last, or_(ticks, gone, orphan))
             return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 

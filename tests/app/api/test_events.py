@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from boomerang.catalog.records.states import StudentState
-from tests.app.conftest import Front
+from tests.app.conftest import Front, problem
 
 
 @pytest.fixture
@@ -93,3 +93,38 @@ def test_an_open_stream_is_no_reason_not_to_stop(front: Front) -> None:
     assert ended.wait(5)
     thread.join()
     assert "Traceback" not in front.log.read_text()
+
+
+def test_the_loss_is_told_step_by_step(front: Front) -> None:
+    made = front.queued()
+    key, at = made["student"]["key"], f"/families/{made['id']}/curve"
+    assert front.client.get(at).json()["points"] == []
+    front.catalog.set_student_state(key, StudentState.DISTILLING)
+    for step in range(1, 5):
+        front.catalog.student_progress(key, {"step": step, "steps": 8, "loss": 4 - step / 2,
+                                             "kl": 1 / step})  # fmt: skip
+    found = front.client.get(at).json()
+    assert found == {"student": key, "metric": "loss", "step": 4, "steps": 8,
+                     "points": [[1, 3.5], [2, 3.0], [3, 2.5], [4, 2.0]]}  # fmt: skip
+    assert front.client.get(at, params={"metric": "kl"}).json()["points"][0] == [1, 1.0]
+    problem(front.client.get(at, params={"metric": "speed"}), 422, "bad-request")
+
+
+def test_the_log_is_in_words_and_tells_no_folder(front: Front) -> None:
+    made = front.queued()
+    key, at = made["student"]["key"], f"/families/{made['id']}/log"
+    front.catalog.set_student_state(key, StudentState.DISTILLING)
+    front.catalog.student_progress(key, {"step": 1, "steps": 8, "loss": 4.0})
+    front.catalog.set_student_state(key, StudentState.FAILED, f"no room in {front.home}/students")
+    found = front.client.get(at).json()
+    words = [entry["words"] for entry in found["entries"]]
+    assert words[-1] == "The student waits for a worker"
+    assert "Distilling began" in words
+    assert any(one.startswith("Distilling failed: no room in ") for one in words)
+    assert str(front.home) not in str(found)
+    assert found["entries"][0]["tone"] == "bad"
+    assert found["before"] is None
+    first = front.client.get(at, params={"limit": 2}).json()
+    rest = front.client.get(at, params={"before": first["before"]}).json()
+    assert first["entries"] + rest["entries"] == found["entries"]
+    problem(front.client.get("/families/nothing/log"), 404, "family-not-found")
