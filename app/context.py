@@ -15,6 +15,7 @@ from anyio import CapacityLimiter, fail_after, to_thread
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from app.feed import POLL_SECONDS, Feed
 from app.serving.catalog_cache import CatalogCache
 from app.serving.volumes import Pairs, Volumes
 from boomerang.catalog.catalog import Catalog
@@ -23,8 +24,6 @@ from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
 from boomerang.service.jobs import Producer
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
-
-POLL_SECONDS = 0.3
 
 
 class EventWatch:
@@ -101,6 +100,7 @@ class Context:
         self.cache, self.watch = CatalogCache(self.catalog), EventWatch(self.catalog)
         self.pairs = Pairs(settings, self.catalog, self.producer)
         self.volumes = Volumes(settings, self.catalog, self.pairs)
+        self.feed = Feed(self.catalog, self.redact)
         self.lanes = Lanes(settings.hub_seconds)
 
     def stop(self) -> None:

@@ -1,6 +1,5 @@
 """The service itself: whether it lives and can work, its figures, and events as they happen."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.context import Context, ContextDep
 from app.errors import problem
+from app.feed import line_of
 from app.openapi import problems, text
 from app.schemas.answer import EventData, ReadyAnswer
 
@@ -59,6 +59,7 @@ _STREAM = text(
 )
 
 After = Annotated[int | None, Query(ge=0, le=1 << 62)]
+Named = Annotated[bool, Query()]
 
 
 @events.get(
@@ -73,10 +74,15 @@ async def of_family(
 
 
 @events.get("/events", response_class=EventSourceResponse, responses=_STREAM)
-async def of_all(request: Request, context: ContextDep, after: After = None) -> EventSourceResponse:
-    """The events of every family, from now on."""
+async def of_all(
+    request: Request, context: ContextDep, after: After = None, named: Named = True
+) -> EventSourceResponse:
+    """The events of every family, from now on; steps at most once a second, the newest of each.
+
+    With `named=false` no event has a name, so that a page hears of kinds it does not know.
+    """
     newest = await run_in_threadpool(context.catalog.last_event)
-    return EventSourceResponse(_events(context, None, _start(request, after, newest)))
+    return EventSourceResponse(_of_all(context, _start(request, after, newest), named=named))
 
 
 def _start(request: Request, after: int | None, otherwise: int) -> int:
@@ -86,16 +92,21 @@ def _start(request: Request, after: int | None, otherwise: int) -> int:
     return otherwise if after is None else after
 
 
-async def _events(context: Context, family: str | None, at: int) -> AsyncIterator[ServerSentEvent]:
+async def _of_all(context: Context, at: int, *, named: bool) -> AsyncIterator[ServerSentEvent]:
+    while True:
+        for told in await context.feed.after(at):
+            at = told.id
+            kind = told.kind if named else None
+            yield ServerSentEvent(told.data, event=kind, id=str(told.id))
+
+
+async def _events(context: Context, family: str, at: int) -> AsyncIterator[ServerSentEvent]:
     seen = -1
     while True:
         found = await run_in_threadpool(context.catalog.events_after, at, family)
         for event in found:
             at = event.id
-            data = {"time": event.time, "family": event.family, "student": event.student,
-                    **event.payload}  # fmt: skip
-            yield ServerSentEvent(
-                json.dumps(context.redact(data)), event=event.kind, id=str(event.id)
-            )
+            line = line_of(event, context.redact)
+            yield ServerSentEvent(line, event=event.kind, id=str(event.id))
         if not found:
             seen = await context.watch.after(seen)

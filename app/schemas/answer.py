@@ -76,9 +76,11 @@ class EventData(Answer):
     """The data of one event; beside these fields it has those of its kind."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{
-        "time": 1767226300.0, "family": None, "student": "5d" * 16, "step": 120, "loss": 2.31,
+        "event": "progress", "time": 1767226300.0, "family": None, "student": "5d" * 16,
+        "step": 120, "loss": 2.31,
     }]})  # fmt: skip
 
+    event: str = Field(description="its kind, as the event is called")
     time: float
     family: str | None
     student: str | None

@@ -10,6 +10,8 @@ PROGRESS = "progress"
 """The kind of event that tells how far a distillation is, and nothing else."""
 PUBLISHING = "publishing"
 """The kind of event that tells how much of a member the Hub has."""
+STEPS = (PROGRESS, PUBLISHING)
+"""The kinds of which only the newest says anything."""
 Next = Literal["key", "distill", "keep", "measure", "settle", "sweep", "follow", "tell", "rebuild"]
 """The job that must be sent: hash and key, distil or verify, keep on the Hub, measure, settle what
 was asked for, sweep, follow a teacher to its new commit, tell who wants to be told, look at what is

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.states import PROGRESS, PUBLISHING, Changes, Event
+from boomerang.catalog.records.states import PROGRESS, PUBLISHING, STEPS, Changes, Event
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
 from boomerang.catalog.students.history import worth_keeping
@@ -16,13 +16,23 @@ class EventStore(Store):
     """Events, by id."""
 
     def events_after(
-        self, after: int, family: str | None = None, limit: int = 500
+        self, after: int, family: str | None = None, limit: int = 500, *, thin: bool = False
     ) -> tuple[Event, ...]:
-        """The events after one, oldest first: of all, or of a family and its student."""
+        """The events after one, oldest first: of all, or of a family and its student.
+
+        Where they are `thin`, of the steps of a distillation, and of a family's uploads, only the
+        newest is there, however many there were.
+        """
         with self.db.read() as session:
             statement = select(EventRow).where(EventRow.id > after)
             if family is not None:
                 statement = statement.where(_of_family(session, family))
+            if thin:
+                newest = select(func.max(EventRow.id)).where(
+                    EventRow.id > after, EventRow.kind.in_(STEPS)
+                )
+                told = newest.group_by(EventRow.kind, EventRow.student, EventRow.family)
+                statement = statement.where(or_(EventRow.kind.not_in(STEPS), EventRow.id.in_(told)))
             rows = session.scalars(statement.order_by(EventRow.id).limit(limit))
             return tuple(record(Event, row) for row in rows)
 
