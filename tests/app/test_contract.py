@@ -126,6 +126,8 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     ask(file, f"{url}/config.json?family={ready.id}")
     ask(file, f"{url}/nothing?family={ready.id}", status=404)
 
+    ask("/jobs", "/jobs")
+    ask("/jobs", "/jobs?limit=0", status=422)
     ask("/readyz", "/readyz", status=503)
     ask("/metrics", "/metrics")
     ask("/healthz", "/healthz")
