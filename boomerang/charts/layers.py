@@ -1,0 +1,140 @@
+"""Which layers come from where: the teacher's, the student's, and those of every size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from boomerang.charts.drawing.frame import chart
+from boomerang.charts.drawing.svg import label, percent, stretched, tag
+from boomerang.charts.drawing.theme import PAGE, Theme
+from boomerang.family.composition import Choice, Composition, Layer, Side
+
+CELL, GAP = 10, 1
+"""The width of one of the teacher's layers in the units of a row, and what of it is left free."""
+BAR, ROW = 22, 58
+"""Height of a row's bars, and from one row to the next, in pixels."""
+MOST_NUMBERS = 40
+"""Of more layers than these the numbers would not fit into their cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A size of the family by its name, and what it is made of."""
+
+    name: str
+    composition: Composition
+
+
+def layers_chart(
+    rows: Sequence[Row], *, chosen: str | None = None, theme: Theme = PAGE, numbers: bool = False
+) -> str:
+    """Three rows of layers, each above what it stands for: the teacher's, the student's, a size's.
+
+    The size is `chosen`, or the first of `rows`, which are of one family. A page has all of them,
+    each a group with its name in `data-size`, of which its style sheet shows the one of class
+    `chosen`. With `numbers` every layer has that which it bears in its own model.
+    """
+    if not rows:
+        return ""
+    here = next((row for row in rows if row.name == chosen), rows[0])
+    layermap = here.composition.layermap
+    deep, kept = layermap.layers, len(layermap.kept)
+    numbers = numbers and deep <= MOST_NUMBERS
+    student = Composition.of(layermap, [Choice.STUDENT] * kept)
+    teacher = Composition.of(layermap, [Choice.BLOCK] * kept)
+    shown = rows if theme.interactive else [here]
+    members = [_member(row, theme, numbers, here=row is here) for row in shown]
+    body = (
+        _row(f"teacher · {deep} layers", teacher, theme, numbers)
+        + tag("svg", _row(f"student · {kept} layers", student, theme, numbers), **_down(1))
+        + tag("svg", *members, **_down(2))
+    )
+    height = 3 * ROW - (ROW - BAR - 20) + 4
+    if not theme.interactive:
+        body += tag("svg", _legend(theme), y=height + 16, overflow="visible")
+        height += 20
+    name = f"the layers of {here.name}, its student and its teacher"
+    return chart(theme, height, "layers", name, _said(here), body)
+
+
+def _down(row: int) -> dict[str, object]:
+    return {"y": row * ROW, "overflow": "visible"}
+
+
+def _member(row: Row, theme: Theme, numbers: bool, *, here: bool) -> str:
+    inner = _row(_said(row), row.composition, theme, numbers, strong=True)
+    if not theme.interactive:
+        return inner
+    return tag("g", inner, class_="member chosen" if here else "member", data_size=row.name)
+
+
+def _said(row: Row) -> str:
+    """A size in words: how many of its layers are whose."""
+    layers = row.composition.layers
+    of = [side.value for side in Side if any(layer.side is side for layer in layers)]
+    counts = {side.value: sum(layer.side is side for layer in layers) for side in Side}
+    made = " and ".join(f"{counts[side]} of the {side}" for side in of)
+    every = "all " if len(of) == 1 else ""
+    return f"{row.name} · {len(layers)} layers: {every}{made}"
+
+
+def _row(
+    name: str, composition: Composition, theme: Theme, numbers: bool, *, strong: bool = False
+) -> str:
+    placed, deep = _placed(composition), composition.layermap.layers
+    bars = [
+        tag("path", d=_bars(cells, teacher), stroke_dasharray=dashes, **theme(role))
+        for side, role, teacher, dashes in (
+            (Side.STUDENT, "students", False, None),
+            (Side.TEACHER, "teachers", True, f"{CELL - GAP} {GAP}"),
+        )
+        if (cells := [(at, wide) for layer, at, wide in placed if layer.side is side])
+    ]
+    box = stretched(CELL * deep - GAP, 20, *bars)
+    said = label(name, y=13, **theme("strong" if strong else "said"))
+    found = said + tag("svg", box, y=20, height=BAR, width="100%", overflow="visible")
+    if numbers:
+        found += "".join(_number(layer, at, wide, deep, theme) for layer, at, wide in placed)
+    return found
+
+
+def _placed(composition: Composition) -> list[tuple[Layer, int, int]]:
+    """Where each layer stands below the teacher's, and how many of those it stands for."""
+    layers = composition.layers
+    starts = [layer.teacher_index for layer in layers]
+    ends = [*starts[1:], composition.layermap.layers]
+    return [(layer, s, e - s) for layer, s, e in zip(layers, starts, ends, strict=True)]
+
+
+def _bars(cells: Sequence[tuple[int, int]], runs: bool) -> str:
+    """Cells as strokes along a row. Runs of single layers are one stroke, which its dashes part:
+    eighty layers in a few letters.
+    """
+    found = list[str]()
+    if runs and all(wide == 1 for _, wide in cells):
+        starts = [at for at, _ in cells]
+        for _, run in groupby(enumerate(starts), key=lambda pair: pair[1] - pair[0]):
+            places = [at for _, at in run]
+            found.append(f"M{CELL * places[0]} 10H{CELL * (places[-1] + 1) - GAP}")
+    else:
+        found += [f"M{CELL * at} 10H{CELL * (at + wide) - GAP}" for at, wide in cells]
+    return "".join(found)
+
+
+def _number(layer: Layer, at: int, wide: int, deep: int, theme: Theme) -> str:
+    full = layer.side is Side.TEACHER
+    place = (CELL * (at + wide / 2) - GAP / 2) / (CELL * deep - GAP)
+    return label(
+        str(layer.index), x=percent(place), y=20 + BAR / 2 + 3.5, text_anchor="middle",
+        **theme("within" if full else "upon"),
+    )  # fmt: skip
+
+
+def _legend(theme: Theme) -> str:
+    found, x = list[str](), 0
+    for role, text in (("teachers", "the teacher's layer"), ("students", "the student's layer")):
+        style = theme(role) | {"stroke_width": "12"}
+        found.append(tag("path", d=f"M{x} -4h12", **style))
+        found.append(label(f"{text}, under its own number", x=x + 19, **theme("said")))
+        x += 310
+    return "".join(found)

@@ -1,0 +1,208 @@
+"""A family's quality against its size: student, members and teacher, beside naive pruning."""
+
+import math
+from collections.abc import Sequence
+
+from boomerang.charts.drawing.figures import large
+from boomerang.charts.drawing.frame import TOP, Frame, chart
+from boomerang.charts.drawing.scales import scale_of
+from boomerang.charts.drawing.series import Metric, Point, measured
+from boomerang.charts.drawing.svg import at, label, percent, tag, words
+from boomerang.charts.drawing.theme import PAGE, Theme
+
+HEIGHT = 264
+"""Of the field in pixels."""
+NAMES = 14
+"""Pixels above it for the names of memories."""
+APART = 0.11
+"""The least share of the width between two boundaries of memory that both have a name."""
+
+
+def quality_chart(
+    points: Sequence[Point],
+    *,
+    metric: Metric,
+    naive: Sequence[Point] = (),
+    chosen: str | None = None,
+    fits: Sequence[tuple[str, float]] = (),
+    theme: Theme = PAGE,
+    height: int = HEIGHT,
+) -> str:
+    """The curve of a family in one metric, as SVG.
+
+    `naive` are the teacher's own layers at the same depths, without distillation, under the names
+    of the sizes. `chosen` is the name of the size that is ringed. `fits` are memories and the most
+    stored parameters that each holds, smallest first. Points without a figure are left out.
+    """
+    curve, beside = measured(points), measured(naive)
+    within = [value for _, value in (*curve, *beside)]
+    frame = Frame(
+        scale_of([p.parameters for p, _ in (*curve, *beside)], log=_wide(curve), pad=0),
+        scale_of(within, pad=0.16, within=metric.bounds),
+        height,
+        theme,
+        TOP + NAMES if fits and curve else TOP,
+    )
+    inner = [
+        _bands(frame, fits) if curve else "",
+        frame.axes(percent_=metric.share, x_label="stored parameters"),
+        frame.area(_steady(beside, frame), _steady(curve, frame, beside), "gain"),
+        frame.line(_steady(beside, frame), "naive"),
+        frame.line(_steady(curve, frame), "curve"),
+        *(frame.error(p.parameters, value, p.error, "doubt") for p, value in beside),
+        *(frame.error(p.parameters, value, p.error, "error") for p, value in curve),
+        *(_beside(frame, p, value) for p, value in beside),
+        _naive_name(frame, beside, curve),
+        _points(frame, curve, metric, {p.name: v for p, v in beside}, chosen),
+    ]
+    title = label(metric.title, y=16, **theme("title"))
+    links = theme.interactive and any(p.url for p, _ in curve)
+    name = f"{metric.name} of each size by its stored parameters"
+    # Who comes to the links hears each; who comes to an image, all of them.
+    desc = _ends(curve, metric) if links else in_words(points, metric, naive)
+    return chart(theme, frame.total, "quality", name, desc, title, frame.field(*inner), links=links)
+
+
+def in_words(points: Sequence[Point], metric: Metric, naive: Sequence[Point] = ()) -> str:
+    """What the chart shows, size by size, for who cannot see it."""
+    others = {point.name: value for point, value in measured(naive)}
+    return " ".join(_said(p, v, metric, others.get(p.name)) + "." for p, v in measured(points))
+
+
+def _ends(curve: Sequence[tuple[Point, float]], metric: Metric) -> str:
+    (first, low), (last, high) = curve[0], curve[-1]
+    return (
+        f"{len(curve)} sizes, from {first.name} with {metric.shown(low, first.error)} to "
+        f"{last.name} with {metric.shown(high, last.error)}."
+    )
+
+
+def _said(point: Point, value: float, metric: Metric, naive: float | None) -> str:
+    who = "" if point.side == "member" else f" ({point.side})"
+    beside = "" if naive is None else f"; naive pruning {metric.shown(naive)}"
+    dip = "; worse than a smaller size" if point.dip else ""
+    shown = metric.shown(value, point.error)
+    return f"{point.name}{who}: {large(point.parameters)} parameters, {shown}{beside}{dip}"
+
+
+def _wide(curve: Sequence[tuple[Point, float]]) -> bool:
+    return len(curve) > 1 and curve[-1][0].parameters > 20 * max(1, curve[0][0].parameters)
+
+
+def _steady(
+    pairs: Sequence[tuple[Point, float]],
+    frame: Frame,
+    over: Sequence[tuple[Point, float]] | None = None,
+) -> list[tuple[float, float]]:
+    """What a line joins: what the scale has a place for, where `over` has values if it is given."""
+    ends = [p.parameters for p, value in over or pairs if _placed(value, frame)] or [0]
+    return [
+        (float(p.parameters), value)
+        for p, value in pairs
+        if _placed(value, frame) and ends[0] <= p.parameters <= ends[-1]
+    ]
+
+
+def _placed(value: float, frame: Frame) -> bool:
+    return math.isfinite(value) and (value > 0 or not frame.y.log)
+
+
+def _bands(frame: Frame, fits: Sequence[tuple[str, float]]) -> str:
+    """What fits into which memory: shaded in turn, with a line where each ends."""
+    theme, found, start = frame.theme, list[str](), 0.0
+    named = -1.0
+    for index, (name, most) in enumerate(fits):
+        if most < frame.x.low:
+            continue
+        over = most >= frame.x.high
+        end = 1.0 if over else frame.across(most)
+        if index % 2 == 0 and end > start:
+            place = {"x": percent(start), "width": percent(end - start), "height": "100%"}
+            found.append(tag("rect", **place, **theme("band")))
+        if not over:
+            line = {"x1": percent(end), "x2": percent(end), "y1": "0", "y2": "100%"}
+            found.append(tag("line", **line, **theme("edge")))
+        if end - max(start, named) >= APART:
+            said = f"fits {name}"
+            found.append(at(end, 0, label(said, x=-6, y=-8, text_anchor="end", **theme("tick"))))
+            named = end
+        start = end
+        if over:
+            break
+    return "".join(found)
+
+
+def _beside(frame: Frame, point: Point, value: float) -> str:
+    mark = tag("rect", x=-3.5, y=-3.5, width=7, height=7, **frame.theme("other"))
+    return at(frame.across(point.parameters), frame.down(value), mark)
+
+
+def _naive_name(
+    frame: Frame, beside: Sequence[tuple[Point, float]], curve: Sequence[tuple[Point, float]]
+) -> str:
+    """Beside the line's first point, on the side where the family's curve is not."""
+    if not beside:
+        return ""
+    point, value = beside[0]
+    ours = next((v for p, v in curve if p.parameters >= point.parameters), value)
+    y = -9 if frame.down(value) <= frame.down(ours) else 19
+    text = label("naive pruning", x=9, y=y, **frame.theme("said"))
+    return at(frame.across(point.parameters), frame.down(value), text)
+
+
+def _points(
+    frame: Frame, curve: Sequence[tuple[Point, float]], metric: Metric,
+    others: dict[str, float], chosen: str | None,
+) -> str:  # fmt: skip
+    # What is chosen lies above its neighbours.
+    heights = [frame.down(value) for _, value in curve]
+    found = [
+        (p.name == chosen, _point(frame, p, value, metric, others.get(p.name), p.name == chosen,
+                                  _name_place(frame.across(p.parameters), heights, index, metric)))
+        for index, (p, value) in enumerate(curve)
+    ]  # fmt: skip
+    return "".join(drawn for _, drawn in sorted(found, key=lambda one: one[0]))
+
+
+def _name_place(x: float, heights: Sequence[float], index: int, metric: Metric) -> dict[str, str]:
+    """Where a size's name stands beside its marker: where the curve does not go."""
+    here, above = heights[index], metric.higher
+    if here == 1:
+        # On the axis itself, where zero stands on a logarithmic scale.
+        return {"text_anchor": "end", "x": "-14", "y": "-7"}
+    anchor = "start" if x < 0.2 else "end" if x > 0.85 else "middle"
+    towards = index + 1 if anchor == "start" else index - 1 if anchor == "end" else index
+    if 0 <= towards < len(heights) and abs(heights[towards] - here) > 0.01:
+        above = heights[towards] > here
+    above = here > 0.9 if not above else here > 0.1
+    return {"text_anchor": anchor, "y": "-17" if above else "25"}
+
+
+def _point(
+    frame: Frame, point: Point, value: float, metric: Metric, naive: float | None, here: bool,
+    names: dict[str, str],
+) -> str:  # fmt: skip
+    """One size: its marker, its ring, its name; on a page what is said of it, and where it leads.
+
+    A page has the ring and the name of every size, of which its style sheet shows the chosen one.
+    """
+    theme, x, y = frame.theme, frame.across(point.parameters), frame.down(value)
+    role = "dip" if point.dip else "dot" if point.side == "member" else "end"
+    parts = [tag("circle", r=5 if role == "end" else 4.5, **theme(role))]
+    if point.dip:
+        parts.append(label("▾", y=-8, text_anchor="middle", **theme("warn")))
+    if theme.interactive or here:
+        said = f"{point.name} · {metric.tick(value)}"
+        parts.append(tag("circle", r=10, **theme("ring")))
+        parts.append(label(said, **names, **theme("strong")))
+    if point.side != "member" and (theme.interactive or not here):
+        parts.append(label(point.side, **names, **theme("said")))
+    if not theme.interactive:
+        return at(x, y, *parts)
+    title = tag("title", words(_said(point, value, metric, naive)))
+    inner = tag("circle", r=14, class_="hit") + "".join(parts)
+    group = (
+        tag("a", title, inner, href=point.url) if point.url is not None else tag("g", title, inner)
+    )
+    class_ = "point chosen" if here else "point"
+    return at(x, y, group, class_=class_, data_size=point.name, data_value=f"{value:g}")
