@@ -12,6 +12,7 @@ from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
 from boomerang.catalog.jobs.reading import JobStore
 from boomerang.catalog.leases import LeaseStore
+from boomerang.catalog.listing.families import ListingStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
 from boomerang.catalog.stores.events import EventStore
@@ -44,6 +45,7 @@ class Catalog(
     PublicationStore,
     CredentialStore,
     FileStore,
+    ListingStore,
     FollowingStore,
     NoticeStore,
     EventStore,

@@ -67,9 +67,13 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "students": ("hub_repo", "hub_commit"),
         "repositories": ("commit", "files", "gated", "credential"),
     },
-    9: {"leases": ("since",), "requests": ("updated",), "families": ("shape",)},
+    9: {"leases": ("since",), "requests": ("updated",), "families": ("shape", "state")},
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
+_FILLED = {
+    9: "UPDATE families SET state = (SELECT state FROM students WHERE key = families.student)"
+}
+"""What is written into them where more is known, by schema."""
 
 
 class Session(orm.Session):
@@ -200,6 +204,8 @@ def _migrate(connection: Connection, version: int) -> None:
             for column in (name for name in columns if name not in there):
                 kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
                 connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column}" {kind}'))
+        if older in _FILLED:
+            connection.execute(text(_FILLED[older]))
     for index in (one for table in Base.metadata.sorted_tables for one in table.indexes):
         index.create(connection, checkfirst=True)
     connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))

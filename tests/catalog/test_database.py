@@ -48,9 +48,12 @@ LATER = {
         *("students.hub_repo", "students.hub_commit"),
         *(f"repositories.{name}" for name in ("commit", "files", "gated", "credential")),
     ),
-    9: ("leases.since", "requests.updated", "families.shape"),
+    9: ("leases.since", "requests.updated", "families.shape", "families.state"),
 }
-LATER_INDEXES = ("ix_leases_expires", "ix_families_settled", "ix_students_verify")
+LATER_INDEXES = (
+    "ix_leases_expires", "ix_families_settled", "ix_students_verify", "families_newest",
+    "families_of_a_state", "provisional_newest",
+)  # fmt: skip
 """Of tables that are older than schema 10."""
 
 

@@ -112,6 +112,7 @@ class FamilyStore(Store):
         now = session.now()
         values = facts_of(NewFamily, new)
         row = FamilyRow(id=new.id, **values, measuring="no", created=now, updated=now)
+        row.state = student_row(session, new.student).state
         give_name(session, row)
         session.add(row)
         session.flush()

@@ -32,7 +32,7 @@ class PublicationStore(Store):
     def names(self) -> dict[str, str]:
         """What each family is called, by id, oldest first."""
         with self.db.read() as session:
-            return dict(_names(session))
+            return dict(all_names(session))
 
     def publication(self, repo: str) -> Publication | None:
         """What a repository holds, if something was published to it."""
@@ -171,7 +171,7 @@ def give_name(session: Session, row: FamilyRow) -> None:
 def keep_names(session: Session) -> None:
     """Write down the names of families from before names were kept."""
     kept = set(session.scalars(select(NameRow.family)))
-    for id_, name in _names(session):
+    for id_, name in all_names(session):
         if id_ not in kept:
             teacher = session.get_one(FamilyRow, id_).teacher
             session.add(NameRow(name=name, family=id_, teacher=teacher))
@@ -187,7 +187,8 @@ def free_name(session: Session, family: str) -> None:
         session.execute(delete(NameRow).where(NameRow.family == family))
 
 
-def _names(session: Session) -> Iterator[tuple[str, str]]:
+def all_names(session: Session) -> Iterator[tuple[str, str]]:
+    """The id and the name of each family, oldest first, whether its name was kept or not."""
     kept = session.execute(select(NameRow.family, NameRow.name, NameRow.teacher)).all()
     known, held = {id_: name for id_, name, _ in kept}, {name: one for _, name, one in kept}
     facts = select(FamilyRow.id, FamilyRow.name, FamilyRow.teacher)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import announce, standing
@@ -145,6 +145,8 @@ def change_state(
     """Change a student's state within a transaction, and write the event."""
     check(STUDENT, f"the student {row.key}", row.state, state, by)
     row.state, row.reason, row.updated = state.value, reason, session.now()
+    theirs = update(FamilyRow).where(FamilyRow.student == row.key)
+    session.execute(theirs.values(state=state.value))
     if state is StudentState.DISTILLING:
         row.started, row.finished = row.updated, None
     if state.over:

@@ -14,6 +14,7 @@ class FamilyRow(Attempts, Base):
     `replaced` has the sizes of its provisional ladder that are no more, with their parameters.
     `outdated` is the teacher's commit that came after its own. `about` is what the teacher's card
     says of it, null where nobody kept that; `shape` what decides how much memory its members take.
+    `state` is its student's, which pages of families are found by.
     """
 
     __tablename__ = "families"
@@ -42,8 +43,14 @@ class FamilyRow(Attempts, Base):
     outdated: Mapped[str | None]
     about: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     shape: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    state: Mapped[str | None]
     created: Mapped[float]
     updated: Mapped[float]
+
+    __table_args__ = (
+        Index("families_newest", "created", "id"),
+        Index("families_of_a_state", "state", "created", "id"),
+    )
 
 
 class ProvisionalRow(Attempts, Base):
@@ -67,6 +74,8 @@ class ProvisionalRow(Attempts, Base):
     running: Mapped[bool] = mapped_column(default=False)
     created: Mapped[float]
     updated: Mapped[float]
+
+    __table_args__ = (Index("provisional_newest", "became", "created", "id"),)
 
 
 class MemberRow(Base):

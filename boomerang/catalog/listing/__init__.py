@@ -1,0 +1,1 @@
+"""What is shown of many families at once: a page of them, and how many there are."""

@@ -1,0 +1,70 @@
+"""A page of families, with what is shown beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+from boomerang.catalog.records.families import Family, Provisional
+from boomerang.catalog.records.students import Student
+from boomerang.errors import BadRequest
+
+ShownState = Literal["hashing", "queued", "distilling", "ready", "failed", "cancelled"]
+"""The state of a family as it is looked for: its student's, or that its files are being hashed."""
+SHOWN_STATES: tuple[ShownState, ...] = get_args(ShownState)
+
+
+class Place(NamedTuple):
+    """Where a page of families begins: after the family with this time and id."""
+
+    created: float
+    id: str
+
+    def __str__(self) -> str:
+        """As it stands in an address."""
+        return f"{self.created!r}~{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """Read what `str` wrote. Raises BadRequest."""
+        created, _, id_ = text.partition("~")
+        try:
+            return cls(float(created), id_)
+        except ValueError:
+            raise BadRequest(
+                f"{text!r} is no place in the list of families.",
+                value=text,
+                fix="Follow the `next` of the page before, or leave `before` out.",
+            ) from None
+
+
+class Rung(NamedTuple):
+    """What a card says of a member: no more is read of it."""
+
+    family: str
+    k: int
+    size: str
+    parameters: int
+    bytes: int
+    built: str
+    measured: str
+    published: str
+    kl: float | None
+    perplexity: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyPage:
+    """Some families, newest first, and where those after them begin, if there are any.
+
+    `students` are theirs by key, `names` what they are called by id.
+    """
+
+    families: tuple[Family | Provisional, ...]
+    students: Mapping[str, Student]
+    names: Mapping[str, str]
+    following: Place | None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of those that have a student and members."""
+        return tuple(one.id for one in self.families if isinstance(one, Family))
