@@ -1,5 +1,6 @@
 """Which layers come from where: the teacher's, the student's, and those of every size."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -71,11 +72,9 @@ def _member(row: Row, theme: Theme, numbers: bool, *, here: bool) -> str:
 def _said(row: Row) -> str:
     """A size in words: how many of its layers are whose."""
     layers = row.composition.layers
-    of = [side.value for side in Side if any(layer.side is side for layer in layers)]
-    counts = {side.value: sum(layer.side is side for layer in layers) for side in Side}
-    made = " and ".join(f"{counts[side]} of the {side}" for side in of)
-    every = "all " if len(of) == 1 else ""
-    return f"{row.name} · {len(layers)} layers: {every}{made}"
+    counts = Counter(layer.side.value for layer in layers)
+    made = ", ".join(f"{counts[side]} {side}" for side in Side if counts[side])
+    return f"{row.name} · {len(layers)} layers: {made}"
 
 
 def _row(

@@ -67,8 +67,9 @@ def thinned(values: Sequence[tuple[int, float]], most: int = MOST) -> list[tuple
     if len(values) <= 2 * most:
         return list(values)
     found = dict.fromkeys([values[0]])
-    for bucket in range(most - 1):
-        part = values[len(values) * bucket // most : len(values) * (bucket + 1) // most]
+    inner, buckets = values[1:-1], most - 1
+    for bucket in range(buckets):
+        part = inner[len(inner) * bucket // buckets : len(inner) * (bucket + 1) // buckets]
         found |= dict.fromkeys(sorted({min(part, key=_loss), max(part, key=_loss)}))
     return list(found | dict.fromkeys([values[-1]]))
 

@@ -55,7 +55,8 @@ def quality_chart(
         _naive_name(frame, beside, curve),
         _points(frame, curve, metric, {p.name: v for p, v in beside}, chosen),
     ]
-    title = label(metric.title, y=16, **theme("title"))
+    better = tag("tspan", words(metric.better), dx=10, **theme("better"))
+    title = tag("text", words(metric.name), better, y=16, **theme("title"))
     links = theme.interactive and any(p.url for p, _ in curve)
     name = f"{metric.name} of each size by its stored parameters"
     # Who comes to the links hears each; who comes to an image, all of them.

@@ -9,9 +9,9 @@ from boomerang.charts.drawing.scales import Scale
 from boomerang.charts.drawing.svg import at, label, percent, stretched, tag, words
 from boomerang.charts.drawing.theme import FONT, Theme
 
-LEFT, RIGHT = 0.1, 0.95
+LEFT, RIGHT = 0.12, 0.95
 """Where the values of x begin and end, in shares of the width: left of them stand y's figures."""
-TOP, BOTTOM = 30, 46
+TOP, BOTTOM = 30, 42
 """Pixels above and below the field."""
 EDGE = 20
 """Pixels of paper that are left free beside a picture."""

@@ -21,9 +21,9 @@ class Metric:
     bounds: tuple[float, float] = (0.0, math.inf)
 
     @property
-    def title(self) -> str:
-        """What stands above the axis."""
-        return f"{self.name} — {'higher' if self.higher else 'lower'} is better"
+    def better(self) -> str:
+        """Which way is better, in words."""
+        return f"{'higher' if self.higher else 'lower'} is better"
 
     def shown(self, value: float, error: float | None = None) -> str:
         """A value, with its standard error where there is one."""

@@ -59,6 +59,7 @@ _PAINTS: dict[str, dict[str, str]] = {
     "axis": _line("#c3cad3", 1),
     "tick": _text(SOFT),
     "title": _text(INK, 13, font_weight="bold"),
+    "better": _text(SOFT, 12, font_weight="normal"),
     "said": _text(SOFT, 12, **_HALO),
     "strong": _text(INK, 12, font_weight="bold", **_HALO),
     "gain": {"fill": ACCENT, "fill_opacity": "0.07"},
