@@ -24,6 +24,7 @@ from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
 from boomerang.service.jobs import Producer
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
+from boomerang.service.teachers import Teachers
 
 
 class EventWatch:
@@ -101,6 +102,7 @@ class Context:
         self.pairs = Pairs(settings, self.catalog, self.producer)
         self.volumes = Volumes(settings, self.catalog, self.pairs)
         self.feed = Feed(self.catalog, self.redact)
+        self.teachers = Teachers(settings)
         self.lanes = Lanes(settings.hub_seconds)
 
     def stop(self) -> None:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app import errors
-from app.api import families, history, jobs, models, rebuilds, service, webhooks
+from app.api import families, history, jobs, models, plan, rebuilds, service, webhooks
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
@@ -56,8 +56,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=static), name="static")
     # A page goes before what programs get at its address: app/views.py.
     for router in (
-        pages.router, service.health, families.router, rebuilds.router, history.router, jobs.router,
-        service.events, models.router, webhooks.router, repositories.router,
+        pages.router, service.health, families.router, plan.router, rebuilds.router, history.router,
+        jobs.router, service.events, models.router, webhooks.router, repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)
     return app

@@ -26,6 +26,8 @@ WEBHOOK = "/webhooks/hub"
 OPEN_PATHS = ("/healthz", "/readyz", WEBHOOK, "/docs", "/openapi.json")
 READING_POSTS = re.compile(r"/api/models/[^/]+/[^/]+/paths-info/.+")
 """What the Hub's client asks by POST, as a form, though it changes nothing."""
+PLANNING = ("/plan", "/teachers", "/new")
+"""What has the Hub asked with the service's own token, though it changes nothing."""
 TAKING_AWAY = re.compile(r"/families/[^/]+/cancel")
 """What ends somebody's work, beside DELETE; a family belongs to nobody in particular."""
 BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
@@ -139,7 +141,7 @@ def scope_of(method: str, path: str) -> KeyScope | None:
     if path in OPEN_PATHS or path.startswith("/static/"):
         return None
     if not _changes(method, path):
-        return "read"
+        return "build" if path in PLANNING else "read"
     return "publish" if method == "DELETE" or TAKING_AWAY.fullmatch(path) else "build"
 
 

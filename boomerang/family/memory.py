@@ -160,6 +160,11 @@ def item_bytes(dtype: str) -> int:
     return DTYPE_BYTES[dtype]
 
 
+def cached_as(dtype: str) -> str:
+    """What keys and values beside such weights are in: bfloat16 where those have fewer bits."""
+    return dtype if item_bytes(dtype) >= DTYPE_BYTES["bfloat16"] else "bfloat16"
+
+
 def _width(layer: Sequence[tuple[Role, Tensor]]) -> int:
     """The keys and values of one token, by the shapes of the matrices that make them."""
     shapes = {role.suffix: tensor.shape for role, tensor in layer}

@@ -1,17 +1,22 @@
-"""The model behind a name: a folder of this machine, or a repository of the Hub."""
+"""The model that a name, or a part of one, means: a folder here, or a repository of the Hub."""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from boomerang.architecture.anatomy import SUPPORTED
+from boomerang.architecture.wrappers import WHOLES
 from boomerang.checkpoint.folders import Folders, content_commit, files_of, sha256_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.checkpoint.table import Checkpoint
 from boomerang.errors import CorruptCheckpoint, TeacherNotFound
-from boomerang.hub import remote
+from boomerang.hub import library, remote
 from boomerang.hub.about import About
+from boomerang.hub.client import acting_token, hub_endpoint, hub_errors, hub_headers, session
+from boomerang.hub.hurry import Hurry, silence
 from boomerang.hub.remote import Resolved, resolve
 
 
@@ -106,3 +111,50 @@ def _folder(name: str, folders: Folders | None) -> tuple[Path | None, str | None
             fix="Name a folder there, or a Hub repo id such as Qwen/Qwen3-4B-Base.",
         )
     return None, None
+
+
+SECONDS = 3.0
+"""How long somebody who types is kept waiting for the Hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A model of the Hub; `parameters` where its headers were counted."""
+
+    name: str
+    parameters: int | None
+
+
+def search(text: str, limit: int, endpoint: str | None = None) -> tuple[Hit, ...]:
+    """Models with safetensors whose name has a text, the most downloaded first.
+
+    Those of an architecture that cannot be taken apart are left out, where the Hub says it. It is
+    asked once, and given `SECONDS`. Raises HubFailure, HubBusy, or NeedsHub where it may not be
+    asked.
+    """
+    silence()
+    with Hurry(SECONDS).within(SECONDS), hub_errors("models"):
+        answer = session().get(
+            f"{hub_endpoint(endpoint)}/api/models",
+            params={
+                "search": text, "filter": "safetensors", "sort": "downloads", "direction": "-1",
+                # Some are left out afterwards.
+                "limit": str(2 * limit), "expand": ["safetensors", "config"],
+            },
+            headers=hub_headers(acting_token()),
+            timeout=silence(),
+        )  # fmt: skip
+        library.http.hf_raise_for_status(answer)
+        found = answer.json()
+    hits = [_hit(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return tuple(hit for hit in hits if hit is not None)[:limit]
+
+
+def _hit(said: dict[str, Any]) -> Hit | None:
+    name, config = said.get("id"), said.get("config")
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(name, str) or (kind is not None and kind not in {*SUPPORTED, *WHOLES}):
+        return None
+    counted = said.get("safetensors")
+    total = counted.get("total") if isinstance(counted, dict) else None
+    return Hit(name, total if type(total) is int else None)

@@ -115,6 +115,11 @@ class Settings(PlaySettings):
         description="How long a request waits for a Hub that is silent, or for its turn to ask it; "
         "then it is told to come again. Workers wait longer.",
     )
+    hour_cost: str = Field(
+        default="",
+        pattern=r"^(\d{1,7}(\.\d{1,4})? \S{1,8})?$",
+        description="What an hour of the machine that distils costs, as `2.50 USD`, for estimates.",
+    )
     shard_size: int = Field(
         default=5_000_000_000, gt=0, description="Largest weight file of a member, in bytes."
     )

@@ -75,6 +75,10 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
         flags=("worse than naive pruning",),
     )  # fmt: skip
     body = {"teacher": "teacher", "data": "texts", "order": "last", "budget": "1G"}
+    ask("/plan", "/plan?teacher=teacher&recipe=default&budget=1G")
+    ask("/plan", "/plan?teacher=teacher&student=student&order=last")
+    ask("/plan", "/plan?teacher=nothing/here/below", status=404)
+    ask("/teachers", "/teachers?q=t")
     made = ask("/families", "/families", "post", 202, json=body).json()
     other = ask("/families", "/families", "post", 202, json=body | {"order": "first"}).json()
     waiting = ask("/families", "/families", "post", 202, json=ASKED | {"budget": "100M"}).json()

@@ -46,7 +46,7 @@ def build(store: Store) -> Layer:
     # Collections are among the account's: their addresses look like those of repositories.
     for routes in (
         account_routes(store, bearer),
-        reading_routes(store, find),
+        reading_routes(store, find, bearer),
         writing_routes(store, xet, find),
         lfs_routes(store, find),
         xet_routes(store, xet, find),

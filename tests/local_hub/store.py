@@ -120,6 +120,19 @@ class Store:
             raise HubError(401 if token is None else 404, "RepoNotFound", "Repository not found")
         return repo
 
+    def listed(self, token: str | None, search: str, kind: str, limit: int) -> list[dict[str, Any]]:
+        """The models that a search finds among those that its asker may see."""
+        found = []
+        for repo in self.repos.values():
+            hidden = repo.private and not writes(token, repo.id.split("/")[0])
+            files = repo.at("main").files
+            fits = kind != "safetensors" or any(name.endswith(".safetensors") for name in files)
+            if not hidden and fits and search.casefold() in repo.id.casefold():
+                config = json.loads(self.content(repo, "main", "config.json")) if (
+                    "config.json" in files) else {}  # fmt: skip
+                found.append({"id": repo.id, "config": {"model_type": config.get("model_type")}})
+        return found[:limit]
+
     def content(self, repo: Repo, revision: str, path: str) -> bytes:
         return self.path(repo.file(revision, path)[1].sha256).read_bytes()
 

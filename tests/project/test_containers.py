@@ -360,7 +360,7 @@ def test_env_example_names_exactly_what_compose_reads():
 
 FRONT_END_ALONE = frozenset({
     "host", "port", "api_keys", "webhook_secret", "follow", "readers_of_gated",
-    "play_tokens",
+    "play_tokens", "hour_cost",
 })  # fmt: skip
 WORKERS_ALONE = frozenset(
     {

@@ -86,6 +86,15 @@ class Student(NewStudent):
     updated: float
 
 
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a student was distilled, and the parameters of it and of its teacher."""
+
+    tokens_per_s: float
+    student: int
+    teacher: int
+
+
 def digest_of(*parts: object) -> str:
     """64 hex digits over a list of JSON values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import announce, standing
 from boomerang.catalog.leases import holder_of
 from boomerang.catalog.records.states import Lease, StudentState
-from boomerang.catalog.records.students import NewStudent, Student, salted_key
+from boomerang.catalog.records.students import NewStudent, Origin, Speed, Student, salted_key
 from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up, later
 from boomerang.catalog.store import Store, facts_of, record, student_row
-from boomerang.catalog.tables import FamilyRow, StudentRow
+from boomerang.catalog.tables import FamilyRow, MemberRow, StudentRow
 from boomerang.catalog.transitions import STUDENT, Actor, check
 
 
@@ -34,6 +34,26 @@ class StudentStore(Store):
         with self.db.read() as session:
             rows = session.scalars(select(StudentRow).order_by(StudentRow.created.desc()))
             return tuple(record(Student, row) for row in rows)
+
+    def speeds(self, limit: int) -> tuple[Speed, ...]:
+        """How fast the latest students were distilled, by the members of a family of each."""
+        with self.db.read() as session:
+            ready = select(StudentRow.key, StudentRow.tokens_per_s).where(
+                StudentRow.state == StudentState.READY, StudentRow.origin == Origin.DISTILLED,
+                StudentRow.tokens_per_s > 0,
+            )  # fmt: skip
+            latest = session.execute(ready.order_by(StudentRow.finished.desc()).limit(limit)).all()
+            ends = (func.min(MemberRow.parameters), func.max(MemberRow.parameters))
+            sizes = {
+                key: (least, most)
+                for key, least, most in session.execute(
+                    select(FamilyRow.student, *ends)
+                    .join(MemberRow, MemberRow.family == FamilyRow.id)
+                    .where(FamilyRow.student.in_([key for key, _ in latest]))
+                    .group_by(FamilyRow.student)
+                )
+            }
+            return tuple(Speed(speed or 0.0, *sizes[key]) for key, speed in latest if key in sizes)
 
     def set_student_state(
         self, key: str, state: StudentState, reason: str | None = None, lease: Lease | None = None

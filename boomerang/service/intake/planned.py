@@ -11,7 +11,7 @@ from typing import Any
 from boomerang.architecture.anatomy import dissect
 from boomerang.architecture.bert import not_measured
 from boomerang.catalog.records.families import NewFamily, NewRequest, Planned
-from boomerang.catalog.records.students import NewStudent, Origin
+from boomerang.catalog.records.students import NewStudent, Origin, Student
 from boomerang.catalog.store import facts_of
 from boomerang.checkpoint.sources import FileSource
 from boomerang.errors import BadRecipe, BadRequest
@@ -21,9 +21,11 @@ from boomerang.family.layer_map import LayerMap
 from boomerang.family.memory import Memory
 from boomerang.family.order_forms import ORDERS, parse_order
 from boomerang.family.pair import Pair
+from boomerang.hub.find import Found
 from boomerang.recipes.healing import HEAL
 from boomerang.recipes.maps import PUBLISHED
 from boomerang.recipes.recipe import Recipe, delta_key, heal_key, student_key
+from boomerang.service.effort import work_a_token
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.found import Base, Given, Materials, Text
 from boomerang.service.intake.healed import ToHeal
@@ -56,7 +58,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
     if asked.tasks and pair.teacher.architecture.masked:
         raise not_measured(materials.teacher.name)
     if student.provisional:
-        _refuse_order_in_full(asked)
+        refuse_order_in_full(asked)
     ladder = ladder_of(pair, asked.order)
     bought = None if asked.budget is None else ladder.buy(asked.budget)
     family = _family(asked, materials, student, pair)
@@ -69,7 +71,7 @@ def plan(asked: Asked, materials: Materials) -> Plan:
             notify=asked.notify,
         ),
         None if bought is None else bought.json(),
-        _cost(ladder, _trained_by(asked, materials)),
+        cost_of(ladder, _trained_by(asked, materials)),
         materials.unhashed,
         materials.uncompared,
     )
@@ -107,7 +109,8 @@ def _student(asked: Asked, materials: Materials) -> tuple[Pair, NewStudent]:
     return _distilled(asked.recipe, materials)
 
 
-def _refuse_order_in_full(asked: Asked) -> None:
+def refuse_order_in_full(asked: Asked) -> None:
+    """Refuse an order by layers that are not known yet. Raises BadRequest."""
     if asked.order not in ORDERS and parse_order(asked.order) is not None:
         raise BadRequest(
             f"Which layers the student keeps is still to be measured, so the order {asked.order!r} "
@@ -203,8 +206,11 @@ def _trained_by(asked: Asked, materials: Materials) -> Recipe | None:
     return asked.recipe if materials.student is None else None
 
 
-def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
-    teacher, known = materials.teacher, materials.known
+def pair_to_distil(recipe: Recipe, teacher: Found, known: Student | None = None) -> Pair:
+    """The pair that distilling by a recipe makes; with the layers of a student that is `known`.
+
+    Raises BadRecipe where the student would be as deep as its teacher.
+    """
     anatomy = dissect(teacher.checkpoint)
     layermap = recipe.layermap(anatomy.kinds)
     if known is not None:
@@ -215,8 +221,13 @@ def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
             value=anatomy.depth,
             fix="Use a recipe that keeps fewer layers.",
         )
-    pair = Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
-    text = _text_of(materials)
+    return Pair.planned(teacher.checkpoint, layermap, frozen=recipe.freezes(anatomy.tied))
+
+
+def _distilled(recipe: Recipe, materials: Materials) -> tuple[Pair, NewStudent]:
+    known = materials.known
+    pair = pair_to_distil(recipe, materials.teacher, known)
+    layermap, text = pair.layermap, _text_of(materials)
     if known is not None:
         return pair, NewStudent(**facts_of(NewStudent, known))
     return pair, NewStudent(
@@ -261,13 +272,13 @@ def _requests(
         yield NewRequest(kind="publish", what=what, options=options)
 
 
-def _cost(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:
-    """What the family costs: 6 FLOPs a token and parameter to train, 2 for the teacher's pass."""
+def cost_of(ladder: Ladder, recipe: Recipe | None) -> dict[str, Any]:
+    """What a family costs: what a recipe, if any, has to do, and the bytes that are stored."""
     stored = {"stored_bytes": ladder.student.bytes, "sizes": len(ladder.members)}
     if recipe is None:
         return {"distillation": None, **stored}
     tokens = recipe.steps * recipe.batch_tokens if recipe.steps else None
-    each = 6 * ladder.student.parameters + 2 * ladder.teacher.parameters
+    each = work_a_token(ladder.student.parameters, ladder.teacher.parameters)
     work = {"steps": recipe.steps, "minutes": recipe.minutes, "tokens": tokens,
             "flops": tokens * each if tokens else None}  # fmt: skip
     return {"distillation": work, **stored}

@@ -6,7 +6,7 @@ from boomerang.catalog.records.families import Family, NewMember
 from boomerang.catalog.records.students import Student
 from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
-from boomerang.family.memory import CONTEXT, Memory, Need, RuntimeName, item_bytes
+from boomerang.family.memory import CONTEXT, Memory, Need, RuntimeName, cached_as, item_bytes
 
 
 def needs_of(
@@ -26,10 +26,6 @@ def needs_of(
             found.append(Need(weights, 0, 0))
             continue
         layers = [one.teacher_index for one in composition_of(layermap, member.code).layers]
-        kept_in = dtype if dtype in _COMPUTED else "bfloat16"
-        found.append(memory.needs(weights, layers, context, dtype=kept_in, runtime=runtime))
+        kept = cached_as(dtype or "bfloat16")
+        found.append(memory.needs(weights, layers, context, dtype=kept, runtime=runtime))
     return tuple(found)
-
-
-_COMPUTED = ("float32", "bfloat16", "float16")
-"""What keys and values are kept in; beside weights of fewer bits it is bfloat16."""

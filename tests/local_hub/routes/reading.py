@@ -16,8 +16,14 @@ MODEL = "/api/models/{owner}/{name}"
 Find = Callable[..., Repo]
 
 
-def reading_routes(store: Store, find: Find) -> APIRouter:
+def reading_routes(store: Store, find: Find, bearer: Callable[[Request], str | None]) -> APIRouter:
     routes = APIRouter()
+
+    @routes.get("/api/models")
+    def models(
+        request: Request, search: str = "", filter: str = "", limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        return store.listed(bearer(request), search, filter, limit)
 
     @routes.get(MODEL)
     def info(owner: str, name: str, request: Request, blobs: bool = False) -> dict[str, Any]:
