@@ -183,6 +183,15 @@ def not_measured(name: str) -> UnsupportedArchitecture:
     )
 
 
+def not_played(name: str) -> UnsupportedArchitecture:
+    """The error for having a masked language model write text."""
+    return UnsupportedArchitecture(
+        f"{name!r} is a masked language model, which predicts no next token and writes no text.",
+        value="masked",
+        fix="Assemble its sizes with `boomerang assemble`, and fill masks with them.",
+    )
+
+
 def _zeros(like: Tensor, words: Tensor) -> Tensor:
     size = like.parameters * ((words.stop - words.start) // max(words.parameters, 1))
     return Tensor(_SEGMENTS, words.dtype, like.shape, Zeros(size), 0, size)
