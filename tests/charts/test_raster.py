@@ -29,7 +29,7 @@ def test_letters_are_drawn() -> None:
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="60" height="20" '
     drawing += 'font-family="DejaVu Sans"><text y="15"{}>±18.2 %</text></svg>'
     plain, bold = png(drawing.format("")), png(drawing.format(' font-weight="bold"'))
-    assert len({plain, bold, png(drawing.replace("±18.2 %", ""))}) == 3
+    assert len({plain, bold, png(drawing.replace("±18.2 %", "").format(""))}) == 3
 
 
 def test_what_is_no_drawing_is_refused() -> None:

@@ -63,7 +63,9 @@ def scale_of(
     room = pad * (high - low) if low < high else 0.1 * abs(high) or 0.5
     low, high = low - room, high + room
     if within:
-        low, high = max(low, within[0]), min(high, within[1])
+        # Whatever the bounds say, what was measured has its place.
+        low = max(low, min(within[0], min(finite)))
+        high = min(high, max(within[1], max(finite)))
     if not low < high or high - low < 1e-290:
         low, high = low - 0.5, high + 0.5
     return Scale(low, high)
