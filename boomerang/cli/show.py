@@ -16,6 +16,8 @@ from boomerang.family.order_forms import order_in_words
 
 BLOCKS = "blocks"
 """Head of the column that shows members as bars."""
+MEMORY = "GB to run"
+"""Head of the column of memory at a context."""
 WHY = "not good because"
 """Head of the column that says why a member is not offered as good."""
 
@@ -111,6 +113,7 @@ COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "layers": lambda m: str(m["layers"]),
     "parameters": lambda m: f"{m['parameters']:,}",
     "GB": lambda m: f"{m['bytes'] / 1e9:.{3 if m['bytes'] >= 1e7 else 6}f}",
+    MEMORY: lambda m: f"{m['memory']['total'] / 1e9:.{3 if m['memory']['total'] >= 1e7 else 6}f}",
     "tied": lambda m: "yes" if m["tied"] else "no",
     "perplexity": lambda m: number(m["perplexity"]),
     "KL": lambda m: number(m["kl"]),
@@ -129,8 +132,11 @@ PROVISIONAL = ", provisional until the layers that the student keeps are measure
 
 def plan_view(plan: Mapping[str, Any]) -> Group:
     """The ladder of a plan, and what the budget buys."""
-    columns = ("size", BLOCKS, "layers", "parameters", "GB", "tied")
+    at = plan.get("context")
+    columns = ("size", BLOCKS, "layers", "parameters", "GB", *((MEMORY,) if at else ()), "tied")
     title = f"{plan['teacher']}: {len(plan['members'])} sizes"
+    if at:
+        title += f"; {MEMORY}: an estimate, at {at:,} tokens with {plan['runtime']}"
     if plan["ladder"] == "provisional":
         title += PROVISIONAL
     return Group(title, *_ladder(plan, columns, plan["order"]))

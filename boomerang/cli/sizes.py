@@ -11,6 +11,9 @@ from boomerang.cli.options import BUDGET, Json, Kept, Order, Student, Teacher, f
 from boomerang.cli.progress import growing
 from boomerang.cli.show import emit, plan_view
 from boomerang.face.plan import Plan
+from boomerang.family.memory import MOST_CONTEXT, RuntimeName
+
+DEFAULT: RuntimeName = "transformers"
 
 
 def plan(
@@ -20,6 +23,10 @@ def plan(
     order: Order = "last",
     recipe: Annotated[str | None, typer.Option(help="Recipe whose student is planned.")] = None,
     kept: Kept = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, max=MOST_CONTEXT, help="Show the memory at so many tokens.")
+    ] = None,
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs it, for the memory.")] = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Show the ladder of sizes, from headers alone."""
@@ -27,7 +34,13 @@ def plan(
     made = boomerang.plan(model, given, budget or None, order, recipe=recipe, kept=layers(kept))
     commit = model.resolved.commit if model.resolved else None
     named = {"teacher": teacher, "commit": commit, "student": student, "order": order}
-    emit(named | plan_json(made), as_json, plan_view)
+    shown = named | plan_json(made)
+    if context is not None:
+        needs = made.needs(context, runtime=runtime)
+        shown |= {"context": context, "runtime": runtime}
+        for member, need in zip(shown["members"], needs, strict=True):
+            member["memory"] = need.json()
+    emit(shown, as_json, plan_view)
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from boomerang.architecture.anatomy import dissect
 from boomerang.family.ladder import Bought, Ladder, Member
 from boomerang.family.layer_map import LayerMap
+from boomerang.family.memory import CONTEXT, Memory, Need, RuntimeName, cached_as, item_bytes
 from boomerang.family.order_forms import PatchOrder, order_of
 from boomerang.family.pair import Pair
 from boomerang.hub.find import Found, find
@@ -75,6 +76,25 @@ class Plan:
     def members(self) -> tuple[Member, ...]:
         """The sizes on offer, from the student to the teacher."""
         return self.ladder.members
+
+    def needs(
+        self, context: int = CONTEXT, *, dtype: str | None = None,
+        runtime: RuntimeName = "transformers",
+    ) -> tuple[Need, ...]:  # fmt: skip
+        """What running each member takes of memory: weights, keys and values, and the runtime.
+
+        Weights are as stored, or in `dtype`; the sequence has `context` tokens. Raises BadRequest
+        for a dtype of no such name.
+        """
+        memory, kept = Memory.of(self.pair.teacher), cached_as(dtype or "bfloat16")
+        return tuple(
+            memory.needs(
+                member.bytes if dtype is None else member.parameters * item_bytes(dtype),
+                [layer.teacher_index for layer in member.composition.layers],
+                context, dtype=kept, runtime=runtime,
+            )
+            for member in self.members
+        )  # fmt: skip
 
 
 def plan(

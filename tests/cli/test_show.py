@@ -1,13 +1,17 @@
 """What people read: bars and words where JSON has codes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+import boomerang
 from boomerang.cli import show
 from boomerang.cli.demo import table
+from boomerang.cli.sizes import plan_json
 from tests.support.cli_stub import family
+from tests.support.models import duo
 
 
 def printed(view: Any) -> str:
@@ -63,3 +67,17 @@ def test_where_there_is_little_room_bars_go_over_several_lines() -> None:
 def test_the_demo_explains_its_table() -> None:
     said = table.explanation(family("ready"))
     assert said[0].startswith("One square for each layer of the student: ■")
+
+
+def test_a_plan_at_a_context_says_what_running_each_size_takes(tmp_path: Path) -> None:
+    made = boomerang.plan(duo(tmp_path, "llama").teacher_folder)
+    needs = made.needs(4096, runtime="llama.cpp")
+    plan = {"teacher": "t", "student": None, "order": "last", "context": 4096,
+            "runtime": "llama.cpp"} | plan_json(made)  # fmt: skip
+    for member, need in zip(plan["members"], needs, strict=True):
+        member["memory"] = need.json()
+    said = printed(show.plan_view(plan))
+    assert "at 4,096 tokens with llama.cpp" in said
+    assert all(f"{need.total / 1e9:.3f}" in said for need in needs)
+    # In float32 as they are stored; half of that in bfloat16.
+    assert made.needs(dtype="bfloat16")[0].weights * 2 == needs[0].weights
