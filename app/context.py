@@ -22,6 +22,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.errors import HubBusy
 from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
 from boomerang.service.jobs import Producer
+from boomerang.service.playing.asking import Asker
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 from boomerang.service.teachers import Teachers
@@ -104,9 +105,11 @@ class Context:
         self.feed = Feed(self.catalog, self.redact)
         self.teachers = Teachers(settings)
         self.lanes = Lanes(settings.hub_seconds)
+        self.playing = Asker(settings, self.producer)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Close what was opened."""
+        await self.playing.close()
         self.producer.close()
         self.catalog.close()
 

@@ -1,12 +1,13 @@
 """Errors as RFC 9457 problem details: the one place that maps the exception tree to HTTP."""
 
+import json
 import logging
 import math
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from boomerang.errors import (
@@ -17,8 +18,10 @@ from boomerang.errors import (
     HubBusy,
     HubFailure,
     NamespaceRefused,
+    NoPlayer,
     NotFound,
     NotReady,
+    PlayBusy,
     SourceChanged,
     Unusable,
 )
@@ -36,6 +39,8 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (BudgetOutOfRange, 422),
     (Unusable, 422),
     (HubBusy, 503),
+    (PlayBusy, 429),
+    (NoPlayer, 503),
     (HubFailure, 502),
 )
 
@@ -54,6 +59,28 @@ def problem(
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
+OPENAI = "/v1/"
+"""Where errors are in the form that OpenAI's clients read."""
+_KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_NO_MODEL = {"size-not-found", "family-not-found"}
+
+
+def openai_error(answer: Response) -> JSONResponse:
+    """A problem detail as OpenAI's clients read it; 422 is 400 there."""
+    said: dict[str, Any] = json.loads(bytes(answer.body))
+    slug = said["type"].rpartition(":")[2]
+    kind = "server_error" if said["status"] >= 500 else "invalid_request_error"
+    error = {
+        "message": f"{said['detail']} {said['fix']}".strip(),
+        "type": _KINDS.get(said["status"], kind),
+        "param": said["value"] if slug == BadRequest.slug else None,
+        "code": "model_not_found" if slug in _NO_MODEL else slug,
+    }
+    status = 400 if answer.status_code == 422 else answer.status_code
+    kept = {k: v for k, v in answer.headers.items() if not k.startswith("content-")}
+    return JSONResponse({"error": error}, status, kept)
+
+
 def too_long(most: int) -> JSONResponse:
     """The answer to a body that is longer than any of sense; what still comes is dropped."""
     return problem(413, "too-long", "Too long", f"A body may have {most} bytes here.", value=most,
@@ -63,14 +90,20 @@ def too_long(most: int) -> JSONResponse:
 def install(app: FastAPI, redact: Redactor) -> None:
     """Answer every error of the application with a problem detail."""
 
+    def said(request: Request, answer: JSONResponse) -> JSONResponse:
+        return openai_error(answer) if request.url.path.startswith(OPENAI) else answer
+
     @app.exception_handler(BoomerangError)
     async def ours(request: Request, error: BoomerangError) -> JSONResponse:
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-        retry = {409: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(status)
+        retry = {409: "5", 429: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(
+            status
+        )
         headers = {"Retry-After": retry} if retry else None
         value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None
-        return problem(status, error.slug, error.title, redact(error.detail), value=value,
-                       fix=redact(error.fix), headers=headers)  # fmt: skip
+        answer = problem(status, error.slug, error.title, redact(error.detail), value=value,
+                         fix=redact(error.fix), headers=headers)  # fmt: skip
+        return said(request, answer)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -80,23 +113,28 @@ def install(app: FastAPI, redact: Redactor) -> None:
         where = "body" if not found or found[0].isdigit() else found[0]
         value = first.get("input")
         shown = value if isinstance(value, _SHOWN) and first["type"] != "missing" else None
-        return problem(422, "bad-request", BadRequest.title, redact(f"{where}: {first['msg']}."),
-                       value=given(shown), fix="GET /docs lists its fields.")  # fmt: skip
+        if request.url.path.startswith(OPENAI):
+            shown = where
+        answer = problem(422, "bad-request", BadRequest.title, redact(f"{where}: {first['msg']}."),
+                         value=given(shown), fix="GET /docs lists its fields.")  # fmt: skip
+        return said(request, answer)
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 413:
-            return too_long(int(error.detail))
+            return said(request, too_long(int(error.detail)))
         fix = "GET /docs lists what there is." if error.status_code == 404 else ""
-        return problem(error.status_code, "http", str(error.detail), str(error.detail),
-                       value=given(request.url.path), fix=fix,
-                       headers=dict(error.headers or {}))  # fmt: skip
+        answer = problem(error.status_code, "http", str(error.detail), str(error.detail),
+                         value=given(request.url.path), fix=fix,
+                         headers=dict(error.headers or {}))  # fmt: skip
+        return said(request, answer)
 
     @app.exception_handler(Exception)
     async def ours_to_mend(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
         answer = problem(500, "internal", "Something failed here", "The service has a fault.",
                          value=type(error).__name__, fix="Its log says which.")  # fmt: skip
+        answer = said(request, answer)
         # Sent from outside of every middleware.
         answer.raw_headers.extend(NO_SNIFF)
         return answer

@@ -14,6 +14,7 @@ from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
 from app.pages import pages
+from app.play import openai, streams
 from app.security import Guard
 from boomerang import __version__
 from boomerang.processes.redacted import redact_logs
@@ -33,7 +34,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         gc.unfreeze()
-        app.state.context.stop()
+        await app.state.context.stop()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -57,7 +58,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A page goes before what programs get at its address: app/views.py.
     for router in (
         pages.router, service.health, families.router, plan.router, rebuilds.router, history.router,
-        jobs.router, service.events, models.router, webhooks.router, repositories.router,
+        jobs.router, service.events, models.router, streams.router, openai.router, webhooks.router,
+        repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)
     return app

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.schemas.answer import Answer, EventData, Problem
 from app.schemas.hub import HubPaths
+from app.schemas.play import PlayEvent
 from app.security import scope_of
 
 Responses = dict[int | str, dict[str, Any]]
@@ -50,7 +51,7 @@ def problems(*statuses: int) -> Responses:
     """Errors of a route, beside those that any may have."""
     return {
         status: {"description": HTTPStatus(status).phrase, "content": _PROBLEM}
-        | ({"headers": _RETRY} if status in (409, 503) else {})
+        | ({"headers": _RETRY} if status in (409, 429, 503) else {})
         for status in statuses
     }
 
@@ -93,7 +94,7 @@ class DescribedAPI(FastAPI):
             return self.openapi_schema
         document = super().openapi()
         components = document["components"]
-        for model in (Problem, EventData, HubPaths):
+        for model in (Problem, EventData, HubPaths, PlayEvent):
             components["schemas"][model.__name__] = model.model_json_schema(mode="serialization")
         for answer in Answer.__subclasses__():
             # FastAPI takes every null out of its document, those of examples too.

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import NO_SNIFF, problem, too_long
+from app.errors import NO_SNIFF, OPENAI, openai_error, problem, too_long
 from boomerang.catalog.records.families import Family
 from boomerang.errors import GatedTeacher
 from boomerang.service.settings import Settings
@@ -28,6 +28,8 @@ READING_POSTS = re.compile(r"/api/models/[^/]+/[^/]+/paths-info/.+")
 """What the Hub's client asks by POST, as a form, though it changes nothing."""
 PLANNING = ("/plan", "/teachers", "/new")
 """What has the Hub asked with the service's own token, though it changes nothing."""
+TRYING = re.compile(r"/play/[^/]+/[^/]+|/v1/(chat/)?completions")
+"""What has a size write something, which changes nothing that others see."""
 TAKING_AWAY = re.compile(r"/families/[^/]+/cancel")
 """What ends somebody's work, beside DELETE; a family belongs to nobody in particular."""
 BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
@@ -55,7 +57,10 @@ class Guard:
             return
         request = Request(scope)
         most = LIST_BYTES if _reads(request.method, request.url.path) else BODY_BYTES
-        answer = self._refusal(request, most) or self.app
+        refusal = self._refusal(request, most)
+        if refusal is not None and request.url.path.startswith(OPENAI):
+            refusal = openai_error(refusal)
+        answer = refusal or self.app
         await answer(scope, _bounded(receive, most), _plain(send))
 
     def _refusal(self, request: Request, most: int) -> Response | None:
@@ -140,6 +145,8 @@ def scope_of(method: str, path: str) -> KeyScope | None:
     """The scope that a key needs for this; None where none is asked for."""
     if path in OPEN_PATHS or path.startswith("/static/"):
         return None
+    if TRYING.fullmatch(path):
+        return "read"
     if not _changes(method, path):
         return "build" if path in PLANNING else "read"
     return "publish" if method == "DELETE" or TAKING_AWAY.fullmatch(path) else "build"

@@ -154,7 +154,7 @@ class Player:
         reason = self._child.reason if self._child is not None else "it ended"
         log.warning("the player ended: %s", reason)
         self._end()
-        return failed(reason, "Ask again: it is started anew.")
+        return failed(reason, "Ask again: it is started anew.", again=True)
 
     def look(self) -> None:
         """End the child where nobody has asked for long, or the worker stops; told now and then."""

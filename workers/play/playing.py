@@ -20,7 +20,7 @@ from boomerang.service.playing.store import failed
 from workers.context import Context
 from workers.leases import Over, holding
 from workers.models.folders import check_pair, fetch_student, fetch_teacher
-from workers.outages import said
+from workers.outages import passes, said
 from workers.play.player import PairInMemory, Player
 
 log = logging.getLogger("boomerang.workers")
@@ -69,10 +69,10 @@ class Playing:
                 log.error("a question about %s failed: %s", family_id, type(error).__name__)
             fix = error.fix if isinstance(error, BoomerangError) else ""
             reason = error.detail if isinstance(error, BoomerangError) else said(error)
-            answer.say(failed(reason, fix))
+            answer.say(failed(reason, fix, again=passes(error) or isinstance(error, NotReady)))
             return "failed"
         if self.context.stopping.is_set():
-            answer.say(failed("the worker was stopped", "Ask again."))
+            answer.say(failed("the worker was stopped", "Ask again.", again=True))
         return how
 
     def _pair(self, student: Student, ended: threading.Event) -> PairInMemory:

@@ -149,7 +149,7 @@ class Asking:
             async for event in self._read():
                 yield event
         except (RedisError, OSError):
-            yield store.failed("the queue is away", "Ask again in a moment.")
+            yield store.failed("the queue is away", "Ask again in a moment.", again=True)
         finally:
             # Whoever leaves is cancelled: nothing else could be awaited.
             with anyio.CancelScope(shield=True):
@@ -174,19 +174,19 @@ class Asking:
             held, there, rank = await self._state()
             taken = taken or held
             if taken and not held:
-                yield store.failed("the worker was lost", "Ask again.")
+                yield store.failed("the worker was lost", "Ask again.", again=True)
                 return
             if taken:
                 continue
             if not there:
                 error = _nobody()
-                yield store.failed(error.detail, error.fix)
+                yield store.failed(error.detail, error.fix, again=True)
                 return
             if rank != place:
                 place, first_since = rank, time.monotonic()
                 yield {"event": "waiting", "place": rank or 0}
             elif not rank and time.monotonic() - (first_since or 0.0) > LOST_SECONDS:
-                yield store.failed("nobody took the question", "Ask again.")
+                yield store.failed("nobody took the question", "Ask again.", again=True)
                 return
 
     async def _state(self) -> tuple[bool, bool, int | None]:

@@ -62,6 +62,6 @@ def over(event: dict[str, Any]) -> bool:
     return event["event"] in ("done", "failed")
 
 
-def failed(reason: str, fix: str = "") -> dict[str, Any]:
-    """The event that ends an answer with an error."""
-    return {"event": "failed", "reason": reason, "fix": fix}
+def failed(reason: str, fix: str = "", *, again: bool = False) -> dict[str, Any]:
+    """The event that ends an answer with an error; `again` where the same may succeed later."""
+    return {"event": "failed", "reason": reason.removesuffix("."), "fix": fix, "again": again}

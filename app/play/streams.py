@@ -1,0 +1,45 @@
+"""A question about one size, answered as server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.context import ContextDep
+from app.openapi import problems, text
+from app.schemas.play import PlayEvent
+from app.tried import ask, member_of
+from boomerang.service.playing.asked import Question
+from boomerang.service.playing.asking import Asking
+
+router = APIRouter(tags=["play"])
+
+_STREAM = text(
+    "text/event-stream",
+    "What happens until `done` or `failed`; the data of each event is JSON",
+    contentMediaType="application/json",
+    contentSchema={"$ref": f"#/components/schemas/{PlayEvent.__name__}"},
+)
+
+
+@router.post(
+    "/play/{family}/{size}",
+    response_class=EventSourceResponse,
+    responses=_STREAM | problems(403, 404, 409, 422, 429, 503),
+)
+async def play(
+    family: str, size: str, body: Question, request: Request, context: ContextDep
+) -> EventSourceResponse:
+    """Have a size go on with a text or a conversation, word by word as it is written.
+
+    Whoever closes the connection has it cancelled. One question is answered at a time; `waiting`
+    says how many are before it.
+    """
+    member = await member_of(context, family, size)
+    return EventSourceResponse(_events(await ask(request, context, member, body)))
+
+
+async def _events(asking: Asking) -> AsyncIterator[ServerSentEvent]:
+    async for event in asking.events():
+        yield ServerSentEvent(json.dumps(event), event=event["event"])
