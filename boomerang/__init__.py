@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from boomerang.face.chat import chat
     from boomerang.face.healing import heal
     from boomerang.face.members import assemble
     from boomerang.face.plan import open_pair, plan
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from boomerang.family.ladder import Member
 
 __version__ = "0.1.0"
-__all__ = ["Member", "assemble", "distil", "heal", "measure", "open_pair", "plan", "verify"]
+__all__ = ["Member", "assemble", "chat", "distil", "heal", "measure", "open_pair", "plan", "verify"]
 
 _WHERE = {
     "Member": "boomerang.family.ladder",
     "assemble": "boomerang.face.members",
+    "chat": "boomerang.face.chat",
     "distil": "boomerang.face.runs",
     "heal": "boomerang.face.healing",
     "measure": "boomerang.face.runs",

@@ -15,6 +15,7 @@ COMMANDS = {
     "heal": ("distill", "Train one size for some steps, by itself."),
     "measure": ("distill", "Measure every size on held-out text."),
     "assemble": ("sizes", "Write one size to a folder."),
+    "chat": ("chat", "Have any size write or answer, all of them from one pair in memory."),
     "publish": ("distill", "Push one size to the Hub, private unless told otherwise."),
     "verify": ("verify", "Prove that every tensor of a size is its teacher's or its student's."),
     "request": ("service.asking", "Ask a running service for a size."),

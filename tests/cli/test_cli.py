@@ -19,8 +19,8 @@ from tests.support.models import Duo, duo, edit_json
 pytestmark = pytest.mark.slow("the command line as a process, many times")
 
 COMMANDS = (
-    "plan", "distill", "heal", "measure", "assemble", "publish", "verify", "request", "rebuild",
-    "serve", "worker", "demo",
+    "plan", "distill", "heal", "measure", "assemble", "chat", "publish", "verify", "request",
+    "rebuild", "serve", "worker", "demo",
 )  # fmt: skip
 
 
