@@ -1,12 +1,15 @@
 """What was measured, as a table and as a picture."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.assembly.runs import Contender
+from boomerang.charts.bars import Bar, bars_chart
+from boomerang.charts.drawing.theme import paper
+from boomerang.charts.sheet import sheet
 
 
 @dataclass(frozen=True)
@@ -86,29 +89,22 @@ def machine(folder: Path) -> str:
 
 
 def picture(found: Sequence[Line], path: Path, title: str) -> None:
-    """Time and memory as bars, on logarithmic axes."""
-    import matplotlib as mpl
+    """Time and memory as bars."""
+    from boomerang.charts.raster import png
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    shown = [line for line in found if line.ratio is not None][::-1]
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 0.42 * len(shown) + 1.4), sharey=True)
-    names = [line.title.replace("`", "") for line in shown]
-    colours = ["#d97a34" if "boomerang" in name else "#8a96a3" for name in names]
-    for axis, values, label, form in (
-        (axes[0], [line.seconds for line in shown], "seconds", "{:.2f}"),
-        (axes[1], [line.memory / 1e6 for line in shown], "peak memory, MB", "{:.0f}"),
-    ):
-        bars = axis.barh(names, values, color=colours)
-        axis.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=8)
-        axis.set_xscale("log")
-        axis.set_xlabel(label)
-        axis.margins(x=0.15)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(axis="y", labelsize=9)
-    figure.suptitle(title, fontsize=11)
-    figure.tight_layout()
+    shown = [line for line in found if line.ratio is not None]
+    charts = [
+        _bars(shown, "seconds", lambda line: line.seconds, "{:.2f}"),
+        _bars(shown, "peak memory, MB", lambda line: line.memory / 1e6, "{:,.0f}"),
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130, metadata={"Software": None})
-    pyplot.close(figure)
+    path.write_bytes(png(sheet([charts], title), zoom=1.5))
+
+
+def _bars(shown: Sequence[Line], title: str, value: Callable[[Line], float], form: str) -> str:
+    bars = [
+        Bar(name := line.title.replace("`", ""), value(line), form.format(value(line)),
+            ours="boomerang" in name)
+        for line in shown
+    ]  # fmt: skip
+    return bars_chart(bars, title=title, said="less is better", theme=paper(640))

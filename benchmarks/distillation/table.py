@@ -2,14 +2,19 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.distillation.runs import SIDES, Curves, Point, Side
 from benchmarks.distillation.shapes import Shape
+from boomerang.charts.bars import Bar, bars_chart
+from boomerang.charts.drawing.series import Series
+from boomerang.charts.drawing.theme import paper
+from boomerang.charts.lines import lines_chart
+from boomerang.charts.raster import png
+from boomerang.charts.sheet import sheet
 
 _INTRODUCTION = """# Distilling beside a plain loop
 
@@ -88,38 +93,40 @@ def machine() -> str:
 
 def picture(found: Mapping[Shape, Sequence[Side]], curves: Curves, file: Path) -> None:
     """Bars of speed and memory, and held-out loss against tokens and seconds."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), constrained_layout=True)
-    _bars(axes[0][0], found, "useful tokens/s", lambda side: side.useful)
-    _bars(axes[0][1], found, "peak memory, MB", lambda side: side.memory)
-    _lines(axes[1][0], curves, "useful tokens", lambda point: point.tokens)
-    _lines(axes[1][1], curves, "seconds", lambda point: point.seconds)
+    bars = [
+        _bars(found, "useful tokens/s", "more is better", lambda side: side.useful),
+        _bars(found, "peak memory, MB", "less is better", lambda side: side.memory),
+    ]
+    lines = [
+        _lines(curves, "useful tokens", lambda point: point.tokens),
+        _lines(curves, "seconds", lambda point: point.seconds),
+    ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    file.write_bytes(png(sheet([bars, lines]), zoom=1.5))
 
 
-def _bars(axes: Any, found: Mapping[Shape, Sequence[Side]], title: str, value: Any) -> None:
-    rows = [(shape, side) for shape, sides in found.items() for side in sides]
-    labels = [f"{shape.vocabulary:,}: {side.title.replace('`', '')}" for shape, side in rows]
-    colours = ["tab:gray" if "plain" in side.title else "tab:blue" for _, side in rows]
-    bars = axes.barh(labels, [value(side) for _, side in rows], color=colours)
-    axes.bar_label(bars, fmt="{:,.0f}", padding=3)
-    axes.invert_yaxis()
-    axes.set_title(title)
-    axes.margins(x=0.15)
+def _bars(
+    found: Mapping[Shape, Sequence[Side]], title: str, said: str, value: Callable[[Side], float]
+) -> str:
+    bars = [
+        Bar(f"{shape.vocabulary:,}: {side.title.replace('`', '')}", value(side),
+            f"{value(side):,.0f}", ours="plain" not in side.title)
+        for shape, sides in found.items() for side in sides
+    ]  # fmt: skip
+    return bars_chart(bars, title=title, said=said, theme=paper(620))
 
 
-def _lines(axes: Any, curves: Curves, title: str, place: Any) -> None:
-    for side, colour in zip(SIDES, ("tab:gray", "tab:cyan", "tab:blue"), strict=True):
-        points: list[Point] = curves.points[side][1:]
-        for how, style in (("alone", "-"), ("packed", "--")):
-            name = f"{SIDES[side]}; read {'one by one' if how == 'alone' else 'packed'}"
-            losses = [getattr(point, how) for point in points]
-            axes.plot([place(point) for point in points], losses, style, color=colour, label=name)
-    axes.set_xlabel(title)
-    axes.set_ylabel("held-out loss, nats a token")
-    axes.legend(fontsize=7)
+def _lines(curves: Curves, title: str, place: Callable[[Point], float]) -> str:
+    series = [
+        Series(
+            f"{SIDES[side]}; read {'one by one' if how == 'alone' else 'packed'}",
+            [(place(point), getattr(point, how), None) for point in curves.points[side][1:]],
+            look, dashed=how == "packed", marks=False,
+        )
+        for side, look in zip(SIDES, (4, 1, 0), strict=True)
+        for how in ("alone", "packed")
+    ]  # fmt: skip
+    return lines_chart(
+        series, title="held-out loss, nats a token", x_label=title, said="less is better",
+        log_y=False, theme=paper(620),
+    )  # fmt: skip

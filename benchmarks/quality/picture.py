@@ -1,8 +1,8 @@
 """The figures as a picture."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.quality.family import (
     APART,
@@ -17,73 +17,61 @@ from benchmarks.quality.family import (
 )
 from benchmarks.quality.paired import Estimate
 from benchmarks.quality.report import SHOWN, difference, has, kl
+from boomerang.charts.drawing.figures import large
+from boomerang.charts.drawing.series import Series
+from boomerang.charts.drawing.theme import paper
+from boomerang.charts.lines import lines_chart
+from boomerang.charts.raster import png
+from boomerang.charts.sheet import sheet
 
-_STYLES: Mapping[str, tuple[str, str, str, float]] = {
-    AUTO: ("tab:blue", "-", "o", 4),
-    KLPATCH: ("tab:purple", "-", "s", 9),
-    LAST: ("tab:green", "-", "v", 6),
-    FIRST: ("tab:brown", "-", "^", 13),
-    NAIVE_BEST: ("tab:orange", "--", "o", 5),
-    NAIVE: ("tab:red", "--", "v", 5),
-    SHORTGPT: ("tab:gray", "--", "s", 5),
-    APART: ("black", "none", "D", 6),
+_LOOKS: Mapping[str, Series] = {
+    AUTO: Series(AUTO, (), 0),
+    KLPATCH: Series(KLPATCH, (), 3, hollow=True),
+    LAST: Series(LAST, (), 2),
+    FIRST: Series(FIRST, (), 5, hollow=True),
+    NAIVE_BEST: Series(NAIVE_BEST, (), 1, dashed=True),
+    NAIVE: Series(NAIVE, (), 6, dashed=True),
+    SHORTGPT: Series(SHORTGPT, (), 4, dashed=True),
+    APART: Series(APART, (), 7, points=True),
 }
-"""Colour, line, marker and its size: orders that agree are rings around each other."""
+"""How each is drawn: orders that agree are rings around each other."""
 
 
 def picture(found: Sequence[Found], path: Path, title: str) -> None:
     """Quality against stored parameters, and how each order differs from `auto`."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 6), layout="constrained")
     depths = sorted(found[0].series[LAST])
-    millions = {depth: found[0].parameters[depth] / 1e6 for depth in depths}
-    for name in SHOWN:
-        here = [depth for depth in depths[:-1] if has(found, name, depth)]
-        _draw(left, name, millions, {depth: kl(found, name, depth) for depth in here})
-    for name in (LAST, FIRST, KLPATCH, APART):
+    parameters = {depth: float(found[0].parameters[depth]) for depth in depths}
+    left = [
+        _series(name, parameters, {d: kl(found, name, d) for d in depths[:-1]
+                                   if has(found, name, d)})
+        for name in SHOWN
+    ]  # fmt: skip
+    right = [Series(AUTO, [(parameters[d], 0.0, None) for d in depths[:-1]], 0, marks=False)]
+    for name in (KLPATCH, LAST, FIRST, APART):
         inner = [depth for depth in depths[1:-1] if has(found, name, depth)]
         minus = {depth: difference(found, name, depth) for depth in inner}
         more = {depth: Estimate(-one.mean, one.error) for depth, one in minus.items()}
-        _draw(right, name, millions, more)
-    right.axhline(0, color=_STYLES[AUTO][0], linewidth=1.5)
-    left.set_yscale("log")
-    left.yaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-    left.set_yticks([0.1, 0.2, 0.3, 0.5, 1, 2], minor=False)
-    left.yaxis.set_minor_locator(mpl.ticker.NullLocator())
-    left.set(ylabel="KL to the teacher, nats a token (log)", title=title)
-    right.set(
-        ylabel="KL more than order auto's",
-        title="Above the blue line: worse than order auto (± standard error)",
-    )
-    for axes in (left, right):
-        axes.set_xlabel("stored parameters, millions (layers)")
-        axes.set_xticks(list(millions.values()), [f"{m:.2f}\n({d})" for d, m in millions.items()])
-        axes.grid(alpha=0.3)
-    left.axvline(millions[depths[-1]], color="gray", linewidth=1, linestyle=":")
-    left.annotate(
-        "teacher: 0", (millions[depths[-1]], 0.98), xycoords=("data", "axes fraction"),
-        rotation=90, ha="right", va="top", color="gray",
-    )  # fmt: skip
-    # Below both, where it hides no point.
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        right.append(_series(name, parameters, more))
+    draw(left, right, [(parameters[d], f"{large(parameters[d])} ({d})") for d in depths[:-1]],
+         path, title)  # fmt: skip
+
+
+def draw(
+    left: Sequence[Series], right: Sequence[Series], ticks: Sequence[tuple[float, str]],
+    path: Path, title: str,
+) -> None:  # fmt: skip
+    """The two charts beside each other; the teacher, at a KL of 0, is the right end of both."""
+    label, theme = "stored parameters (layers)", paper(680)
+    charts = [
+        lines_chart(left, title="KL to the teacher, nats a token", said="lower is better",
+                    x_label=label, x_ticks=ticks, log_y=True, theme=theme, height=330),
+        lines_chart(right, title="KL more than order auto's", said="above 0: worse than it",
+                    x_label=label, x_ticks=ticks, log_y=False, theme=theme, height=348),
+    ]  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    path.write_bytes(png(sheet([charts], title), zoom=1.5))
 
 
-def _draw(
-    axes: Any, name: str, millions: Mapping[int, float], found: Mapping[int, Estimate]
-) -> None:
-    colour, line, marker, size = _STYLES[name]
-    axes.errorbar(
-        [millions[depth] for depth in found],
-        [one.mean for one in found.values()],
-        yerr=[one.error for one in found.values()],
-        label=name, color=colour, linestyle=line, marker=marker, markersize=size, capsize=3,
-        markerfacecolor="none" if name in (KLPATCH, FIRST) else colour,
-        zorder=3 if name in (AUTO, APART) else 2,
-    )  # fmt: skip
+def _series(name: str, parameters: Mapping[int, float], found: Mapping[int, Estimate]) -> Series:
+    values = [(parameters[depth], one.mean, one.error) for depth, one in found.items()]
+    return replace(_LOOKS[name], values=values)

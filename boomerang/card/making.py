@@ -1,7 +1,8 @@
 """How a student was made, in words and as a table, and under which terms it is."""
 
 from boomerang.card.facts import HUB, Facts, Origin, StudentFacts, on_the_hub
-from boomerang.card.words import cell, count, joined, large, link, number, share, spans, table
+from boomerang.card.words import cell, count, joined, link, spans, table
+from boomerang.charts.drawing.figures import large, number, share
 from boomerang.family.layer_map import LayerMap
 
 

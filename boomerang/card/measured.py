@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from boomerang.card.facts import HARNESS, QUALITY, Facts, Size, Task
-from boomerang.card.words import count, joined, number, share, table, with_error
+from boomerang.card.words import count, joined, table
+from boomerang.charts.drawing.figures import number, share, with_error
 
 DRAFTS = "https://arxiv.org/abs/2211.17192"
 

@@ -20,43 +20,9 @@ def link(repo_id: str, commit: str | None = None) -> str:
     return f"[{repo_id}]({HUB}/{repo_id}{f'/tree/{commit}' if commit else ''})"
 
 
-def number(value: float | None) -> str:
-    """Four digits, or nothing."""
-    return "" if value is None else f"{value:.4g}"
-
-
-def with_error(value: float | None, error: float | None) -> str:
-    """A figure and its standard error, to the second digit of that: 18.25 ± 0.12.
-
-    The spaces break no line.
-    """
-    if value is None or not error:
-        return number(value)
-    digits = max(0, min(6, 1 - exponent(error)))
-    return f"{value:.{digits}f}\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}"
-
-
-def exponent(value: float) -> int:
-    """The power of ten of a figure's first digit."""
-    return int(f"{value:e}".partition("e")[2])
-
-
 def count(value: int) -> str:
     """A count with its thousands apart."""
     return f"{value:,}"
-
-
-def large(value: int) -> str:
-    """A count to three digits: 8.19M."""
-    for power, letter in ((12, "T"), (9, "B"), (6, "M"), (3, "K")):
-        if value >= 10**power:
-            return f"{value / 10**power:.3g}{letter}"
-    return str(value)
-
-
-def share(value: float) -> str:
-    """A part of one in percent."""
-    return f"{100 * value:.3g} %"
 
 
 def joined(words: Sequence[str]) -> str:

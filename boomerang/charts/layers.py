@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from boomerang.charts.drawing.frame import chart
-from boomerang.charts.drawing.svg import label, percent, stretched, tag
+from boomerang.charts.drawing.svg import label, percent, short, stretched, tag
 from boomerang.charts.drawing.theme import PAGE, Theme
 from boomerang.family.composition import Choice, Composition, Layer, Side
 
-CELL, GAP = 10, 1
-"""The width of one of the teacher's layers in the units of a row, and what of it is left free."""
+CELL, GAP, FINE = 10, 1.0, 36
+"""The width of one of the teacher's layers in the units of a row, and what of it is left free where
+there are so many layers; of fewer it is less, as they are wider."""
 BAR, ROW = 22, 58
 """Height of a row's bars, and from one row to the next, in pixels."""
 MOST_NUMBERS = 40
@@ -52,8 +53,8 @@ def layers_chart(
     )
     height = 3 * ROW - (ROW - BAR - 20) + 4
     if not theme.interactive:
-        body += tag("svg", _legend(theme), y=height + 16, overflow="visible")
-        height += 20
+        body += tag("svg", _legend(theme), y=height + 26, overflow="visible")
+        height += 30
     name = f"the layers of {here.name}, its student and its teacher"
     return chart(theme, height, "layers", name, _said(here), body)
 
@@ -81,15 +82,16 @@ def _row(
     name: str, composition: Composition, theme: Theme, numbers: bool, *, strong: bool = False
 ) -> str:
     placed, deep = _placed(composition), composition.layermap.layers
+    gap = GAP * min(1.0, deep / FINE)
     bars = [
-        tag("path", d=_bars(cells, teacher), stroke_dasharray=dashes, **theme(role))
+        tag("path", d=_bars(cells, gap, runs=teacher), stroke_dasharray=dashes, **theme(role))
         for side, role, teacher, dashes in (
             (Side.STUDENT, "students", False, None),
-            (Side.TEACHER, "teachers", True, f"{CELL - GAP} {GAP}"),
+            (Side.TEACHER, "teachers", True, f"{short(CELL - gap)} {short(gap)}"),
         )
         if (cells := [(at, wide) for layer, at, wide in placed if layer.side is side])
     ]
-    box = stretched(CELL * deep - GAP, 20, *bars)
+    box = stretched(CELL * deep - gap, 20, *bars)
     said = label(name, y=13, **theme("strong" if strong else "said"))
     found = said + tag("svg", box, y=20, height=BAR, width="100%", overflow="visible")
     if numbers:
@@ -105,7 +107,7 @@ def _placed(composition: Composition) -> list[tuple[Layer, int, int]]:
     return [(layer, s, e - s) for layer, s, e in zip(layers, starts, ends, strict=True)]
 
 
-def _bars(cells: Sequence[tuple[int, int]], runs: bool) -> str:
+def _bars(cells: Sequence[tuple[int, int]], gap: float, *, runs: bool) -> str:
     """Cells as strokes along a row. Runs of single layers are one stroke, which its dashes part:
     eighty layers in a few letters.
     """
@@ -114,15 +116,16 @@ def _bars(cells: Sequence[tuple[int, int]], runs: bool) -> str:
         starts = [at for at, _ in cells]
         for _, run in groupby(enumerate(starts), key=lambda pair: pair[1] - pair[0]):
             places = [at for _, at in run]
-            found.append(f"M{CELL * places[0]} 10H{CELL * (places[-1] + 1) - GAP}")
+            found.append(f"M{CELL * places[0]} 10H{short(CELL * (places[-1] + 1) - gap)}")
     else:
-        found += [f"M{CELL * at} 10H{CELL * (at + wide) - GAP}" for at, wide in cells]
+        found += [f"M{CELL * at} 10H{short(CELL * (at + wide) - gap)}" for at, wide in cells]
     return "".join(found)
 
 
 def _number(layer: Layer, at: int, wide: int, deep: int, theme: Theme) -> str:
     full = layer.side is Side.TEACHER
-    place = (CELL * (at + wide / 2) - GAP / 2) / (CELL * deep - GAP)
+    gap = GAP * min(1.0, deep / FINE)
+    place = (CELL * (at + wide / 2) - gap / 2) / (CELL * deep - gap)
     return label(
         str(layer.index), x=percent(place), y=20 + BAR / 2 + 3.5, text_anchor="middle",
         **theme("within" if full else "upon"),

@@ -131,7 +131,7 @@ def publish(
     BadRequest for a teacher that must not be published, Unusable where its licence forbids derived
     works, or as `choose` and `hub.publish.publish`.
     """
-    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads matplotlib
+    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads what draws
 
     if to.count("/") != 1:
         raise BadName(f"{to!r} is no repository.", value=to, fix="Write it as NAMESPACE/NAME.")

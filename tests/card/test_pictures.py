@@ -1,30 +1,22 @@
 """The pictures of a card: PNG, the same for the same facts, and another one for another size."""
 
-import io
 from dataclasses import replace
-
-import matplotlib as mpl
-import pytest
-from PIL import Image
 
 from boomerang.card.card import card
 from boomerang.card.facts import LAYERS, QUALITY
 from boomerang.card.pictures import pictures
 from tests.card.facts import BARE, MEMBER, SIZES, STUDENT
+from tests.charts.test_raster import size_of
 
 
-def test_the_same_facts_give_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_facts_give_the_same_pictures() -> None:
     made = pictures(MEMBER)
     assert set(made) == {QUALITY, LAYERS}
-    # Whatever the process has set, and none of it is left changed.
-    monkeypatch.setitem(mpl.rcParams, "font.size", 30.0)
-    monkeypatch.setitem(mpl.rcParams, "lines.color", "red")
     assert pictures(MEMBER) == made
-    assert mpl.rcParams["font.size"] == 30.0
     for data in made.values():
-        picture = Image.open(io.BytesIO(data))
-        assert (picture.format, picture.width) == ("PNG", 1152)
-        assert not {"Software", "Creation Time", "date"} & set(picture.info)
+        assert size_of(data)[0] == 1440
+        # Neither a date nor a program's name is written beside the pixels.
+        assert not any(part in data for part in (b"tEXt", b"iTXt", b"zTXt", b"tIME"))
         assert len(data) < 100_000
 
 
@@ -34,9 +26,13 @@ def test_this_size_is_marked_and_its_layers_are_shown() -> None:
     assert made[LAYERS] != student[LAYERS]
 
 
-def test_errors_are_drawn() -> None:
-    sizes = (replace(SIZES[0], errors={"perplexity": 1.0}), *SIZES[1:])
-    assert pictures(replace(MEMBER, sizes=sizes))[QUALITY] != pictures(MEMBER)[QUALITY]
+def test_errors_are_drawn_and_what_no_table_shows_is_not() -> None:
+    def with_error(error: float) -> bytes:
+        sizes = (replace(SIZES[0], errors={"perplexity": error}), *SIZES[1:])
+        return pictures(replace(MEMBER, sizes=sizes))[QUALITY]
+
+    assert with_error(1.0) != pictures(MEMBER)[QUALITY]
+    assert with_error(1.0) == with_error(1.0001)
 
 
 def test_without_figures_there_is_no_curve() -> None:

@@ -1,5 +1,6 @@
 """The picture of layers: each above what it stands for, one size of many shown."""
 
+import math
 import re
 
 import pytest
@@ -22,8 +23,8 @@ def rows(layermap: LayerMap) -> list[Row]:
 
 def cells(path: str, dashed: bool) -> int:
     """How many cells a path of bars has; a dashed run has one for each of the teacher's layers."""
-    runs = [(int(a), int(b)) for a, b in re.findall(r"M(\d+) 10H(\d+)", path)]
-    return sum((b - a + 1) // CELL if dashed else 1 for a, b in runs)
+    runs = [(int(a), float(b)) for a, b in re.findall(r"M(\d+) 10H([\d.]+)", path)]
+    return sum(math.ceil((b - a) / CELL) if dashed else 1 for a, b in runs)
 
 
 def test_a_size_has_as_many_bars_of_each_side_as_layers() -> None:

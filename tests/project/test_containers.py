@@ -239,7 +239,7 @@ def installed(image: str, folder: Path) -> set[str]:
     """Every distribution in an image, by the --without in its own Dockerfile."""
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, folder)
-    (words,) = re.findall(r"pins\.py (--without [a-z ]+[a-z])", IMAGES[image].read_text())
+    (words,) = re.findall(r"pins\.py (--without [a-z -]+[a-z])", IMAGES[image].read_text())
     result = pins(folder, *words.split())
     assert result.returncode == 0, result.stderr
     lines = (folder / "pins/requirements.txt").read_text().splitlines()[1:]

@@ -49,7 +49,7 @@ def card_now(context: Context, family: Family, member: Member, repo: str) -> str
 
 def _pictures(facts: Facts) -> dict[str, ByteFile]:
     """The pictures of a published card, by name."""
-    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads matplotlib
+    from boomerang.card.pictures import pictures  # noqa: PLC0415 - loads what draws
 
     return {name: ByteFile.literal(data) for name, data in pictures(facts).items()}
 

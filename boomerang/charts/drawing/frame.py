@@ -42,8 +42,11 @@ class Frame:
         """
         return 1 - self.y.place(value)
 
-    def axes(self, *, percent_: bool = False, count: int = 5, x_label: str = "") -> str:
-        """Grid, ticks, and what they are called; drawn within the field."""
+    def axes(
+        self, *, percent_: bool = False, count: int = 5, x_label: str = "",
+        x_ticks: Sequence[tuple[float, str]] = (),
+    ) -> str:  # fmt: skip
+        """Grid, ticks, and what they are called, unless x has names of its own: `x_ticks`."""
         theme, found = self.theme, list[str]()
         ticks = self.y.ticks(count)
         for tick, text in zip(ticks, tick_labels(ticks, percent=percent_), strict=True):
@@ -52,7 +55,7 @@ class Frame:
             found.append(at(0, self.down(tick), label(text, y=-5, **theme("tick"))))
         found.append(tag("line", x1="0", x2="100%", y1="100%", y2="100%", **theme("axis")))
         across = self.x.ticks(5)
-        for tick, text in zip(across, tick_labels(across), strict=True):
+        for tick, text in x_ticks or zip(across, tick_labels(across), strict=True):
             inner = tag("line", y2=5, **theme("axis"))
             inner += label(text, y=20, text_anchor="middle", **theme("tick"))
             found.append(at(self.across(tick), 1, inner))

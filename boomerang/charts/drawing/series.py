@@ -1,8 +1,8 @@
 """What is drawn: the sizes of a family with a figure each, and rows of any other figures."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from boomerang.charts.drawing.figures import number, share, share_with_error, with_error
@@ -91,6 +91,12 @@ def dips(points: Sequence[Point], metric: Metric) -> frozenset[str]:
     return frozenset(found)
 
 
+def with_dips(points: Sequence[Point], metric: Metric) -> list[Point]:
+    """The same sizes, with what `dips` finds marked."""
+    found = dips(points, metric)
+    return [replace(point, dip=point.name in found) for point in points]
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """A row of figures: (x, y, standard error of y or None). `look` is its place in the colours.
@@ -106,7 +112,3 @@ class Series:
     points: bool = False
     hollow: bool = False
     marks: bool = True
-
-
-Form = Callable[[float], str]
-"""How an axis names a value."""

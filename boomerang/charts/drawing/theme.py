@@ -88,7 +88,7 @@ for _index, _colour in enumerate(SERIES):
     _PAINTS[f"s{_index}"] = _line(_colour, 2)
     _PAINTS[f"d{_index}"] = _line(_colour, 1.75, stroke_dasharray="6 4")
     _PAINTS[f"m{_index}"] = {"fill": _colour, "stroke": WHITE, "stroke_width": "1.25"}
-    _PAINTS[f"o{_index}"] = {"fill": WHITE, "stroke": _colour, "stroke_width": "1.75"}
+    _PAINTS[f"o{_index}"] = {"fill": "none", "stroke": _colour, "stroke_width": "1.75"}
     _PAINTS[f"e{_index}"] = _line(_colour, 3, stroke_opacity="0.35")
 
 PAGE = Theme()
