@@ -1,6 +1,6 @@
 """Families: asked for, listed, rebuilt, cancelled, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import delete, select
 
@@ -25,8 +25,8 @@ from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
 from boomerang.catalog.stores.publications import free_name, give_name, held_repos, outdate_cards
-from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request
-from boomerang.catalog.stores.students import cancel, obtain
+from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request, reopen_failed
+from boomerang.catalog.stores.students import cancel, obtain, obtain_again
 from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
@@ -122,14 +122,47 @@ class FamilyStore(Store):
         session.note("family", {"state": "created"}, family=row.id, student=new.student)
         return row
 
-    def add_requests(self, family: str, requests: Sequence[NewRequest]) -> Created:
-        """Ask a family for more builds or publications. Raises FamilyNotFound."""
+    def add_requests(
+        self, family: str, requests: Sequence[NewRequest], *, credential: Credential | None = None
+    ) -> Created:
+        """Ask a family for more builds or publications. Raises FamilyNotFound.
+
+        The `credential` that they name is kept with them.
+        """
         with self.db.write() as session:
             row = family_row(session, family)
+            keep_credential(session, credential)
             asked = [keep_request(session, family, request) for request in requests]
             student = student_row(session, row.student)
             following = _following(session, row, student, False, any(asked), False)
+            forget_unneeded(session)
             return led_to(row, student, False, following)
+
+    def measure(self, family: str, tasks: Mapping[str, int | None]) -> Created:
+        """Have a family measured that was not, and by more tasks. Raises FamilyNotFound."""
+        with self.db.write() as session:
+            row = family_row(session, family)
+            row.tasks = {**(row.tasks or {}), **tasks} or None
+            student = student_row(session, row.student)
+            unmeasured = bool(row.settled) and row.measuring != Fact.YES
+            lacks = unmeasured or (row.settled and _lacks_tasks(session, row))
+            following = _following(session, row, student, False, False, lacks)
+            return led_to(row, student, False, following)
+
+    def retry(self, family: str, *, publishing: bool) -> Created:
+        """Begin anew with what of a family failed or was cancelled. Raises FamilyNotFound.
+
+        That is its student, its measuring, the tasks that failed, and what was asked of it: of
+        that the publications only where `publishing` is allowed.
+        """
+        with self.db.write() as session:
+            row = family_row(session, family)
+            revived = self._wanted_again(session, row)
+            asked = reopen_failed(session, family, publishing=publishing)
+            student, send = obtain_again(session, row.student)
+            lacks = row.settled and _lacks_tasks(session, row)
+            following = _following(session, row, student, revived, asked, lacks)
+            return led_to(row, student, False, "distill" if send else following)
 
     def family(self, family: str) -> Family:
         """One family. Raises FamilyNotFound."""

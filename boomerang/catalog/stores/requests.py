@@ -171,6 +171,26 @@ def reopen(session: Session, family: str, kind: str, reason: str) -> None:
         change_request(session, row, Fact.NO, reason, Actor.WORKER)
 
 
+def reopen_failed(session: Session, family: str, *, publishing: bool) -> bool:
+    """Open what was asked of a family and failed, on request; whether there was any of it.
+
+    Of publications only where `publishing` is allowed; those as a requester are for who asked,
+    with the token once more.
+    """
+    kinds = ("build", "publish") if publishing else ("build",)
+    failed = select(RequestRow).where(
+        RequestRow.family == family,
+        RequestRow.kind.in_(kinds),
+        RequestRow.state == Fact.FAILED.value,
+    )
+    rows = [row for row in session.scalars(failed).all() if not row.options.get("credential")]
+    for row in rows:
+        forget_tries(session, f"settle:{family}")
+        afresh(row, session.now())
+        change_request(session, row, Fact.NO, "asked for again", Actor.REQUEST)
+    return bool(rows)
+
+
 def undo(session: Session, family: str, kind: str, member: int, reason: str) -> None:
     """A member with `member` patched layers is gone: requests that it was made for have failed.
 

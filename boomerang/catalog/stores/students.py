@@ -110,11 +110,7 @@ def obtain(session: Session, new: NewStudent, generation: int = 1) -> tuple[Stud
     key = salted_key(new.key, generation)
     row = session.get(StudentRow, key)
     if row is not None:
-        if StudentState(row.state) not in (StudentState.FAILED, StudentState.CANCELLED):
-            row.cancel = False
-            return row, False
-        requeue(session, row, "asked for again")
-        return row, True
+        return obtain_again(session, key)
     now = session.now()
     values = facts_of(NewStudent, new)
     values |= {"key": key, "root": new.key, "kept": list(new.kept), "generation": generation}
@@ -126,6 +122,16 @@ def obtain(session: Session, new: NewStudent, generation: int = 1) -> tuple[Stud
     first = StudentState.READY if given else StudentState.QUEUED
     change_state(session, row, first, None, Actor.REQUEST)
     return row, not given
+
+
+def obtain_again(session: Session, key: str) -> tuple[StudentRow, bool]:
+    """The same of a student that there is: one that failed or was cancelled is queued again."""
+    row = student_row(session, key)
+    if StudentState(row.state) not in (StudentState.FAILED, StudentState.CANCELLED):
+        row.cancel = False
+        return row, False
+    requeue(session, row, "asked for again")
+    return row, True
 
 
 def requeue(session: Session, row: StudentRow, reason: str) -> None:

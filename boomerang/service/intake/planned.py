@@ -29,6 +29,7 @@ from boomerang.service.effort import work_a_token
 from boomerang.service.intake.asked import Asked
 from boomerang.service.intake.found import Base, Given, Materials, Text
 from boomerang.service.intake.healed import ToHeal
+from boomerang.service.intake.publishing import options_of
 from boomerang.service.models.members import ladder_of, records_of
 
 
@@ -254,20 +255,8 @@ def _requests(
     if asked.publish is None:
         yield from (NewRequest(kind="build", what=what) for what in wanted)
         return
-    options = asked.publish.model_dump()
-    # Requests that say nothing of these are the same that they were before there were any.
-    for later in ("gated", "credential"):
-        if options.get(later) is None:
-            options.pop(later, None)
-    open_to_all = not options["private"] and (family.private or not options.get("gated"))
-    if (family.gated or family.private) and open_to_all:
-        whose = repr(family.teacher) + (" or its student" if asked.student else "")
-        gate = "" if family.private else ' or behind a gate of its own: gated: "auto" or "manual"'
-        raise BadRequest(
-            f"{whose} is gated or private, so its family is never made public.",
-            value=False,
-            fix=f"Publish with private: true{gate}.",
-        )
+    whose = repr(family.teacher) + (" or its student" if asked.student else "")
+    options = options_of(asked.publish, whose, gated=family.gated, private=family.private)
     for what in wanted or ["*"]:
         yield NewRequest(kind="publish", what=what, options=options)
 

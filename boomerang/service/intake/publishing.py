@@ -1,6 +1,7 @@
 """Where a request publishes to and as whom, settled and checked before anything is done for it."""
 
 from contextlib import suppress
+from typing import Any
 
 from boomerang.catalog.records.credentials import Credential
 from boomerang.errors import BadRequest, HubUnreachable, NamespaceRefused
@@ -8,7 +9,7 @@ from boomerang.hub.client import acting_as
 from boomerang.hub.rights import HEADER, check_namespace, rights
 from boomerang.service.credentials import seal
 from boomerang.service.intake.asked import FamilyRequest, KeptRequest
-from boomerang.service.intake.publish_to import KeptPublishTo
+from boomerang.service.intake.publish_to import KeptPublishTo, PublishTo
 from boomerang.service.settings import Settings
 
 
@@ -29,14 +30,43 @@ def settle_publishing(
                 fix='Say where to publish: {"publish": {}}, or send no token.',
             )
         return body, None
+    publish, credential = settle(settings, body.publish, token)
+    return KeptRequest(**{**dict(body), "publish": publish}), credential
+
+
+def settle(
+    settings: Settings, publish: PublishTo, token: str | None
+) -> tuple[KeptPublishTo, Credential | None]:
+    """Where to publish, with a namespace that may be published to. Raises as the above."""
     credential = None if token is None else seal(settings, token)
     with acting_as(token):
-        namespace = body.publish.namespace or _default(settings, own=token is not None)
+        namespace = publish.namespace or _default(settings, own=token is not None)
         with suppress(HubUnreachable):
             check_publishing(settings, namespace)
-    values = body.publish.model_dump() | {"namespace": namespace}
-    publish = KeptPublishTo(**values, credential=None if credential is None else credential.id)
-    return KeptRequest(**{**dict(body), "publish": publish}), credential
+    values = publish.model_dump(exclude={"credential"}) | {"namespace": namespace}
+    kept = KeptPublishTo(**values, credential=None if credential is None else credential.id)
+    return kept, credential
+
+
+def options_of(publish: PublishTo, whose: str, *, gated: bool, private: bool) -> dict[str, Any]:
+    """A request's options to publish the family of `whose`, which may be gated or private.
+
+    Raises BadRequest where that is never shown to those who are to see it.
+    """
+    options = publish.model_dump()
+    # Requests that say nothing of these are the same that they were before there were any.
+    for later in ("gated", "credential"):
+        if options.get(later) is None:
+            options.pop(later, None)
+    open_to_all = not options["private"] and (private or not options.get("gated"))
+    if (gated or private) and open_to_all:
+        gate = "" if private else ' or behind a gate of its own: gated: "auto" or "manual"'
+        raise BadRequest(
+            f"{whose} is gated or private, so its family is never made public.",
+            value=False,
+            fix=f"Publish with private: true{gate}.",
+        )
+    return options
 
 
 def check_publishing(settings: Settings, namespace: str) -> None:

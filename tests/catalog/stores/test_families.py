@@ -7,6 +7,7 @@ import pytest
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
+from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Origin
@@ -165,6 +166,58 @@ def test_a_cancelled_family_can_be_cancelled_again(catalog: Catalog) -> None:
     for _ in range(2):
         assert catalog.cancel(first).state is StudentState.QUEUED
     assert catalog.family(first).measuring is Fact.FAILED
+
+
+def test_what_failed_begins_anew_and_nothing_else(catalog: Catalog) -> None:
+    asked = [NewRequest(kind="build", what="2.00K"),
+             NewRequest(kind="publish", what="2.00K", options={"namespace": "me"}),
+             NewRequest(kind="publish", what="*", options={"credential": "c"})]  # fmt: skip
+    family = catalog.create_family(new_family(), new_student(), rungs(), asked).family.id
+
+    def states() -> list[str]:
+        return [request.state for request in catalog.requests(family)]
+
+    assert catalog.retry(family, publishing=True).next is None
+    catalog.cancel(family)
+    assert states() == ["failed"] * 3
+    begun = catalog.retry(family, publishing=False)
+    assert (begun.student.state, begun.next, states()) == (
+        "queued",
+        "distill",
+        ["no", "failed", "failed"],
+    )
+    # A requester's token is for who sends it.
+    assert catalog.retry(family, publishing=True).next is None
+    assert states() == ["no", "no", "failed"]
+    # So it is with a cancellation that no worker has heard of yet.
+    lease = catalog.lease_acquire("student:" + "k" * 32, "a", 30)
+    assert catalog.cancel(family).cancel
+    assert not catalog.retry(family, publishing=True).student.cancel
+    assert not catalog.family(family).cancel
+    assert lease is not None
+    catalog.lease_release(lease)
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_measuring(family, Fact.RUNNING)
+    catalog.set_measuring(family, Fact.FAILED, "no text")
+    begun = catalog.retry(family, publishing=True)
+    assert (begun.next, begun.family.measuring, begun.family.settled) == ("measure", "no", False)
+    assert catalog.retry(family, publishing=True).next is None
+
+
+def test_a_family_that_is_ready_is_measured_and_published_for_who_asks(catalog: Catalog) -> None:
+    family = catalog.create_family(new_family(), new_student(), rungs()).family.id
+    assert catalog.measure(family, {"piqa": 9}).next is None
+    catalog.set_student_state("k" * 32, StudentState.READY)
+    catalog.set_measuring(family, Fact.NO)
+    assert catalog.measure(family, {}).next == "measure"
+    catalog.set_measuring(family, Fact.RUNNING)
+    catalog.set_measuring(family, Fact.YES)
+    lacking = catalog.measure(family, {"arc_easy": None})
+    assert (lacking.next, lacking.family.tasks) == ("measure", {"piqa": 9, "arc_easy": None})
+    asked = NewRequest(kind="publish", what="*", options={"credential": "c"})
+    token = Credential(id="c", sealed="sealed")
+    catalog.add_requests(family, [asked], credential=token)
+    assert catalog.credential("c") == "sealed"
 
 
 def test_what_was_asked_of_a_cancelled_family_is_done_for_who_asks_for_it_again(
