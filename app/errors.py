@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -29,9 +30,24 @@ from boomerang.service.redaction import Redactor, given
 
 log = logging.getLogger("boomerang.app")
 
+
+class LacksScope(BoomerangError):
+    """A key that may not do what was asked with it."""
+
+    slug, title = "scope", "Not with this key"
+
+
+class FormRefused(BoomerangError):
+    """A form that no page of ours can have sent from this browser."""
+
+    slug, title = "form", "Not from a page of this service"
+
+
 STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (GatedTeacher, 403),
     (NamespaceRefused, 403),
+    (LacksScope, 403),
+    (FormRefused, 403),
     (NotFound, 404),
     (NotReady, 409),
     (SourceChanged, 410),
@@ -45,6 +61,8 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
 )
 
 
+Shown = Callable[[Request, JSONResponse], Response]
+"""A problem as whoever asked reads it: as a page, or as it is."""
 NO_SNIFF = [(b"x-content-type-options", b"nosniff")]
 _SHOWN = (str, int, float, list, dict, tuple)
 
@@ -87,40 +105,43 @@ def too_long(most: int) -> JSONResponse:
                    fix="Send less at once.")  # fmt: skip
 
 
-def install(app: FastAPI, redact: Redactor) -> None:
-    """Answer every error of the application with a problem detail."""
+def install(app: FastAPI, redact: Redactor, shown: Shown) -> None:
+    """Answer every error of the application with a problem detail, as it is to be `shown`."""
 
-    def said(request: Request, answer: JSONResponse) -> JSONResponse:
-        return openai_error(answer) if request.url.path.startswith(OPENAI) else answer
+    def said(request: Request, answer: JSONResponse) -> Response:
+        openai = request.url.path.startswith(OPENAI)
+        return openai_error(answer) if openai else shown(request, answer)
 
     @app.exception_handler(BoomerangError)
-    async def ours(request: Request, error: BoomerangError) -> JSONResponse:
+    async def ours(request: Request, error: BoomerangError) -> Response:
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
         retry = {409: "5", 429: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(
             status
         )
-        headers = {"Retry-After": retry} if retry else None
+        headers = {"Retry-After": retry} if retry else {}
+        if isinstance(error, LacksScope):
+            headers["X-Error-Message"] = error.detail  # which the Hub's client shows
         value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None
         answer = problem(status, error.slug, error.title, redact(error.detail), value=value,
                          fix=redact(error.fix), headers=headers)  # fmt: skip
         return said(request, answer)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         # Of a union only the field's own name: "recipe", not "recipe.str".
         found = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
         where = "body" if not found or found[0].isdigit() else found[0]
         value = first.get("input")
-        shown = value if isinstance(value, _SHOWN) and first["type"] != "missing" else None
+        told = value if isinstance(value, _SHOWN) and first["type"] != "missing" else None
         if request.url.path.startswith(OPENAI):
-            shown = where
+            told = where
         answer = problem(422, "bad-request", BadRequest.title, redact(f"{where}: {first['msg']}."),
-                         value=given(shown), fix="GET /docs lists its fields.")  # fmt: skip
+                         value=given(told), fix="GET /docs lists its fields.")  # fmt: skip
         return said(request, answer)
 
     @app.exception_handler(HTTPException)
-    async def plain(request: Request, error: HTTPException) -> JSONResponse:
+    async def plain(request: Request, error: HTTPException) -> Response:
         if error.status_code == 413:
             return said(request, too_long(int(error.detail)))
         fix = "GET /docs lists what there is." if error.status_code == 404 else ""
@@ -130,11 +151,11 @@ def install(app: FastAPI, redact: Redactor) -> None:
         return said(request, answer)
 
     @app.exception_handler(Exception)
-    async def ours_to_mend(request: Request, error: Exception) -> JSONResponse:
+    async def ours_to_mend(request: Request, error: Exception) -> Response:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
-        answer = problem(500, "internal", "Something failed here", "The service has a fault.",
-                         value=type(error).__name__, fix="Its log says which.")  # fmt: skip
-        answer = said(request, answer)
+        fault = problem(500, "internal", "Something failed here", "The service has a fault.",
+                        value=type(error).__name__, fix="Its log says which.")  # fmt: skip
+        answer = said(request, fault)
         # Sent from outside of every middleware.
         answer.raw_headers.extend(NO_SNIFF)
         return answer

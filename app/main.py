@@ -9,13 +9,14 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from app import errors
-from app.api import families, history, jobs, models, plan, rebuilds, service, webhooks
+from app.api import families, further, history, jobs, models, plan, rebuilds, service, webhooks
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
-from app.pages import pages
+from app.pages import pages, problems
 from app.play import openai, streams
-from app.security import Guard
+from app.security.guard import Guard
+from app.security.sessions import Sessions
 from boomerang import __version__
 from boomerang.processes.redacted import redact_logs
 from boomerang.service.redaction import Redactor
@@ -48,8 +49,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings or get_settings()
-    errors.install(app, Redactor(app.state.settings))
-    app.add_middleware(Guard, settings=app.state.settings)
+    app.state.sessions = Sessions(app.state.settings)
+    errors.install(app, Redactor(app.state.settings), problems.shown)
+    app.add_middleware(
+        Guard, settings=app.state.settings, sessions=app.state.sessions, shown=problems.shown
+    )
     static = Path(__file__).parent / "pages/static"
     app.mount(
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
@@ -57,8 +61,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=static), name="static")
     # A page goes before what programs get at its address: app/views.py.
     for router in (
-        pages.router, service.health, families.router, plan.router, rebuilds.router, history.router,
-        jobs.router, service.events, models.router, streams.router, openai.router, webhooks.router,
+        pages.router, service.health, families.router, further.router, plan.router, rebuilds.router,
+        history.router, jobs.router, service.events, models.router, streams.router, openai.router,
+        webhooks.router,
         repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from app.schemas.answer import Answer, EventData, Problem
 from app.schemas.hub import HubPaths
 from app.schemas.play import PlayEvent
-from app.security import scope_of
+from app.security.scopes import scope_of
 
 Responses = dict[int | str, dict[str, Any]]
 

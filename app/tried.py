@@ -4,7 +4,7 @@ import anyio
 from fastapi import Request
 
 from app.context import Context
-from app.security import check_may_have
+from app.security.keys import check_may_have
 from app.serving.catalog_cache import Snapshot, by_family, by_repo, by_size
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState

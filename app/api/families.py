@@ -1,34 +1,30 @@
 """Families: asked for, listed, cancelled, deleted."""
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response
 
+from app import actions
 from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, problems, text
 from app.schemas.families import FamiliesAnswer, FamilyAnswer, LeftAnswer
-from app.security import lacking, may
 from app.views import VARY, family_view, family_views
 from boomerang.hub.rights import HEADER
 from boomerang.service.intake.asked import FamilyRequest
-from boomerang.service.intake.pipeline import ask
-from boomerang.service.intake.publishing import settle_publishing
 
-log = logging.getLogger("boomerang.app")
 router = APIRouter(prefix="/families", tags=["families"])
 
 _PAGE = text("text/html", "The family; its page where that is asked for")
 HubToken = Annotated[str | None, Header(alias=HEADER)]
-_STARTED: Responses = {202: {"headers": LOCATION}}
+STARTED: Responses = {202: {"headers": LOCATION}}
 
 
 @router.post(
     "",
     status_code=202,
     response_model=FamilyAnswer,
-    responses=_STARTED | problems(403, 404, 409, 422, 502, 503),
+    responses=STARTED | problems(403, 404, 409, 422, 502, 503),
 )
 async def create(
     body: FamilyRequest, request: Request, context: ContextDep, token: HubToken = None
@@ -38,15 +34,10 @@ async def create(
     To publish it, a key needs the scope `publish`. With `X-Hub-Token`, the requester's own token of
     the Hub, it is published as that user; the token is kept, sealed, until that is done.
     """
-    if body.publish is not None and not may(request, "publish"):
-        return lacking("publish")
-
-    def made() -> Response:
-        asked, credential = settle_publishing(context.settings, body, token)
-        id_, plan = ask(context.settings, context.catalog, context.producer, asked, credential)
-        return _started(context, id_, budget=plan.budget, cost=plan.cost)
-
-    return await context.lanes.answered(made)
+    id_, plan = await actions.make(request, context, body, token)
+    return await context.lanes.answered(
+        lambda: started(context, id_, budget=plan.budget, cost=plan.cost)
+    )
 
 
 @router.get("/{id_}", response_model=FamilyAnswer, responses=_PAGE | problems(404))
@@ -72,15 +63,8 @@ def delete(id_: str, context: ContextDep) -> Response:
     What was published of it stays on the Hub: the answer names the repositories, where there are
     any.
     """
-    catalog, left = context.catalog, list[str]()
-    if not catalog.forget_waiting(id_):
-        id_ = catalog.family_id(id_)
-        left = [one.repo for one in catalog.publications(id_)]
-        context.producer.sweep(catalog.delete_family(id_))
-    if not left:
-        return Response(status_code=204)
-    log.info("family %s is forgotten; left on the Hub: %s", id_, ", ".join(left))
-    return JSONResponse({"repositories": left})
+    left = actions.delete(context, id_)
+    return JSONResponse({"repositories": left}) if left else Response(status_code=204)
 
 
 @router.post(
@@ -88,12 +72,11 @@ def delete(id_: str, context: ContextDep) -> Response:
 )
 def cancel(id_: str, context: ContextDep) -> Response:
     """Stop the distillation, or the hashing before it."""
-    catalog = context.catalog
-    if not catalog.give_up(id_):
-        catalog.cancel(catalog.family_id(id_))
+    actions.cancel(context, id_)
     return JSONResponse(family_view(context, id_), 202)
 
 
-def _started(context: Context, id_: str, **more: Any) -> Response:
+def started(context: Context, id_: str, **more: Any) -> Response:
+    """The answer to who had something begun with a family."""
     headers = {"Location": f"/families/{id_}"}
     return JSONResponse(family_view(context, id_, **more), 202, headers)

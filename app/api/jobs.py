@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from app.context import ContextDep
 from app.openapi import problems
 from app.schemas.jobs import JobsAnswer, jobs_json
-from app.security import may
+from app.security.keys import may
 from app.views import VARY
 
 router = APIRouter(tags=["jobs"])

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from app.context import ContextDep
 from app.openapi import LOCATION, Responses, download_of, problems
 from app.schemas.members import ChoicesAnswer, MemberAnswer, MembersAnswer
-from app.security import check_may_have
+from app.security.keys import check_may_have
 from app.serving.catalog_cache import by_family
 from app.serving.responses import serve
 from app.serving.volume import Volume

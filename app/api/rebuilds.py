@@ -3,24 +3,21 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.context import Context, ContextDep
-from app.openapi import LOCATION, Responses, problems
+from app import actions
+from app.api.families import STARTED, started
+from app.context import ContextDep
+from app.openapi import problems
 from app.schemas.families import FamilyAnswer, RebuildRequest
 from app.schemas.rebuilds import EveryRebuildAnswer, RebuildAnswer, RebuildsAnswer, rebuild_json
-from app.security import lacking, may
-from app.views import family_view
-from boomerang.service.jobs import KeyFamily
 
 router = APIRouter(tags=["rebuilds"])
-
-_STARTED: Responses = {202: {"headers": LOCATION}}
 
 
 @router.post(
     "/families/{id_}/rebuild",
     status_code=202,
     response_model=FamilyAnswer,
-    responses=_STARTED | problems(404, 409, 422),
+    responses=STARTED | problems(404, 409, 422),
 )
 def rebuild(
     id_: str, request: Request, context: ContextDep, body: RebuildRequest | None = None
@@ -29,31 +26,12 @@ def rebuild(
 
     The answer's `rebuild` is the number of what was asked; one that is not over is joined.
     """
-    catalog = context.catalog
-    event = catalog.last_event()
-    headers = {"Location": f"/families/{id_}"}
-    if _hashed_again(context, id_):
-        return JSONResponse(family_view(context, id_, event=event), 202, headers)
-    id_ = catalog.family_id(id_)
     force = body is not None and body.force
-    # A new generation is published wherever the one before it was to be.
-    publishes = force and any(one.kind == "publish" for one in catalog.requests(id_))
-    if publishes and not may(request, "publish"):
-        return lacking("publish")
-    rebuilt = catalog.rebuild(id_, force=force)
-    context.pairs.forget(rebuilt.student.key)
-    context.producer.start(rebuilt)
-    id_, headers = rebuilt.family.id, {"Location": f"/families/{rebuilt.family.id}"}
-    shown = family_view(context, id_, event=rebuilt.event, rebuild=rebuilt.rebuild)
-    return JSONResponse(shown, 202, headers)
-
-
-def _hashed_again(context: Context, id_: str) -> bool:
-    """Whether a family is not hashed yet: there is nothing to look at, nor to make anew."""
-    again = context.catalog.hash_again(id_)
-    if again:
-        context.producer.send(KeyFamily(family=id_))
-    return again is not None
+    begun = actions.rebuild(request, context, id_, force=force)
+    more = {"event": begun.event}
+    if begun.rebuild is not None:
+        more["rebuild"] = begun.rebuild
+    return started(context, begun.family, **more)
 
 
 @router.get("/families/{id_}/rebuilds", response_model=RebuildsAnswer, responses=problems(404))
@@ -80,7 +58,7 @@ def read(id_: str, number: int, context: ContextDep) -> Response:
 def rebuild_all(context: ContextDep) -> Response:
     """Look at all that is there of every family, at each student once, and mend it."""
     catalog = context.catalog
-    waiting = [one.id for one in catalog.all_waiting() if _hashed_again(context, one.id)]
+    waiting = [one.id for one in catalog.all_waiting() if actions.hashed_again(context, one.id)]
     every = catalog.rebuild_all()
     for one in {rebuilt.student.key: rebuilt for rebuilt in every}.values():
         context.pairs.forget(one.student.key)

@@ -22,7 +22,7 @@ from app.hub.opening import (
 )
 from app.openapi import Responses, download_of, headers, problems
 from app.schemas.hub import HubCommit, HubEntry, HubModel, HubNothing, HubPaths, HubRefs
-from app.security import check_may_have
+from app.security.keys import check_may_have
 from app.serving.responses import FOR_EVER, FRESH, serve
 from boomerang.errors import BadRequest, GatedTeacher
 

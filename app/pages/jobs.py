@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from app.context import ContextDep
 from app.pages.rendering import page, templates
 from app.schemas.jobs import jobs_json
-from app.security import may
+from app.security.keys import may
 from app.views import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from app.pages import family, home, jobs, model, reference
+from app.pages import family, home, jobs, login, model, reference
 
 router = APIRouter()
-for one in (home, family, model, jobs, reference):
+for one in (home, login, family, model, jobs, reference):
     router.include_router(one.router)

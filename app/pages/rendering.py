@@ -2,24 +2,43 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
-from markupsafe import Markup
 
 from app.context import Context
 from app.errors import problem
-from app.security import KeyScope, may
+from app.security.forms import csrf, give_cookie
+from app.security.keys import may
+from app.security.scopes import KeyScope
 from app.views import VARY
 from boomerang.family.composition import bar, legend
 from boomerang.family.order_forms import order_in_words
 
 POLICY = "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
 """Nothing from other hosts, and no script or style but ours."""
-HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    # A page is what one key may see: kept by nobody on the way, and asked for anew.
+    "Cache-Control": "private, no-cache",
+}
+NOTICES = {
+    "asked": "It is asked for: this page follows it.",
+    "cancelled": "It is cancelled. Ask for it again, or press Retry, to go on where it was.",
+    "deleted": "The family is forgotten. Its student stays, for whoever asks for it again.",
+    "rebuild": "What there is of it is looked at and mended; the report appears here.",
+    "anew": "This is the new generation, made beside the one before.",
+    "retry": "What failed begins anew.",
+    "measure": "It is measured as soon as a worker is free.",
+    "publish": "It is pushed to the Hub as soon as it is there.",
+    "out": "You are logged out.",
+}
+"""What a page says once after a form, by the name in its address; never text of the address."""
 
 
 def _figure(value: float | str | None, digits: int = 2) -> str:
@@ -43,15 +62,20 @@ def _size(value: float) -> str:
 
 
 def _rights(request: Request) -> dict[str, Any]:
-    """What every template may ask: what this key may do, and the token that its forms carry."""
+    """What every template may ask: what this key may do, and the token that its forms carry.
+
+    `signed_in` is whether there is a session to end; `notice` what the form before had done.
+    """
 
     def allowed(scope: KeyScope) -> bool:
         return may(request, scope)
 
-    def csrf() -> Markup:
-        return Markup("")
-
-    return {"may": allowed, "csrf": csrf, "signed_in": False}
+    return {
+        "may": allowed,
+        "csrf": partial(csrf, request),
+        "signed_in": getattr(request.state, "session", None) is not None,
+        "notice": NOTICES.get(request.query_params.get("done", "")),
+    }
 
 
 templates = Jinja2Templates(
@@ -92,6 +116,8 @@ def page(
     shown["base"] = (context.settings.public_url or str(request.base_url)).rstrip("/")
     if wanted is not None:
         template = f"{template.rpartition('/')[0]}/_{wanted}.html"
-    return templates.TemplateResponse(
+    answer = templates.TemplateResponse(
         request, template, shown, status_code=status, headers=VARY | HEADERS
     )
+    give_cookie(request, answer)
+    return answer

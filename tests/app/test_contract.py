@@ -104,6 +104,16 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     ask(f"{one}/rebuilds/{{number}}", f"/families/{made['id']}/rebuilds/{number}", status=404)
     ask(f"{one}/cancel", f"/families/{other['id']}/cancel", "post", 202)
     ask(f"{one}/cancel", f"/families/{waiting['id']}/cancel", "post", 202)
+    ask(f"{one}/retry", f"/families/{waiting['id']}/retry", "post", 202)
+    ask(f"{one}/retry", f"/families/{other['id']}/retry", "post", 202)
+    to = {"namespace": "me", "size": "*"}
+    ask(f"{one}/publish", f"/families/{waiting['id']}/publish", "post", 409, json=to)
+    wants = ask(f"{one}/publish", f"/families/{ready.id}/publish", "post", 202, json=to).json()
+    assert [want["what"] for want in wants["wants"]] == ["*"]
+    ask(f"{one}/publish", f"/families/{ready.id}/publish", "post", 404, json=to | {"size": "1X"})
+    ask(f"{one}/publish", f"/families/{ready.id}/publish", "post", 422, json={"namespace": "me"})
+    ask(f"{one}/measure", f"/families/{ready.id}/measure", "post", 202)
+    ask(f"{one}/measure", f"/families/{ready.id}/measure", "post", 422, json={"tasks": ["no"]})
     ask("/families/{id_}", "/families/nothing", status=404)
     ask(f"{one}/curve", "/families/nothing/curve", status=404)
     ask(f"{one}/curve", f"/families/{made['id']}/curve?metric=speed", status=422)

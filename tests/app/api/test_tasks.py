@@ -89,3 +89,8 @@ def test_asked_again_with_more_tasks_it_is_the_same_family(knowing: Front) -> No
     assert first["id"] == again["id"]
     assert again["tasks"] == {"piqa": None, "arc_easy": 5}
     assert knowing.family(order="first")["tasks"] == again["tasks"]
+    url = f"/families/{first['id']}/measure"
+    answer = knowing.client.post(url, json={"tasks": ["ai2_arc"], "task_limit": 9})
+    assert answer.json()["tasks"] == {"piqa": None, "arc_easy": 5, "ai2_arc": 9}
+    assert knowing.client.post(url).json()["tasks"] == answer.json()["tasks"]
+    problem(knowing.client.post(url, json={"tasks": ["arc_esy"]}), 422, "bad-task")

@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 )
 def test_a_name_that_is_bound_to_this_address_is_refused(shared: Front, host: str) -> None:
     for method, path in (("GET", "/"), ("GET", "/models"), ("POST", "/families"),
-                         ("GET", "/healthz"), ("GET", "/static/live.js")):  # fmt: skip
+                         ("GET", "/healthz"), ("GET", "/static/js/live.js")):  # fmt: skip
         answer = shared.client.request(method, path, headers={"Host": host})
         assert problem(answer, 421, "host")["value"] == host
 
@@ -83,7 +83,7 @@ def test_keys_and_what_they_allow(make_front: Callable[..., Front]) -> None:
             method, url, json=body, headers=headers, trust_env=False, timeout=30
         ).status_code
 
-    for path in ("/healthz", "/docs", "/openapi.json", "/static/style.css"):
+    for path in ("/healthz", "/docs", "/openapi.json", "/static/css/base.css"):
         assert status(None, "GET", path) == 200
     for path in ("/", "/models", "/families", "/events", "/metrics", "/api/models/boomerang/x"):
         assert status(None, "GET", path) == 401
@@ -108,7 +108,7 @@ def test_keys_and_what_they_allow(make_front: Callable[..., Front]) -> None:
                       headers={"Authorization": "Bearer reader"}, trust_env=False)  # fmt: skip
     assert form.status_code == 404
     cookie = httpx.get(f"{front.base}/", cookies={"boomerang_key": "reader"}, trust_env=False)
-    assert cookie.status_code == 200
+    assert cookie.status_code == 401
 
 
 def everything(front: Front, family: str) -> dict[str, str]:
@@ -199,7 +199,7 @@ def test_every_answer_is_what_it_says(make_front: Callable[..., Front]) -> None:
     member = front.catalog.members(family.id)[0]
     size, repo = member.size, f"boomerang/teacher-{member.size}"
     paths = ["/", "/models", f"/models/{size}", f"/models/{size}/config.json", "/models/1Q",
-             "/docs", "/static/style.css", "/nowhere", "/healthz", f"/api/models/{repo}",
+             "/docs", "/static/css/base.css", "/nowhere", "/healthz", f"/api/models/{repo}",
              "/openapi.json", f"/{repo}/resolve/main/config.json", "/api/datasets/a/b"]  # fmt: skip
     for path in paths:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Accept": "text/html"}):
@@ -283,12 +283,13 @@ def test_what_a_family_loses_takes_the_scope_of_those_who_publish(
     assert status("publisher", "DELETE", f"/families/{plain.id}") == 204
 
 
-def test_a_browser_is_asked_for_a_key(make_front: Callable[..., Front]) -> None:
+def test_a_browser_may_send_its_key_as_a_password(make_front: Callable[..., Front]) -> None:
     front = make_front(BOOMERANG_API_KEYS="read:read:er,build:builder")
     page = {"Accept": "text/html"}
-    asked = httpx.get(f"{front.base}/", headers=page, trust_env=False)
+    asked = httpx.get(f"{front.base}/", headers=page, auth=("anyone", "no"), trust_env=False)
     assert asked.status_code == 401
     assert asked.headers["www-authenticate"].startswith("Basic ")
+    assert "<h1>A key is needed</h1>" in asked.text
     for key, status in (("builder", 200), ("read:er", 200), ("er", 401), ("", 401)):
         answer = httpx.get(f"{front.base}/", headers=page, auth=("anyone", key), trust_env=False)
         assert answer.status_code == status, key
