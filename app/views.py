@@ -69,7 +69,7 @@ def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
     if waiting is not None:
         return provisional_json(waiting, context.redact, **more)
     family = catalog.family(catalog.family_id(id_))
-    student, name = catalog.student(family.student), context.cache.now().names()[family.id]
+    student, name = catalog.student(family.student), context.cache.now().name(family.id)
     members, requests = catalog.members(family.id), catalog.requests(family.id)
     if family.outdated is not None:
         more["successor"] = successor(family, catalog.families(teacher=family.teacher))
@@ -106,8 +106,13 @@ def member_views(
     context: Context, snapshot: Snapshot, members: Iterable[Member]
 ) -> list[dict[str, Any]]:
     """Members with the addresses under which they are had."""
-    names = snapshot.names()
-    return [member_json(member, names[member.family], context.redact) for member in members]
+    found = tuple(members)
+    names = snapshot.names_of(member.family for member in found)
+    return [
+        member_json(member, names[member.family], context.redact)
+        for member in found
+        if member.family in names
+    ]
 
 
 def chosen(

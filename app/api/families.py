@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from app import actions
 from app.context import Context, ContextDep
+from app.listing import Asked, Listing, listed
 from app.openapi import LOCATION, Responses, problems, text
 from app.schemas.families import FamiliesAnswer, FamilyAnswer, LeftAnswer
 from app.views import VARY, family_view, family_views
@@ -47,9 +48,15 @@ def read(id_: str, context: ContextDep) -> Response:
 
 
 @router.get("", response_model=FamiliesAnswer)
-def index(context: ContextDep) -> Response:
-    """Every family, newest first; before them those whose files are being hashed."""
-    return JSONResponse({"families": family_views(context, context.cache.now())})
+def index(request: Request, context: ContextDep, asked: Asked) -> Response:
+    """Every family, newest first; before them those whose files are being hashed.
+
+    With any of `q`, `state`, `limit` and `before` it is one page of them, all newest first, and
+    says where the next is.
+    """
+    if not request.query_params.keys() & Listing.model_fields.keys():
+        return JSONResponse({"families": family_views(context, context.cache.now())})
+    return JSONResponse(listed(context, asked))
 
 
 @router.delete(

@@ -57,6 +57,13 @@ def _minute(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
 
 
+def _left(seconds: float) -> str:
+    """A time that is left, as static/js/live.js says it too."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def _size(value: float) -> str:
     return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
 
@@ -84,7 +91,7 @@ templates = Jinja2Templates(
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
-    "share": _share, "minute": _minute, "count": "{:,}".format, "mb": _size,
+    "share": _share, "minute": _minute, "count": "{:,}".format, "mb": _size, "left": _left,
 }  # fmt: skip
 
 

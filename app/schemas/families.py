@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.schemas.answer import Answer, Figure, Redact, fields_of
 from app.schemas.members import MEMBER_EXAMPLE, MemberAnswer, member_json, planned_member_json
 from boomerang.catalog.records.families import Family, Member, Provisional, Request
+from boomerang.catalog.records.listing import ShownState
 from boomerang.catalog.records.states import Fact, Keying, StudentState
 from boomerang.catalog.records.students import Origin, Student
 
@@ -186,9 +187,15 @@ class FamilyAnswer(Answer):
 
 
 class FamiliesAnswer(Answer):
-    """Every family, newest first; before them those whose files are being hashed."""
+    """Families, newest first: a page, or all, before them those whose files are being hashed."""
 
     families: list[FamilyAnswer]
+    counts: dict[ShownState, int] | None = Field(
+        default=None, description="only of a page: families of each state, counted up to 100"
+    )
+    next: str | None = Field(
+        default=None, description="only of a page: the address of the page after it, if any"
+    )
 
 
 _OWN = tuple(FamilyAnswer.model_fields)[: list(FamilyAnswer.model_fields).index("student")]

@@ -6,7 +6,7 @@ instead of a walk through every family.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -47,7 +47,7 @@ class Snapshot:
         # What happens to a student happens to its families.
         theirs = {one.id for one in families if one.student in changes.students}  # type: ignore[attr-defined]
         touched = {"family": changes.families | theirs, "student": changes.students}
-        touched["members"] = touched["family"]
+        touched["members"] = touched["name"] = touched["family"]
         if touched["family"]:
             touched |= dict.fromkeys(_OF_ALL, frozenset(key for _, key in found))
         return {
@@ -70,6 +70,25 @@ class Snapshot:
     def names(self) -> dict[str, str]:
         """What each family is called, by id."""
         return self._once("names", "", self.catalog.names)
+
+    def names_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """What some families are called, by id; those that are not known are asked for at once."""
+        wanted = set(ids)
+        lacking = [id_ for id_ in wanted if ("name", id_) not in self._found]
+        read = self.catalog.names_of(lacking) if lacking else {}
+        self._found.update({("name", id_): name for id_, name in read.items()})
+        return {
+            id_: str(self._found["name", id_]) for id_ in wanted if ("name", id_) in self._found
+        }
+
+    def name(self, id_: str) -> str:
+        """What one family is called. Raises FamilyNotFound."""
+        found = self.names_of([id_])
+        if not found:
+            raise FamilyNotFound(
+                f"There is no family {id_!r}.", value=id_, fix="GET /families lists them."
+            )
+        return found[id_]
 
     def family(self, id_: str) -> Family:
         """One family. Raises FamilyNotFound."""
@@ -118,9 +137,13 @@ def by_size(snapshot: Snapshot, size: str, family: str | None) -> tuple[Member, 
     it no more, is what its parameters buy. Raises FamilyNotFound, SizeNotFound,
     BudgetOutOfRange.
     """
+    fits = _SIZE.fullmatch(size) is not None
+    # By an index; only what is no size of any is looked for in every ladder.
+    if family is None and fits and (exact := snapshot.catalog.members_of_size(size)):
+        return exact
     every = snapshot.ladders().values() if family is None else (by_family(snapshot, family),)
     ladders = list(every)
-    if not _SIZE.fullmatch(size):
+    if not fits:
         raise no_size(ladders, size)
     if not named(ladders, size) and (instead := _instead(snapshot, size, family)):
         return instead

@@ -132,7 +132,7 @@ class Volumes:
         family = snapshot.family(member.family)
         student = snapshot.student(family.student)
         pair = self._pairs.open(student)
-        repo = repo_id(snapshot.names()[family.id], member)
+        repo = repo_id(snapshot.name(family.id), member)
         facts = (family, student, snapshot.members(family.id), member, repo)
         key = (family.id, member.k)
         with self._lock:

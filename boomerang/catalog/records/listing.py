@@ -1,5 +1,6 @@
 """A page of families, with what is shown beside them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -28,13 +29,16 @@ class Place(NamedTuple):
         """Read what `str` wrote. Raises BadRequest."""
         created, _, id_ = text.partition("~")
         try:
-            return cls(float(created), id_)
+            when = float(created)
         except ValueError:
+            when = math.nan
+        if not math.isfinite(when):
             raise BadRequest(
                 f"{text!r} is no place in the list of families.",
                 value=text,
                 fix="Follow the `next` of the page before, or leave `before` out.",
-            ) from None
+            )
+        return cls(when, id_)
 
 
 class Rung(NamedTuple):

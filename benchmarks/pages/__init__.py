@@ -1,0 +1,1 @@
+"""What the pages cost while many look at them: `make bench-pages`."""
