@@ -47,8 +47,8 @@ def _family(
     rows[StudentRow].append({
         "key": key, "root": key, "teacher": teacher, "teacher_commit": f"{at:040x}",
         "kept": list(range(0, 36, 3)), "layers": 36, "recipe": {"name": "default"},
-        "recipe_name": "default", "seed": 0, "origin": "distilled", "state": state, "reason": reason,
-        "step": 0, "steps": 500, **times,
+        "recipe_name": "default", "seed": 0, "origin": "distilled", "state": state,
+        "reason": reason, "step": 0, "steps": 500, **times,
     })  # fmt: skip
     rows[FamilyRow].append({
         "id": id_, "name": name, "teacher": teacher, "revision": "main", "commit": f"{at:040x}",

@@ -50,15 +50,15 @@ def test_it_lists_and_lives(browser: Any, make_front: Callable[..., Front]) -> N
     ready, queued = fill(front)
     key = front.catalog.family(queued).student
     with opened(browser, front.base) as page:
-        assert page.locator("section").count() == 2
+        assert page.locator("li.family").count() == 2
         assert page.locator(f"a[href='/families/{ready}']").count() == 1
-        assert page.locator("text=student ready").count() == 1
+        assert page.locator(".badge.ready").count() == 1
         front.catalog.set_student_state(key, StudentState.DISTILLING)
         front.catalog.student_progress(key, {"step": 3, "steps": 8, "loss": 1.5})
         page.wait_for_selector("text=step 3 of 8, loss 1.500", timeout=8000)
         assert page.locator("progress").get_attribute("value") == "3"
         front.catalog.set_student_state(key, StudentState.READY)
-        page.wait_for_selector(":nth-match(.state .ready, 2)", timeout=8000)
+        page.wait_for_selector(":nth-match(.badge.ready, 2)", timeout=8000)
         third = front.queued(order="first")
         page.wait_for_selector(f"a[href='/families/{third['id']}']", timeout=8000)
         page.click(f"a[href='/families/{ready}']")
@@ -86,9 +86,9 @@ def test_it_fits(
 def test_nothing_is_there_yet(browser: Any, make_front: Callable[..., Front]) -> None:
     front = make_front()
     with opened(browser, front.base) as page:
-        assert page.locator("h1").inner_text() == "No family yet"
+        assert page.locator(".empty h2").inner_text() == "No family yet"
         front.queued()
-        page.wait_for_selector("text=student queued", timeout=8000)
+        page.wait_for_selector(".badge.queued", timeout=8000)
 
 
 def test_steps_are_shown_without_drawing_the_page_again(
