@@ -1,9 +1,10 @@
 """Which layers come from where: the teacher's, the student's, and those of every size."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 
 from boomerang.charts.drawing.frame import chart
 from boomerang.charts.drawing.svg import label, percent, short, stretched, tag
@@ -84,16 +85,12 @@ def _row(
     placed, deep = _placed(composition), composition.layermap.layers
     gap = GAP * min(1.0, deep / FINE)
     bars = [
-        tag("path", d=_bars(cells, gap, runs=teacher), stroke_dasharray=dashes, **theme(role))
-        for side, role, teacher, dashes in (
-            (Side.STUDENT, "students", False, None),
-            (Side.TEACHER, "teachers", True, f"{short(CELL - gap)} {short(gap)}"),
-        )
-        if (cells := [(at, wide) for layer, at, wide in placed if layer.side is side])
+        tag("path", d=path, stroke_dasharray=dashes, **theme(f"{side.value}s"))
+        for side in Side
+        for path, dashes in _bars([(x, wide) for one, x, wide in placed if one.side is side], gap)
     ]
-    box = stretched(CELL * deep - gap, 20, *bars)
-    said = label(name, y=13, **theme("strong" if strong else "said"))
-    found = said + tag("svg", box, y=20, height=BAR, width="100%", overflow="visible")
+    box = stretched(CELL * deep - gap, 20, *bars, y=20, height=BAR)
+    found = label(name, y=13, **theme("strong" if strong else "said")) + box
     if numbers:
         found += "".join(_number(layer, at, wide, deep, theme) for layer, at, wide in placed)
     return found
@@ -107,19 +104,19 @@ def _placed(composition: Composition) -> list[tuple[Layer, int, int]]:
     return [(layer, s, e - s) for layer, s, e in zip(layers, starts, ends, strict=True)]
 
 
-def _bars(cells: Sequence[tuple[int, int]], gap: float, *, runs: bool) -> str:
-    """Cells as strokes along a row. Runs of single layers are one stroke, which its dashes part:
-    eighty layers in a few letters.
+def _bars(cells: Sequence[tuple[int, int]], gap: float) -> Iterator[tuple[str, str]]:
+    """Cells as strokes along a row, and the dashes that part them: one path for each width, so
+    that eighty layers are a few letters.
     """
-    found = list[str]()
-    if runs and all(wide == 1 for _, wide in cells):
-        starts = [at for at, _ in cells]
-        for _, run in groupby(enumerate(starts), key=lambda pair: pair[1] - pair[0]):
-            places = [at for _, at in run]
-            found.append(f"M{CELL * places[0]} 10H{short(CELL * (places[-1] + 1) - gap)}")
-    else:
-        found += [f"M{CELL * at} 10H{short(CELL * (at + wide) - gap)}" for at, wide in cells]
-    return "".join(found)
+    for wide in sorted({wide for _, wide in cells}):
+        starts = [at for at, one in cells if one == wide]
+        begins = [at - wide * index for index, at in enumerate(starts)]
+        runs = groupby(zip(begins, starts, strict=True), key=itemgetter(0))
+        ends = [[at for _, at in run] for _, run in runs]
+        path = "".join(
+            f"M{CELL * run[0]} 10H{short(CELL * (run[-1] + wide) - gap)}" for run in ends
+        )
+        yield path, f"{short(CELL * wide - gap)} {short(gap)}"
 
 
 def _number(layer: Layer, at: int, wide: int, deep: int, theme: Theme) -> str:

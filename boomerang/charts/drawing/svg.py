@@ -53,10 +53,10 @@ def at(x: float, y: float, *inner: str, **attributes: object) -> str:
     return tag("svg", *inner, x=percent(x), y=percent(y), overflow="visible", **attributes)
 
 
-def stretched(width: float, height: float, *inner: str) -> str:
-    """What is drawn in a box of this size and pulled to that of its place; strokes are not."""
-    box = f"0 0 {short(width)} {short(height)}"
-    return tag("svg", *inner, viewBox=box, preserveAspectRatio="none", overflow="visible")
+def stretched(wide: float, high: float, *inner: str, **place: object) -> str:
+    """What is drawn in a box of this size and pulled to that of its place."""
+    box = {"viewBox": f"0 0 {short(wide)} {short(high)}", "preserveAspectRatio": "none"}
+    return tag("svg", *inner, **place, **box, overflow="visible")
 
 
 def _value(value: object) -> str:
