@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-publishing \
-	bench-quality bench-recipes chaos chaos-catalog lock format clean
+	bench-quality bench-recipes bench-play chaos chaos-catalog lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -42,6 +42,9 @@ bench-publishing: $(READY)  ## bytes, memory and kills of publishing to a local 
 
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes
+
+bench-play: $(READY)  ## sizes of one pair in memory beside each of them loaded alone: speed, memory, text
+	$(BIN)/python -m benchmarks.play $(PLAY)
 
 bench-quality: $(READY)-examples  ## every size beside pruning, own students, the published recipe: hours
 	$(BIN)/python -m benchmarks.quality

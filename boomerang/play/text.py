@@ -8,6 +8,8 @@ _BEFORE = 6
 space before a text."""
 _HALF = "�"
 """What a decoder puts for bytes that are no whole character (yet)."""
+_WINDOW = 24
+"""Tokens that are decoded together at most, but for those of one character."""
 _LONGEST = 16
 """Tokens after which text goes out though its last character is not whole: it never will be."""
 
@@ -18,7 +20,8 @@ class Decoder:
     def __init__(self, tokenizer: Any, prompt: Sequence[int]) -> None:
         self._tokenizer = tokenizer
         self._ids = [*prompt[-_BEFORE:]]
-        self._from, self._said = 0, len(self._ids)
+        self._said = len(self._ids)
+        self._before = self._text()
 
     def add(self, token: int) -> str:
         """The text that is whole with this token; empty where a character is not."""
@@ -30,17 +33,20 @@ class Decoder:
         return self._new(whatever=True)
 
     def _new(self, whatever: bool) -> str:
-        before = self._text(self._ids[self._from : self._said])
-        now = self._text(self._ids[self._from :])
-        if not whatever and (now.endswith(_HALF) or len(now) <= len(before)):
+        now = self._text()
+        if not whatever and (now.endswith(_HALF) or len(now) <= len(self._before)):
             return ""
-        # What was said remains the beginning of what is decoded next.
-        self._from, self._said = self._said, len(self._ids)
-        return now[len(before) :]
+        new = now[len(self._before) :]
+        self._before, before, self._said = now, self._said, len(self._ids)
+        if self._said > _WINDOW:
+            # What was said last remains the beginning of what is decoded next.
+            del self._ids[: max(0, before - 1)]
+            self._before, self._said = self._text(), len(self._ids)
+        return new
 
-    def _text(self, ids: Sequence[int]) -> str:
+    def _text(self) -> str:
         text: str = self._tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            self._ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
         return text
 

@@ -29,6 +29,14 @@ def test_characters_of_many_tokens_come_whole(of_bytes: Any) -> None:
     assert "🐞" in pieces
 
 
+def test_a_long_text_is_the_same_in_pieces(of_bytes: Any) -> None:
+    text = " ".join([TEXT] * 5)
+    decoder = Decoder(of_bytes, [])
+    pieces = [decoder.add(token) for token in of_bytes(text).input_ids]
+    assert "".join(pieces) == text
+    assert len(decoder._ids) < 40
+
+
 def test_what_never_becomes_a_character_comes_all_the_same(of_bytes: Any) -> None:
     half = of_bytes("🐞").input_ids[:2]
     decoder = Decoder(of_bytes, of_bytes("a").input_ids)

@@ -1,0 +1,1 @@
+"""What trying sizes costs, beside transformers' generate on each size loaded alone."""
