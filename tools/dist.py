@@ -32,7 +32,9 @@ for recipe in Path(boomerang.__file__).parent.glob("recipes/*.toml"):
     Recipe.load(recipe.stem)
 front = app.main.create_app(Settings(home=Path("home")))
 with TestClient(front, base_url="http://127.0.0.1:8000") as client:
-    static = [f"/static/{file.name}" for file in Path(app.__file__).parent.glob("pages/static/*")]
+    folder = Path(app.__file__).parent / "pages/static"
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    static = [f"/static/{file.relative_to(folder).as_posix()}" for file in files]
     for path in ("/", "/docs", *static):
         answer = client.get(path, headers={"Accept": "text/html, */*"})
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
