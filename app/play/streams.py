@@ -4,14 +4,16 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.context import ContextDep
 from app.openapi import problems, text
-from app.schemas.play import PlayEvent
+from app.schemas.play import PlayEvent, PlayStateAnswer
 from app.tried import ask, member_of
-from boomerang.service.playing.asked import Question
-from boomerang.service.playing.asking import Asking
+from app.views import VARY
+from boomerang.service.playing.asked import MOST_CHARACTERS, Question
+from boomerang.service.playing.asking import MOST_WAITING, Asking
 
 router = APIRouter(tags=["play"])
 
@@ -21,6 +23,21 @@ _STREAM = text(
     contentMediaType="application/json",
     contentSchema={"$ref": f"#/components/schemas/{PlayEvent.__name__}"},
 )
+
+
+@router.get("/play", response_model=PlayStateAnswer)
+async def state(context: ContextDep) -> Response:
+    """Whether sizes can be tried just now, how many wait for that, and what may be asked."""
+    there, waiting = await context.playing.row() if context.playing.on else (False, 0)
+    answer = {
+        "on": context.playing.on,
+        "worker": there,
+        "waiting": waiting,
+        "most_waiting": MOST_WAITING,
+        "most_tokens": context.settings.play_tokens,
+        "most_characters": MOST_CHARACTERS,
+    }
+    return JSONResponse(answer, headers=VARY)
 
 
 @router.post(

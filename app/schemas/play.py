@@ -27,6 +27,22 @@ class PlayEvent(Answer):
     event: Literal["waiting", "loading", "begun", "text", "done", "failed"]
 
 
+class PlayStateAnswer(Answer):
+    """Whether sizes can be tried, and what may be asked."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{
+        "on": True, "worker": True, "waiting": 1, "most_waiting": 16, "most_tokens": 512,
+        "most_characters": 32_768,
+    }]})  # fmt: skip
+
+    on: bool = Field(description="whether it is switched on: BOOMERANG_PLAY")
+    worker: bool = Field(description="whether a worker is there that would answer")
+    waiting: int = Field(description="questions that are not answered yet")
+    most_waiting: int
+    most_tokens: int = Field(description="of an answer")
+    most_characters: int = Field(description="of a prompt, or of all messages together")
+
+
 class StreamOptions(BaseModel):
     """How a stream ends."""
 

@@ -10,7 +10,7 @@ READING_POSTS = re.compile(r"/api/models/[^/]+/[^/]+/paths-info/.+")
 """What the Hub's client asks by POST, as a form, though it changes nothing."""
 PLANNING = ("/plan", "/teachers", "/new")
 """What has the Hub asked with the service's own token, though it changes nothing."""
-TRYING = re.compile(r"/play/[^/]+/[^/]+|/v1/(chat/)?completions")
+TRYING = re.compile(r"/play(/[^/]+/[^/]+)?|/v1/(chat/)?completions")
 """What has a size write something, which changes nothing that others see."""
 PUBLISHING = re.compile(r"/families/[^/]+/(cancel|publish)")
 """What ends somebody's work, beside DELETE (a family belongs to nobody in particular), or is for

@@ -45,14 +45,15 @@ class Asker:
                 fix="Set BOOMERANG_PLAY=true, and have a worker for the queue 'play'.",
             )
 
-    async def present(self) -> bool:
-        """Whether a worker is there that could answer."""
+    async def row(self) -> tuple[bool, int]:
+        """Whether a worker is there that could answer, and how many questions wait."""
         from redis.exceptions import RedisError  # noqa: PLC0415 - who never asks loads no Redis
 
         try:
-            return bool(await self._redis().exists(store.WORKERS))
+            client = self._redis()
+            return bool(await client.exists(store.WORKERS)), int(await client.zcard(store.WAITING))
         except (RedisError, OSError):
-            return False
+            return False, 0
 
     async def ask(self, family: str, k: int, question: Question) -> "Asking":
         """Put a question about a member of a family; what it gives has to be read or left.
@@ -78,12 +79,16 @@ class Asker:
 
     def _redis(self) -> Any:
         from redis.asyncio import Redis  # noqa: PLC0415 - as above
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - as above
+        from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
 
         if self._client is None:
             address = store.address(self._settings.redis_url)
             self._client = Redis.from_url(
-                address, decode_responses=True, socket_connect_timeout=3, socket_timeout=10
-            )
+                address, decode_responses=True, socket_connect_timeout=3, socket_timeout=10,
+                # Whoever asks is told at once that the queue is away.
+                retry=Retry(NoBackoff(), 1),
+            )  # fmt: skip
         return self._client
 
     async def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The page where sizes are tried."""
