@@ -1,0 +1,118 @@
+"""The form that asks for a family: its ladder without a script, what is wrong where it is wrong."""
+
+import json
+import re
+from collections.abc import Callable
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.app.conftest import Front, problem
+
+HTML = {"Accept": "text/html"}
+
+
+def shown(front: Front, status: int = 200, **typed: str) -> str:
+    answer = front.client.get("/new", params=typed, headers=HTML)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+def sizes(text: str) -> list[dict[str, Any]]:
+    """What the slider is made of."""
+    found = re.search(r'data-sizes="([^"]*)"', text)
+    assert found is not None
+    listed: list[dict[str, Any]] = json.loads(unescape(found[1]))
+    return listed
+
+
+def test_a_named_teacher_shows_the_ladder_that_the_api_tells(shared: Front) -> None:
+    text = shown(shared, teacher="teacher", recipe="smoke")
+    plan = shared.client.get("/plan", params={"teacher": "teacher", "recipe": "smoke"}).json()
+    listed = sizes(text)
+    assert [one["size"] for one in listed] == [one["size"] for one in plan["members"]]
+    assert [one["parameters"] for one in listed] == [
+        f"{m['parameters']:,}" for m in plan["members"]
+    ]
+    for one in listed:
+        # Without a script a size is chosen from the table.
+        assert f'<input type="radio" name="budget" value="{one["size"]}"' in text
+    assert text.count("every size</span>") == 5
+    assert "Provisional" not in text
+    assert "Provisional" in shown(shared, teacher="teacher", recipe="default")
+
+
+def test_without_a_teacher_it_waits_for_one(shared: Front) -> None:
+    text = shown(shared)
+    assert "The sizes appear here." in text
+    assert 'action="/forms/families"' in text
+    assert "<script>" not in text
+    assert " style=" not in text
+
+
+def test_what_is_wrong_stands_at_its_field(shared: Front) -> None:
+    text = shown(shared, 404, teacher="nothing/here/below")
+    assert re.search(r'id="teacher-error">[^<]*nothing/here/below', text)
+    assert 'aria-describedby="teacher-hint teacher-error" aria-invalid="true"' in text
+    text = shown(shared, 422, teacher="teacher", kept="a,b")
+    assert re.search(r'id="kept-error">[^<]*a,b', text)
+    assert '<details class="card more" open' in text
+    text = shown(shared, 422, teacher="teacher", student="<b>teacher</b>")
+    assert "<b>teacher" not in text
+    # In a page that is there already it is a part as any other.
+    assert 'data-field="teacher"' in shown(shared, teacher="../x", part="ladder")
+
+
+def test_a_size_that_was_chosen_stays_chosen(shared: Front) -> None:
+    listed = sizes(shown(shared, teacher="teacher", recipe="smoke"))
+    text = shown(shared, teacher="teacher", recipe="smoke", budget=listed[1]["size"])
+    assert re.search(rf'value="{listed[1]["size"]}" checked', text)
+    assert re.search(r'id="size" [^>]*value="1"', text)
+    # One of another teacher is none of this one's.
+    assert " checked" in shown(shared, teacher="teacher", budget="70.6B")
+
+
+def test_memory_is_shown_as_it_would_be_run(shared: Front) -> None:
+    wide, narrow = (
+        sizes(shown(shared, teacher="teacher", recipe="smoke", dtype=dtype, context="64"))
+        for dtype in ("float32", "int8")
+    )
+    assert set(wide[0]["cells"]) == {f"{w}-64" for w in ("float32", "bfloat16", "int8", "q4")}
+    assert wide[0]["cells"] == narrow[0]["cells"]
+    assert wide[0]["holds"] == [8, 16, 24, 48, 80]
+
+
+def test_an_address_keeps_what_was_typed_and_no_token(shared: Front) -> None:
+    sent = {"teacher": "teacher", "csrf": "secret", "kept": "", "recipe": "smoke"}
+    answer = shared.client.get("/new", params=sent, headers=HTML)
+    assert answer.status_code == 303
+    kept = parse_qs(urlsplit(answer.headers["location"]).query)
+    assert kept == {"teacher": ["teacher"], "recipe": ["smoke"]}
+
+
+def test_programs_get_the_plan_there(shared: Front) -> None:
+    answer = shared.client.get("/new?teacher=teacher", headers={"Accept": "application/json"})
+    assert answer.json() == shared.client.get("/plan?teacher=teacher").json()
+    problem(shared.client.get("/new?teacher=../x", headers={"Accept": "application/json"}), 422,
+            "bad-name")  # fmt: skip
+
+
+def test_only_who_may_publish_is_offered_that(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_API_KEYS="build:one,publish:two", BOOMERANG_NAMESPACE="us")
+    assert "publish_namespace" not in shown(front)
+    all_of_it = httpx.get(f"{front.base}/new", headers=HTML | {"Authorization": "Bearer two"})
+    assert 'placeholder="us"' in all_of_it.text
+
+
+@pytest.mark.parametrize("teacher", ["teacher"])
+def test_all_that_is_sent_is_light(shared: Front, teacher: str) -> None:
+    text = shown(shared, teacher=teacher)
+    weight = len(text.encode())
+    for path in {*re.findall(r'(?:href|src)="(/static/[^"]+)"', text),
+                 "/static/js/combobox.js", "/static/js/slider.js"}:  # fmt: skip
+        weight += len(shared.client.get(path).content)
+    assert weight < 150_000
