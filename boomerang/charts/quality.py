@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from boomerang.charts.drawing.figures import large
 from boomerang.charts.drawing.frame import TOP, Frame, chart
-from boomerang.charts.drawing.scales import scale_of
+from boomerang.charts.drawing.scales import Scale, scale_of
 from boomerang.charts.drawing.series import Metric, Point, measured
 from boomerang.charts.drawing.svg import at, label, percent, tag, words
 from boomerang.charts.drawing.theme import PAGE, Theme
@@ -14,6 +14,8 @@ HEIGHT = 264
 """Of the field in pixels."""
 NAMES = 14
 """Pixels above it for the names of memories."""
+MOST_NAIVE = 5
+"""As many times as bad as the family's worst may naive pruning be and still be within the field."""
 APART = 0.11
 """The least share of the width between two boundaries of memory that both have a name."""
 
@@ -32,23 +34,29 @@ def quality_chart(
 
     `naive` are the teacher's own layers at the same depths, without distillation, under the names
     of the sizes. `chosen` is the name of the size that is ringed. `fits` are memories and the most
-    stored parameters that each holds, smallest first. Points without a figure are left out.
+    stored parameters that each holds, smallest first. Points without a figure are left out; ""
+    where none has one.
     """
     curve, beside = measured(points), measured(naive)
-    within = [value for _, value in (*curve, *beside)]
+    if not curve:
+        return ""
     frame = Frame(
         scale_of([p.parameters for p, _ in (*curve, *beside)], log=_wide(curve), pad=0),
-        scale_of(within, pad=0.16, within=metric.bounds),
+        _scale(curve, [value for _, value in beside], metric),
         height,
         theme,
-        TOP + NAMES if fits and curve else TOP,
+        TOP + NAMES if fits else TOP,
     )
+    ours, pruned = _line(curve, frame), _line(beside, frame)
+    # What is tinted reaches the edge where pruning is beyond it.
+    edge = [(float(p.parameters), frame.y.high) for p, value in beside if value > frame.y.high]
+    above = sorted([*pruned, *edge])
     inner = [
-        _bands(frame, fits) if curve else "",
+        _bands(frame, fits),
         frame.axes(percent_=metric.share, x_label="stored parameters"),
-        frame.area(_steady(beside, frame), _steady(curve, frame, beside), "gain"),
-        frame.line(_steady(beside, frame), "naive"),
-        frame.line(_steady(curve, frame), "curve"),
+        frame.area(_along(above, ours), _along(ours, above), "gain"),
+        frame.line(pruned, "naive"),
+        frame.line(ours, "curve"),
         *(frame.error(p.parameters, value, p.error, "doubt") for p, value in beside),
         *(frame.error(p.parameters, value, p.error, "error") for p, value in curve),
         *(_beside(frame, p, value) for p, value in beside),
@@ -90,22 +98,28 @@ def _wide(curve: Sequence[tuple[Point, float]]) -> bool:
     return len(curve) > 1 and curve[-1][0].parameters > 20 * max(1, curve[0][0].parameters)
 
 
-def _steady(
-    pairs: Sequence[tuple[Point, float]],
-    frame: Frame,
-    over: Sequence[tuple[Point, float]] | None = None,
+def _line(pairs: Sequence[tuple[Point, float]], frame: Frame) -> list[tuple[float, float]]:
+    return frame.within((float(point.parameters), value) for point, value in pairs)
+
+
+def _along(
+    line: Sequence[tuple[float, float]], other: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """What a line joins: what the scale has a place for, where `over` has values if it is given."""
-    ends = [p.parameters for p, value in over or pairs if _placed(value, frame)] or [0]
-    return [
-        (float(p.parameters), value)
-        for p, value in pairs
-        if _placed(value, frame) and ends[0] <= p.parameters <= ends[-1]
-    ]
+    """The part of a line that lies over the stretch of another."""
+    ends = [x for x, _ in other]
+    return [(x, y) for x, y in line if ends and ends[0] <= x <= ends[-1]]
 
 
-def _placed(value: float, frame: Frame) -> bool:
-    return math.isfinite(value) and (value > 0 or not frame.y.log)
+def _scale(curve: Sequence[tuple[Point, float]], naive: Sequence[float], metric: Metric) -> Scale:
+    """The scale of the family's own figures, and of naive pruning as far as that lets them be seen.
+
+    Where less is better, pruning can be worse by thousands, and the curve would be a flat line.
+    """
+    ours = [value for _, value in curve if math.isfinite(value)]
+    most = MOST_NAIVE * max(ours, default=0)
+    shown = [value for value in naive if metric.higher or not most > 0 or value <= most]
+    edge = [most] if len(shown) < len(naive) else []
+    return scale_of([*ours, *shown, *edge], pad=0.16, within=metric.bounds)
 
 
 def _bands(frame: Frame, fits: Sequence[tuple[str, float]]) -> str:
@@ -134,7 +148,11 @@ def _bands(frame: Frame, fits: Sequence[tuple[str, float]]) -> str:
 
 
 def _beside(frame: Frame, point: Point, value: float) -> str:
-    mark = tag("rect", x=-3.5, y=-3.5, width=7, height=7, **frame.theme("other"))
+    """Naive pruning at a size; what lies above the field is an arrow at its edge."""
+    if value > frame.y.high:
+        mark = tag("path", d="M-5 8L0 0L5 8z", **frame.theme("other"))
+    else:
+        mark = tag("rect", x=-3.5, y=-3.5, width=7, height=7, **frame.theme("other"))
     return at(frame.across(point.parameters), frame.down(value), mark)
 
 
@@ -147,6 +165,8 @@ def _naive_name(
     point, value = beside[0]
     ours = next((v for p, v in curve if p.parameters >= point.parameters), value)
     y = -9 if frame.down(value) <= frame.down(ours) else 19
+    if value > frame.y.high:
+        y = 24
     text = label("naive pruning", x=9, y=y, **frame.theme("said"))
     return at(frame.across(point.parameters), frame.down(value), text)
 

@@ -64,6 +64,9 @@ def test_whatever_the_figures_all_of_them_are_within(
     bands = [(f"{most} GB", most) for most in sorted(fits)]
     for theme in ({}, {"theme": PAPER}):
         svg = quality_chart(found, metric=metric, naive=naive, fits=bands, chosen="0", **theme)
+        if not svg:
+            assert all(v is None or v != v for _, v, _, _ in figures)
+            continue
         placed = points(parsed(svg))
         assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in placed.values())
         for one in parsed(svg).iter():
@@ -74,7 +77,7 @@ def test_whatever_the_figures_all_of_them_are_within(
 def test_what_was_not_measured_is_left_out() -> None:
     shown = parsed(quality_chart((*POINTS, Point("2B", 2, 2, None)), metric=KL))
     assert "2B" not in points(shown)
-    assert points(parsed(quality_chart((), metric=KL))) == {}
+    assert quality_chart((), metric=KL) == quality_chart([Point("x", 1, 1, None)], metric=KL) == ""
 
 
 def test_points_are_links_with_what_is_known_of_them() -> None:
@@ -144,3 +147,17 @@ def test_the_same_facts_are_the_same_drawing() -> None:
     assert once == quality_chart(POINTS, metric=AGREEMENT, naive=NAIVE, fits=FITS, theme=PAPER)
     assert "class=" not in once
     assert "style=" not in quality_chart(POINTS, metric=AGREEMENT, naive=NAIVE, fits=FITS)
+
+
+def test_pruning_that_is_worse_by_thousands_leaves_the_family_its_shape() -> None:
+    naive = [replace(p, value=v) for p, v in zip(POINTS, (9e4, 800.0, 40.0), strict=False)]
+    root = parsed(quality_chart(POINTS, metric=PERPLEXITY, naive=naive))
+    worst, best = points(root)["1.00B"][1], points(root)["1.30B"][1]
+    assert best - worst > 15
+    # Two of the three are arrows at the edge; the line enters between the second and the third.
+    assert [one.attrib["class"] for one in root.iter("path")].count("other") == 2
+    [line] = [one.attrib["d"] for one in root.iter("path") if one.get("class") == "naive"]
+    (x, y), (to, _) = (map(float, p.split()) for p in line[1:].split("L"))
+    assert y == 0
+    assert points(root)["1.10B"][0] < x / 10 < to / 10
+    assert "naive pruning 9e+04" in "".join(one.text or "" for one in root.iter("title"))

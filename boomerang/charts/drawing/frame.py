@@ -64,6 +64,34 @@ class Frame:
             found.append(at((LEFT + RIGHT) / 2, 1, said))
         return "".join(found)
 
+    def within(self, values: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+        """What a line through values joins: those with a place, and where it enters and leaves."""
+        shown = [(x, y) for x, y in values if math.isfinite(y) and self.y.takes(y)]
+        found = list[tuple[float, float]]()
+        for index, (x, y) in enumerate(shown):
+            for nx, ny in shown[index - 1 : index] if self._outside(y) == 0 else []:
+                found += self._crossing((nx, ny), (x, y))
+            if self._outside(y) == 0:
+                found.append((x, y))
+                for nx, ny in shown[index + 1 : index + 2]:
+                    found += self._crossing((nx, ny), (x, y))
+        return found
+
+    def _outside(self, y: float) -> int:
+        """Whether a value lies below (−1), within (0) or above (1)."""
+        return (y > self.y.high) - (y < self.y.low)
+
+    def _crossing(
+        self, out: tuple[float, float], within: tuple[float, float]
+    ) -> list[tuple[float, float]]:
+        """Where a line from within to what lies outside meets the edge."""
+        if not (side := self._outside(out[1])):
+            return []
+        edge = self.y.high if side > 0 else self.y.low
+        start, end = self.y.beyond(within[1]), self.y.beyond(out[1])
+        part = (self.y.beyond(edge) - start) / (end - start)
+        return [(within[0] + (out[0] - within[0]) * part, edge)]
+
     def line(self, values: Sequence[tuple[float, float]], role: str) -> str:
         """A line through values that are numbers, in their order."""
         return self._drawn([self._path(values)], role) if len(values) > 1 else ""

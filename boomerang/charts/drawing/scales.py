@@ -23,10 +23,18 @@ class Scale:
 
         Zero and less are at the lower end of a logarithmic scale. NaN is at the lower end.
         """
-        if math.isnan(value) or (self.log and value <= 0):
+        if math.isnan(value) or not self.takes(value):
             return 0.0
+        return min(1.0, max(0.0, self.beyond(value)))
+
+    def takes(self, value: float) -> bool:
+        """Whether there is a place for such a value: a logarithm has none for zero and less."""
+        return value > 0 or not self.log
+
+    def beyond(self, value: float) -> float:
+        """Where a value stands, or would: less than 0 below `low`, more than 1 above `high`."""
         low, high, here = (self._of(x) for x in (self.low, self.high, value))
-        return min(1.0, max(0.0, (here - low) / (high - low)))
+        return (here - low) / (high - low)
 
     def ticks(self, most: int = 5) -> tuple[float, ...]:
         """Round values within the scale, at most `most` of them where there is a choice."""
