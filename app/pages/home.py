@@ -1,6 +1,7 @@
 """The home page: a card for each family, the newest first, with what it is doing right now."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -70,48 +71,54 @@ def _cards(context: Context, shown: FamilyPage) -> list[dict[str, Any]]:
 def _card(
     context: Context, family: Family, name: str, student: Student, rungs: Sequence[Rung]
 ) -> dict[str, Any]:
-    facts = {
+    said = {
         "label": name,
         "teacher": family.teacher,
+        "reason": student.reason,
+        "measuring_reason": family.measuring_reason,
+    }
+    return {
+        **context.redact(said),
+        "id": family.id,
         "commit": family.commit,
         "outdated": family.outdated,
         "state": student.state,
-        "reason": student.reason,
-        "measuring": family.measuring,
-        "measuring_reason": family.measuring_reason,
-        "student": {
-            name: getattr(student, name) for name in ("key", "step", "steps", "loss", "eta_s")
-        },
-        "layers": [len(student.kept), student.layers],
+        "student": student,
         "provisional": student.provisional,
+        "layers": (len(student.kept), student.layers),
+        "measuring": family.measuring,
         "sizes": [rung.size for rung in rungs],
+        "counts": {
+            fact: sum(getattr(rung, fact) == "yes" for rung in rungs)
+            for fact in ("measured", "built", "published")
+        },
+        "curve": _curve(tuple((one.size, one.parameters, one.perplexity) for one in rungs)),
+        "created": family.created,
     }
-    counts = {
-        fact: sum(getattr(rung, fact) == "yes" for rung in rungs)
-        for fact in ("measured", "built", "published")
-    }
-    own = {"id": family.id, "created": family.created, "counts": counts, "curve": _curve(rungs)}
-    return {**context.redact(facts), **own}
 
 
 def _hashing(context: Context, waiting: Provisional) -> dict[str, Any]:
     """A family whose files are being hashed: what is planned of it, and how far that is."""
     student = waiting.plan["student"]
-    facts = {
-        "label": waiting.name,
-        "teacher": waiting.plan["family"]["teacher"],
+    teacher = waiting.plan["family"]["teacher"]
+    said = {"label": waiting.name, "teacher": teacher, "reason": waiting.reason}
+    return {
+        **context.redact(said),
+        "id": waiting.id,
         "commit": waiting.plan["family"]["commit"],
         "state": waiting.state,
-        "reason": waiting.reason,
+        "layers": (len(student["kept"]), student["layers"]),
         "measuring": "no",
-        "layers": [len(student["kept"]), student["layers"]],
         "sizes": [member["size"] for member in waiting.plan["members"]],
+        "counts": {},
+        "created": waiting.created,
+        "done": waiting.done,
+        "total": waiting.total,
     }
-    own = {"id": waiting.id, "created": waiting.created, "counts": {}, "curve": ""}
-    return {**context.redact(facts), **own, "done": waiting.done, "total": waiting.total}
 
 
-def _curve(rungs: Sequence[Rung]) -> Markup:
+@lru_cache(1024)
+def _curve(sizes: tuple[tuple[str, int, float | None], ...]) -> Markup:
     """The course of perplexity from the student to the teacher, where two sizes have one."""
-    points = [Point(one.size, one.parameters, one.bytes, one.perplexity) for one in rungs]
+    points = [Point(name, parameters, 0, value) for name, parameters, value in sizes]
     return Markup(spark(points, metric=PERPLEXITY))  # noqa: S704 - made by us, names escaped

@@ -10,7 +10,7 @@
 
 import { keeping } from "./keeping.js";
 
-const STEPS = new Set(["progress"]);
+const SMALL = new Set(["publishing", "checkpoint", "memory", "task"]); // no page of many shows them
 const states = new WeakMap(); // part → what is known of its drawing
 let last = Number(document.querySelector("[data-event]")?.dataset.event ?? 0);
 
@@ -18,7 +18,7 @@ function matches(part, told) {
   for (const on of (part.dataset.on ?? "").split(/\s+/)) {
     const [kind, id] = on.split(":");
     if (kind === "steps" && id === told.student) return true;
-    if (STEPS.has(told.event)) continue;
+    if (told.event === "progress" || kind === "families" && SMALL.has(told.event)) continue;
     if (kind === "families" || id && (kind === "family" || kind === "student") && told[kind] === id) return true;
   }
   return false;
