@@ -58,8 +58,8 @@ class Held:
         both = couple(teacher, student, pair.layermap)
         share_equal(teacher, student)
         prompts = Prompts(Tokeniser(job.teacher, int(teacher.config.vocab_size)))
-        said = pair.teacher.config
-        places = said.get("max_position_embeddings") or said.get("n_positions") or job.context
+        # GPT-2's `n_positions` is this, too, in the configs of transformers.
+        places = getattr(teacher.config, "max_position_embeddings", None) or job.context
         return cls(pair, both, prompts, min(job.context, int(places)))
 
     def member(self, code: str) -> tuple[Any, float]:

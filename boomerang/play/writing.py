@@ -18,6 +18,16 @@ from boomerang.play.text import Decoder, Said
 DRAFTED = 5
 """Tokens that the student proposes at once."""
 
+_GREEDY = 1e-3
+"""A temperature below which draws are no draws any more."""
+_PLAIN: dict[str, Any] = {
+    "do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50, "num_beams": 1,
+    "num_return_sequences": 1, "max_length": None, "min_length": 0, "max_time": None,
+    "stop_strings": None, "use_cache": True, "cache_implementation": None,
+    "return_dict_in_generate": False,
+}  # fmt: skip
+"""What a request says, and what would have a text come otherwise than token by token."""
+
 Tell = Callable[..., object]
 """Called with the name of an event and its fields."""
 
@@ -106,12 +116,12 @@ def answer(held: Held, ask: Ask, tell: Tell, cancelled: Callable[[], bool]) -> N
 def _settings(held: Held, ask: Ask, room: int) -> Any:
     """The teacher's own settings for writing, with what was asked for."""
     settings = copy(held.couple.teacher.model.generation_config)
-    settings.max_new_tokens, settings.max_length = room, None
-    settings.do_sample = ask.temperature > 0
-    settings.temperature = ask.temperature if settings.do_sample else 1.0
-    settings.top_p, settings.top_k = (ask.top_p if settings.do_sample else 1.0), 50
-    if settings.do_sample:
-        settings.top_k = 0
+    for name, plain in _PLAIN.items():
+        setattr(settings, name, plain)
+    settings.max_new_tokens = room
+    if ask.temperature >= _GREEDY:
+        settings.do_sample, settings.temperature = True, ask.temperature
+        settings.top_p, settings.top_k = ask.top_p, 0
     ends = _ends(settings)
     if ask.messages is not None or not ends:
         settings.eos_token_id = sorted({*ends, held.prompts.end})

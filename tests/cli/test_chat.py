@@ -68,5 +68,4 @@ def test_line_by_line_the_size_changes_and_what_was_said_is_known(pair: Duo) -> 
 def test_what_cannot_talk_is_one_line(pair: Duo, tmp_path: Path) -> None:
     names = pair.teacher_folder, pair.student_folder
     assert "no size 'huge'" in error("chat", *names, "--size", "huge", "--prompt", "w1")
-    assert "measuring" in error("chat", *names, "--order", "klpatch", "--prompt", "w1")
     assert "no device" in error("chat", *names, "--device", "nowhere", "--prompt", "w1")

@@ -8,7 +8,8 @@ from transformers import BertConfig, BertForMaskedLM
 
 from boomerang.errors import BadComposition, BadRecipe, CorruptCheckpoint, UnsupportedArchitecture
 from boomerang.play.held import Held
-from boomerang.play.job import PlayJob
+from boomerang.play.job import Ask, PlayJob
+from boomerang.play.writing import answer
 from tests.distill.jobs import save_tokenizer
 from tests.support.models import Duo, duo, edit_json
 
@@ -77,5 +78,25 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     save_tokenizer(made.teacher_folder)
     with pytest.raises(BadRecipe, match="no device 'nowhere'"):
         Held.open(job(made, device="nowhere"))
-    edit_json(made.teacher_folder / "generation_config.json", eos_token_id=None)
-    assert Held.open(job(made)).prompts.end == 2
+
+
+def test_settings_of_the_teacher_that_are_not_for_one_text_at_a_time_are_left(
+    tmp_path: Path,
+) -> None:
+    made = duo(tmp_path, "gpt2")
+    save_tokenizer(made.teacher_folder)
+    edit_json(
+        made.teacher_folder / "generation_config.json", num_beams=3, eos_token_id=None,
+        cache_implementation="static", max_length=7, do_sample=True, top_k=3,
+    )  # fmt: skip
+    held = Held.open(job(made))
+    assert held.context == 64
+    told: list[dict[str, object]] = []
+    asked = {"code": "sssss+sss", "prompt": "w1 w2", "max_tokens": 12, "temperature": 1e-6}
+    for at in "ab":
+        ask = Ask.read({"id": at, **asked})
+        answer(held, ask, lambda event, **of: told.append({"event": event, **of}), lambda: False)
+    texts = ["".join(str(e["text"]) for e in told if e["event"] == "text" and e["id"] == at)
+             for at in "ab"]  # fmt: skip
+    assert texts[0] == texts[1] != ""
+    assert told[-1]["completion_tokens"] == 12

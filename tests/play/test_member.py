@@ -36,8 +36,10 @@ def by_reference(made: Duo, both: Couple, code: str) -> Any:
 
 
 @pytest.mark.slow("every architecture, assembled and loaded")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("choices", ["sssbb", "bsfbs"])
+@pytest.mark.parametrize(
+    ("kind", "choices"),
+    [*((kind, "bsfbs") for kind in KINDS), ("llama-tied", "sssbb"), ("gemma3_text", "sssbb")],
+)
 def test_it_is_the_member_that_is_assembled(kind: str, choices: str, tmp_path: Path) -> None:
     made = duo(tmp_path, kind)
     both, composition = held(made), Composition.of(made.pair.layermap, choices)
