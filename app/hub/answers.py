@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from app.hub.facts import brief, full, moment
+from app.serving.digests import built_digest
 from app.serving.volume import Volume
-from boomerang.assembly.bytefile import ByteFile, Cast, Literal, Range
+from boomerang.assembly.bytefile import ByteFile, Literal, Range
 from boomerang.catalog.catalog import Catalog
 from boomerang.checkpoint.sources import FileSource
 from boomerang.service.settings import Settings
@@ -49,8 +50,7 @@ def blob_of(volume: Volume, name: str, settings: Settings, catalog: Catalog) -> 
     """
     file = volume.files[name]
     if name.endswith(".safetensors"):
-        built = settings.member_folder(volume.member.digest) / name
-        sha256 = _known(built, file, catalog)
+        sha256 = built_digest(volume, name, settings, catalog)
         if sha256 is not None:
             return Blob(file.size, git_oid(_pointer(sha256, file.size)), sha256)
         return Blob(file.size, volume.etag(name))
@@ -73,20 +73,6 @@ def _pointer(sha256: str, size: int) -> bytes:
     """Git-lfs' pointer file: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
     spec = "https://git-lfs.github.com/spec/v1"
     return f"version {spec}\noid sha256:{sha256}\nsize {size}\n".encode()
-
-
-def _known(built: Path, file: ByteFile, catalog: Catalog) -> str | None:
-    """The sha256 of weights that were built as a file, from exactly what they are read from now."""
-    sources = {piece.source for piece in file.pieces if isinstance(piece, Range | Cast)}
-    local = [source for source in sources if isinstance(source, FileSource)]
-    try:
-        status = built.stat()
-        sha256 = catalog.known_hash(built)
-    except OSError:
-        return None
-    # A student that was damaged and made again is younger than what was built from the old one.
-    younger = all(source.mtime_ns <= status.st_mtime_ns for source in local)
-    return sha256 if status.st_size == file.size and younger else None
 
 
 def _small_oid(file: ByteFile) -> str | None:

@@ -52,10 +52,11 @@ class Pairs:
         self._kept: dict[tuple[str, int, str | None], tuple[Pair, tuple[FileSource, ...]]] = {}
         self._lock = Lock()
 
-    def open(self, student: Student) -> Pair:
+    def open(self, student: Student, at_once: int = AT_ONCE) -> Pair:
         """A student with its teacher, the same object as long as their files are the same.
 
-        Raises NotReady before the student is there, or SourceChanged.
+        At most `at_once` bytes of them are read to tell that. Raises NotReady before the student is
+        there, or while that is left to a worker, or SourceChanged.
         """
         key = (student.key, student.generation, student.hub_commit)
         with self._lock:
@@ -64,7 +65,7 @@ class Pairs:
             return found[0]
         try:
             pair = open_pair(self._settings, self._catalog, student,
-                             verify=False, unchanged=True, at_once=AT_ONCE)  # fmt: skip
+                             verify=False, unchanged=True, at_once=at_once)  # fmt: skip
         except Unhashed:
             self._rehash(student.key)
             raise
@@ -102,9 +103,9 @@ class Volumes:
         self._past: dict[str, Volume] = {}
         self._lock = Lock()
 
-    def open(self, snapshot: Snapshot, member: Member) -> Volume:
-        """The files of a member. Raises NotReady before the student is there, or SourceChanged."""
-        return self._opened(snapshot, member)[1]
+    def open(self, snapshot: Snapshot, member: Member, at_once: int = AT_ONCE) -> Volume:
+        """The files of a member. Raises as Pairs.open, which takes `at_once`."""
+        return self._opened(snapshot, member, at_once)[1]
 
     def at(self, snapshot: Snapshot, member: Member, commit: str) -> Volume | None:
         """The files of a member at a commit: of now, or of before its card changed.
@@ -128,10 +129,12 @@ class Volumes:
             self._past[commit] = past
         return past if (past.repo_id, past.pinned) == (now.repo_id, now.pinned) else None
 
-    def _opened(self, snapshot: Snapshot, member: Member) -> tuple[Pair, Volume]:
+    def _opened(
+        self, snapshot: Snapshot, member: Member, at_once: int = AT_ONCE
+    ) -> tuple[Pair, Volume]:
         family = snapshot.family(member.family)
         student = snapshot.student(family.student)
-        pair = self._pairs.open(student)
+        pair = self._pairs.open(student, at_once)
         repo = repo_id(snapshot.name(family.id), member)
         facts = (family, student, snapshot.members(family.id), member, repo)
         key = (family.id, member.k)

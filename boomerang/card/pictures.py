@@ -1,57 +1,14 @@
-"""The pictures of a published card: the family's curve, and which layers come from where.
+"""The pictures of a published card as PNG.
 
-Each is a function of the facts, drawn from what the card's tables say, so that a card that is the
-same has the same pictures. What makes PNG of them is loaded with this module, which no front end
-needs.
+What makes PNG of a drawing is loaded with this module, which no front end needs.
 """
 
-from typing import Literal
-
-from boomerang.card.facts import LAYERS, QUALITY, Facts, Size
-from boomerang.card.measured import curve
-from boomerang.charts.drawing.figures import number
-from boomerang.charts.drawing.series import PERPLEXITY, Point, with_dips
+from boomerang.card.drawings import drawings
+from boomerang.card.facts import Facts
 from boomerang.charts.drawing.theme import PAPER
-from boomerang.charts.layers import Row, layers_chart
-from boomerang.charts.quality import quality_chart
 from boomerang.charts.raster import png
 
 
 def pictures(facts: Facts) -> dict[str, bytes]:
     """The PNG files of a card by their names beside it."""
-    found = {LAYERS: png(_layers(facts))}
-    if curve(facts):
-        found[QUALITY] = png(_quality(facts))
-    return found
-
-
-def _quality(facts: Facts) -> str:
-    """Perplexity of every size by its parameters, this size marked, naive pruning beside."""
-    points = [_point(size, "perplexity", facts) for size in curve(facts)]
-    naive = [_point(size, "naive_perplexity", facts) for size in curve(facts)]
-    return quality_chart(
-        with_dips(points, PERPLEXITY),
-        metric=PERPLEXITY, naive=naive, chosen=facts.size.name, theme=PAPER,
-    )  # fmt: skip
-
-
-def _point(size: Size, field: str, facts: Facts) -> Point:
-    # As the tables have them: what they do not show changes no picture.
-    value, error = getattr(size, field), size.errors.get(field)
-    ends: dict[str, Literal["student", "teacher"]] = {
-        facts.sizes[0].name: "student",
-        facts.sizes[-1].name: "teacher",
-    }
-    return Point(
-        size.name,
-        size.parameters,
-        bytes=0,
-        value=None if value is None else float(number(value)),
-        error=float(f"{error:.2g}") if error else None,
-        side=ends.get(size.name, "member"),
-    )
-
-
-def _layers(facts: Facts) -> str:
-    """Three rows of layers: the teacher's, the student's, and those of this size."""
-    return layers_chart([Row(facts.size.name, facts.composition)], theme=PAPER, numbers=True)
+    return {name: png(drawn) for name, drawn in drawings(facts, PAPER).items()}

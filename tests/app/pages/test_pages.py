@@ -50,12 +50,6 @@ def test_states_and_figures(front: Front) -> None:
     squares = "□" * len(small.code.partition("+")[0])
     assert f'blocks">{squares}</td>' in text
     assert "■ the teacher&#39;s block, □ the student&#39;s layer" in text
-    text = page(front, f"/models/{small.size}?family={family.id}")
-    assert f"curl -fLOJ '{front.base}/models/{small.size}?family={family.id}'" in text
-    assert "from_pretrained" in text
-    assert "naive pruning to this depth: 99.00" in text
-    # Measured by a version that knew nothing more.
-    assert text.count("not measured") == 3
 
 
 def test_how_like_its_teacher_a_size_is(front: Front) -> None:
@@ -72,11 +66,6 @@ def test_how_like_its_teacher_a_size_is(front: Front) -> None:
         generation={"agreement": 0.5, "repetition": 0.1, "empty": 0.0, "stopped": 0.875},
     )
     assert ">61.2 %<" in page(front, f"/families/{family.id}")
-    text = page(front, f"/models/{small.size}?family={family.id}")
-    assert "61.2 % of tokens have the teacher's most likely one" in text
-    assert "accepts 70.0 % of its tokens; it accepts 100.0 % of the student's" in text
-    assert "10 % repeated, 88 % of its turns in conversations ended" in text
-    assert "9.50, – (from the beginning" in text
 
 
 def test_figures_of_a_part_of_the_text_are_shown_as_such_and_stand_on_no_card(front: Front) -> None:
