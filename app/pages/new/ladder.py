@@ -1,7 +1,6 @@
 """What the form shows of a ladder: sizes, what each takes to run, what fits, how long it takes."""
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boomerang.errors import BadBudget, BudgetOutOfRange
@@ -26,8 +25,13 @@ CONTEXTS = (2048, 8192, 32768, 131072)
 """Contexts that are shown, as far as the teacher was made for them."""
 
 
-def ladder_facts(made: Preview, size: str | None) -> dict[str, Any]:
-    """Facts of the ladder's template; `size` is the one that was chosen, if it is still there."""
+def ladder_facts(
+    made: Preview, size: str | None, there: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Facts of the ladder's template; `size` is the one that was chosen, if it is still there.
+
+    `there` are families of that teacher that were asked for before.
+    """
     members = made.ladder.members
     chosen = _chosen(made, size)
     contexts = _contexts(made)
@@ -48,9 +52,11 @@ def ladder_facts(made: Preview, size: str | None) -> dict[str, Any]:
         "chosen": chosen,
         "fits": _fits(made),
         "zones": _zones(made),
+        "places": places(members),
         "cost": made.cost,
         "lasting": lasting(made.effort) if made.effort else None,
         "charge": _charge(made.effort),
+        "there": there,
         "said": f"{len(members)} sizes, from {members[0].size} to {members[-1].size}",
     }
 
@@ -107,23 +113,37 @@ def _fits(made: Preview) -> list[dict[str, Any]]:
     return found
 
 
-def _zones(made: Preview) -> list[dict[str, Any]]:
-    """The parts of the slider's way where the smallest device that holds a size is the same one.
+def places(members: Sequence[Member]) -> list[int]:
+    """Where members stand on a slider, in thousandths of its way: by their parameters."""
+    least, most = members[0].parameters, members[-1].parameters
+    return [round(1000 * _part(member.parameters, least, most)) for member in members]
 
-    `at` and `wide` are hundredths of the way; a member's place begins halfway to the one before it.
-    """
-    room = [(size, size * GIB * RUNTIMES[made.query.runtime].share) for size in DEVICES]
-    smallest = [next((s for s, most in room if n.total <= most), None) for n in made.needs]
-    steps, zones, start = max(1, len(smallest) - 1), list[dict[str, Any]](), 0
-    for device, run in groupby(smallest):
-        stop = start + len(list(run))
-        left, right = max(0.0, (start - 0.5) / steps), min(1.0, (stop - 0.5) / steps)
-        label = f"{device} GB" if device else f"over {DEVICES[-1]} GB"
-        zones.append({"at": f"{left:.2%}", "wide": f"{right - left:.2%}",
-                      "middle": f"{(left + right) / 2:.2%}", "device": device or 0,
-                      "label": label if right - left > 0.09 else ""})  # fmt: skip
-        start = stop
+
+def _part(count: int, least: int, most: int) -> float:
+    return (count - least) / (most - least) if most > least else 0.0
+
+
+def _zones(made: Preview) -> list[dict[str, Any]]:
+    """The parts of the slider's way that devices hold, each as the smallest one that does."""
+    members = made.ladder.members
+    least, most = members[0].parameters, members[-1].parameters
+    ends = [most if fit.parameters is None else fit.parameters for fit in made.fits]
+    zones, left = list[dict[str, Any]](), 0.0
+    for device, end in [*zip(DEVICES, ends, strict=True), (0, most)]:
+        right = min(1.0, max(left, _part(end, least, most)))
+        if right > left:
+            words = f"{device} GB" if device else f"over {DEVICES[-1]} GB"
+            zones.append({
+                "device": device, "at": f"{left:.2%}", "wide": f"{right - left:.2%}",
+                "middle": f"{(left + right) / 2:.2%}",
+                "label": words if right - left > _ROOM * len(words) else "",
+            })  # fmt: skip
+        left = right
     return zones
+
+
+_ROOM = 0.02
+"""The part of a slider's way that a letter needs on a phone."""
 
 
 def gib(count: int) -> str:

@@ -16,6 +16,7 @@ from app.pages.rendering import page, templates
 from app.schemas.plan import plan_json
 from app.views import Representation, preferred
 from boomerang import recipes
+from boomerang.catalog.records.families import Family
 from boomerang.errors import BadRequest, BoomerangError
 from boomerang.family.ladder import short_count
 from boomerang.family.order_forms import ORDERS
@@ -34,6 +35,8 @@ FIELDS = (
     "publish_private",
 )  # fmt: skip
 """Every field of the form."""
+LATEST = 3
+"""Families of the same teacher that are told of."""
 RECIPES = {
     "default": "base models",
     "instruct": "teachers tuned to follow instructions",
@@ -138,7 +141,21 @@ def _ladder(
         about = [n for n in PLANNED if error.value is not None and typed.get(n) == error.value]
         field = about[0] if about else _TELLS.get(error.slug, "teacher")
         return None, {field: _Wrong(error, context)}
-    return ladder_facts(made, typed.get("budget")), {}
+    return ladder_facts(made, typed.get("budget"), _there(context, made.teacher.name)), {}
+
+
+def _there(context: Context, teacher: str) -> list[dict[str, str]]:
+    """The latest families of a teacher, with the states of their students."""
+    found = context.catalog.family_page(teacher, limit=LATEST)
+    return [
+        {
+            "id": family.id,
+            "name": found.names.get(family.id, family.name),
+            "state": str(found.students[family.student].state),
+        }
+        for family in found.families
+        if isinstance(family, Family) and family.teacher == teacher
+    ]
 
 
 def _facts(

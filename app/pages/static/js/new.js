@@ -2,7 +2,7 @@
 // part of the page), and what is wrong stands at its field.
 
 import { combobox } from "./combobox.js";
-import { enhance } from "./slider.js";
+import "./slider.js";
 
 const form = document.getElementById("new");
 
@@ -21,7 +21,6 @@ function remember() {
 
 function settled() {
   const ladder = document.getElementById("ladder");
-  enhance(ladder);
   for (const name of open) ladder.querySelector(`details.${name}`)?.setAttribute("open", "");
   for (const field of form.querySelectorAll(".field.wrong")) {
     field.classList.remove("wrong");
@@ -43,8 +42,30 @@ function settled() {
   field.append(error);
 }
 
+// What there is to say of the size that was chosen.
+function show(size) {
+  const ladder = document.getElementById("ladder");
+  const all = JSON.parse(ladder.querySelector("[data-all]")?.dataset.all ?? "[]");
+  const one = all.find((each) => each.size === size);
+  if (!one) return;
+  for (const place of ladder.querySelectorAll("[data-show]")) {
+    const text = place.dataset.show.split(".").reduce((of, name) => of?.[name], one);
+    if (text != null && place.textContent !== text) place.textContent = text;
+  }
+  for (const device of ladder.querySelectorAll("[data-device]")) {
+    device.classList.toggle("holds", one.holds.includes(Number(device.dataset.device)));
+  }
+  ladder.querySelector("#size").setAttribute("aria-valuetext", `${size}, ${one.layers} layers, ${one.need} to run`);
+  const radio = [...ladder.querySelectorAll("input[name=budget]")].find((each) => each.value === size);
+  if (radio) radio.checked = true;
+}
+
 if (form) {
   begin();
+  document.addEventListener("boomerang:size", ({ detail }) => show(detail));
+  form.addEventListener("change", ({ target }) => {
+    if (target.name === "budget" && target.value) document.dispatchEvent(new CustomEvent("boomerang:size", { detail: target.value }));
+  });
   document.addEventListener("htmx:beforeSwap", ({ target }) => { if (target.id === "ladder") remember(); });
   document.addEventListener("htmx:afterSwap", (event) => { if (document.getElementById("ladder") === event.detail.elt || event.target.id === "ladder") settled(); });
 }

@@ -1,61 +1,74 @@
-// A slider that snaps to real sizes. It is an element with data-slider and data-sizes (a JSON list of
-// objects, each with its `size`) around an <input type="range">. In the closest [data-sizes-of] it
-// writes what the chosen one says into [data-show="FIELD"] (`a.b` for nested ones), marks
-// [data-size="NAME"] with the class `chosen`, checks a radio of that value and marks the [data-device]
-// that hold it. Charts hear "boomerang:size" on the document, and others may send it to move the slider.
+// One size of several is chosen: by a slider that snaps to them, by a link, or on a curve.
+//
+// The slider is <input type="range" data-sizes="A B C" data-places="0 412 1000">, names and where
+// they stand on it. Links with data-choose="A" choose too. Whatever has data-size="A" is of class
+// `chosen` while A is, fields with data-chosen have its name as their value, and the page's address
+// has it as ?size=. Others hear of it as `boomerang:size` on the document, the name in `detail`, and
+// may send that themselves.
+const EVENT = "boomerang:size";
+const sliders = () => document.querySelectorAll("input[type=range][data-sizes]");
+const sizes = (slider) => slider.dataset.sizes.split(" ");
+const places = (slider) => slider.dataset.places.split(" ").map(Number);
 
-const told = "boomerang:size";
-
-export function enhance(root = document) {
-  for (const slider of root.querySelectorAll("[data-slider]:not([data-ready])")) begin(slider);
+function nearest(slider) {
+  const far = places(slider).map((place) => Math.abs(place - slider.valueAsNumber));
+  return far.indexOf(Math.min(...far));
 }
 
-function begin(slider) {
-  const sizes = JSON.parse(slider.dataset.sizes);
-  const range = slider.querySelector("input[type=range]");
-  const around = slider.closest("[data-sizes-of]") ?? document;
-  slider.dataset.ready = "";
-  slider.hidden = false;
-  if (sizes.length < 2) range.disabled = true;
+function choose(size) {
+  document.dispatchEvent(new CustomEvent(EVENT, { detail: size, cancelable: true }));
+}
 
-  function show(index, { tell = true } = {}) {
-    const one = sizes[index];
-    range.value = index;
-    range.setAttribute("aria-valuetext", words(one));
-    for (const place of around.querySelectorAll("[data-show]")) {
-      const text = place.dataset.show.split(".").reduce((of, name) => of?.[name], one);
-      if (text != null && place.textContent !== text) place.textContent = text;
-    }
-    for (const marked of around.querySelectorAll("[data-size]")) {
-      if (!marked.closest(".chart")) marked.classList.toggle("chosen", marked.dataset.size === one.size);
-    }
-    for (const device of around.querySelectorAll("[data-device]")) {
-      device.classList.toggle("holds", one.holds?.includes(Number(device.dataset.device)) ?? false);
-    }
-    const radio = [...around.querySelectorAll("input[type=radio]")].find((each) => each.value === one.size);
-    if (radio) radio.checked = true;
-    if (tell) document.dispatchEvent(new CustomEvent(told, { detail: one.size }));
+function show(size) {
+  for (const one of document.querySelectorAll("[data-size]")) {
+    one.classList.toggle("chosen", one.dataset.size === size);
   }
-
-  range.addEventListener("input", () => show(Number(range.value)));
-  around.addEventListener("change", (event) => {
-    if (event.target.type !== "radio") return;
-    const index = sizes.findIndex((one) => one.size === event.target.value);
-    if (index >= 0) show(index);
-  });
-  document.addEventListener(told, function moved({ detail }) {
-    if (!slider.isConnected) return document.removeEventListener(told, moved);
-    const index = sizes.findIndex((one) => one.size === detail);
-    if (index >= 0 && index !== Number(range.value)) show(index, { tell: false });
-  });
+  for (const link of document.querySelectorAll("[data-choose]")) {
+    if (link.dataset.choose === size) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  for (const field of document.querySelectorAll("[data-chosen]")) field.value = size;
+  for (const slider of sliders()) {
+    const at = sizes(slider).indexOf(size);
+    if (at < 0) continue;
+    slider.value = places(slider)[at];
+    slider.setAttribute("aria-valuetext", size);
+  }
 }
 
-function words(one) {
-  const parts = [one.size];
-  if (one.layers) parts.push(`${one.layers} layers`);
-  if (one.need) parts.push(`${one.need} to run`);
-  return parts.join(", ");
+function prepare() {
+  for (const slider of sliders()) slider.closest("[hidden]")?.removeAttribute("hidden");
 }
 
-document.addEventListener("part:drawn", ({ target }) => enhance(target));
-enhance();
+document.addEventListener(EVENT, (event) => {
+  event.preventDefault(); // it is shown here: no page is asked for
+  show(event.detail);
+  const address = new URL(location.href);
+  address.searchParams.set("size", event.detail);
+  history.replaceState(history.state, "", address);
+});
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches?.("input[type=range][data-sizes]")) return;
+  const at = nearest(target);
+  target.value = places(target)[at];
+  if (target.getAttribute("aria-valuetext") !== sizes(target)[at]) choose(sizes(target)[at]);
+});
+document.addEventListener("keydown", (event) => {
+  const slider = event.target;
+  if (!slider.matches?.("input[type=range][data-sizes]")) return;
+  const at = nearest(slider), last = sizes(slider).length - 1;
+  const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1,
+    PageDown: at - 3, PageUp: at + 3, Home: 0, End: last }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  choose(sizes(slider)[Math.min(last, Math.max(0, to))]);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-choose]");
+  if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  choose(link.dataset.choose);
+});
+
+prepare();
+for (const drawn of ["htmx:load", "part:drawn"]) document.addEventListener(drawn, prepare);

@@ -24,7 +24,7 @@ def shown(front: Front, status: int = 200, **typed: str) -> str:
 
 def sizes(text: str) -> list[dict[str, Any]]:
     """What the slider is made of."""
-    found = re.search(r'data-sizes="([^"]*)"', text)
+    found = re.search(r'data-all="([^"]*)"', text)
     assert found is not None
     listed: list[dict[str, Any]] = json.loads(unescape(found[1]))
     return listed
@@ -71,7 +71,13 @@ def test_a_size_that_was_chosen_stays_chosen(shared: Front) -> None:
     listed = sizes(shown(shared, teacher="teacher", recipe="smoke"))
     text = shown(shared, teacher="teacher", recipe="smoke", budget=listed[1]["size"])
     assert re.search(rf'value="{listed[1]["size"]}" checked', text)
-    assert re.search(r'id="size" [^>]*value="1"', text)
+    place = re.search(
+        r'id="size" [^>]*value="(\d+)" data-sizes="([^"]*)" data-places="([^"]*)"', text
+    )
+    assert place is not None
+    assert place[2].split() == [one["size"] for one in listed]
+    assert place[1] == place[3].split()[1]
+    assert (place[3].split()[0], place[3].split()[-1]) == ("0", "1000")
     # One of another teacher is none of this one's.
     assert " checked" in shown(shared, teacher="teacher", budget="70.6B")
 
@@ -99,6 +105,15 @@ def test_programs_get_the_plan_there(shared: Front) -> None:
     assert answer.json() == shared.client.get("/plan?teacher=teacher").json()
     problem(shared.client.get("/new?teacher=../x", headers={"Accept": "application/json"}), 422,
             "bad-name")  # fmt: skip
+
+
+def test_families_of_that_teacher_are_told_of(shared: Front) -> None:
+    assert "There already" not in shown(shared, teacher="teacher")
+    made = shared.post(teacher="teacher", data="texts").json()
+    assert f'<a href="/families/{made["id"]}">teacher</a> (queued)' in shown(
+        shared, teacher="teacher"
+    )
+    assert "There already" not in shown(shared, teacher="student")
 
 
 def test_only_who_may_publish_is_offered_that(make_front: Callable[..., Front]) -> None:
