@@ -31,5 +31,5 @@ def family(id_: str, request: Request, context: ContextDep) -> Response:
 def labelled(context: Context, id_: str) -> dict[str, Any]:
     """A family with what pages call it: nothing that is being hashed has a name of its own."""
     shown = family_view(context, id_)
-    names = context.cache.now().names()
+    names = context.cache.now().names_of([shown["id"]])
     return shown | {"label": names.get(shown["id"], shown["name"])}

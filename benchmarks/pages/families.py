@@ -46,8 +46,9 @@ def _family(
     reason = {"failed": "The loss became nan at step 310 of 500."}.get(state)
     rows[StudentRow].append({
         "key": key, "root": key, "teacher": teacher, "teacher_commit": f"{at:040x}",
-        "kept": list(range(0, 36, 3)), "layers": 36, "recipe": {"name": "default"},
-        "recipe_name": "default", "seed": 0, "origin": "distilled", "state": state,
+        "kept": list(range(0, 2 * sizes - 2, 2)), "layers": 2 * sizes - 2,
+        "recipe": {"name": "default"}, "recipe_name": "default", "seed": 0, "origin": "distilled",
+        "state": state,
         "reason": reason, "step": 0, "steps": 500, **times,
     })  # fmt: skip
     rows[FamilyRow].append({
@@ -67,17 +68,23 @@ def _family(
         measured = state == "ready"
         wobble = 1 + 0.02 * rng.random()
         rows[MemberRow].append({
-            "family": id_, "k": k, "size": short_count(parameters, 4), "code": "s0-11",
+            "family": id_, "k": k, "size": short_count(parameters, 4), "code": _code(k, sizes - 1),
             "digest": f"{at:032x}{k:032x}", "parameters": parameters, "bytes": 2 * parameters,
-            "layers": 12 + k, "measured": "yes" if measured else "no",
+            "layers": sizes - 1 + k, "measured": "yes" if measured else "no",
             "built": "yes" if measured and k % 7 == 0 else "no",
             "published": "yes" if measured and k % 9 == 0 else "no",
             "perplexity": (best + (worst - best) * (1 - part) ** 2) * wobble if measured else None,
             "kl": 0.9 * (1 - part) ** 2 if measured else None,
-            "by_position": [9.0] * 8, "errors": {"perplexity": 0.1, "kl": 0.01, "windows": 64},
-            "updated": created,
+            "by_position": [9.0] * 8, "updated": created,
+            "errors": {"perplexity": 0.1, "kl": 0.01, "naive_perplexity": None, "naive_kl": None,
+                       "windows": 64, "tokens": 65_536},
         })  # fmt: skip
     rows[EventRow].append(
         {"time": created, "family": id_, "student": key, "kind": "family",
          "payload": {"state": "created"}}
     )  # fmt: skip
+
+
+def _code(k: int, blocks: int) -> str:
+    """The composition with the last `k` of so many blocks patched."""
+    return "s" * (blocks - k) + "b" * k + ("+ttt" if k == blocks else "+sss")

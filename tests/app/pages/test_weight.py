@@ -1,0 +1,83 @@
+"""Every page is light: what a browser loads for it, all in all, and none of it from elsewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from benchmarks.pages.families import fill
+from boomerang.service.settings import Settings
+
+MOST = 150_000
+"""Bytes of a page with all that it loads, as they are sent to who takes nothing compressed."""
+FAMILY, QUEUED = f"{54:012x}", f"{59:012x}"
+PAGES = (
+    "/", "/?q=qwen&state=ready", "/new", "/jobs", "/play",
+    "/login", f"/families/{FAMILY}", f"/families/{QUEUED}", f"/models/4.020B?family={FAMILY}",
+    "/families/nothing",
+)  # fmt: skip
+LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')
+IMPORTED = re.compile(r'(?:from|import\(?|new URL\()\s*"(\.[^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    settings = Settings(
+        home=tmp_path_factory.mktemp("home"), redis_url="redis://127.0.0.1:1/0",
+        hub_endpoint="http://127.0.0.1:1", play=True,
+    )  # fmt: skip
+    app = create_app(settings)
+    html = {"Accept": "text/html"}
+    with TestClient(app, base_url="http://127.0.0.1", headers=html) as opened:
+        fill(app.state.context.catalog, 60, 20)
+        yield opened
+
+
+def loads(client: TestClient, address: str, seen: dict[str, int]) -> None:
+    """Add what an address sends and what that has loaded with it, once each."""
+    if address in seen:
+        return
+    answer = client.get(address)
+    assert answer.status_code == 200, address
+    seen[address] = len(answer.content)
+    if address.endswith(".js"):
+        for name in IMPORTED.findall(answer.text):
+            loads(client, urljoin(address, name), seen)
+
+
+@pytest.mark.parametrize("at", PAGES)
+def test_a_page_is_light(client: TestClient, at: str) -> None:
+    answer = client.get(at)
+    assert answer.status_code == (404 if "nothing" in at else 200), answer.text[:500]
+    seen = {at: len(answer.content)}
+    for address in LOADED.findall(answer.text):
+        loads(client, address, seen)
+    assert "/static/css/base.css" in seen
+    assert sum(seen.values()) <= MOST, seen
+
+
+@pytest.mark.parametrize("at", PAGES)
+def test_a_page_names_no_other_host_and_has_no_script_or_style_of_its_own(
+    client: TestClient, at: str
+) -> None:
+    answer = client.get(at)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+    assert "unsafe" not in policy
+    text = answer.text
+    assert not re.search(r'(?:src|action)="(?:https?:)?//', text)
+    assert not re.search(r'<link[^>]+href="(?:https?:)?//', text)
+    assert not re.search(
+        r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=|hx-on|javascript:", text
+    )
+    assert text.count("<h1") == 1
+    assert 'lang="en"' in text
+
+
+def test_what_is_loaded_is_found_and_not_guessed(tmp_path: Path) -> None:
+    text = 'import { a } from "./a.js"; await import("./b.js"); new URL("./c.js", import.meta.url)'
+    assert IMPORTED.findall(text) == ["./a.js", "./b.js", "./c.js"]
