@@ -31,9 +31,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--prompt", default="And the LORD said unto Moses,")
+    parser.add_argument("--sizes", type=int, default=99, help="of each pair, at most")
     parser.add_argument("--toy", action="store_true", help="a shallow pair, to try it out")
     told = parser.parse_args()
-    options = Options(told.tokens, told.rounds, told.device, told.dtype, told.prompt)
+    options = Options(
+        told.tokens, told.rounds, told.device, told.dtype, told.prompt, max(2, told.sizes)
+    )
     done = subprocess.run([sys.executable, "-c", _BARE], capture_output=True, check=True)
     bare = int(done.stdout) * 1024
     with TemporaryDirectory(prefix="boomerang-play-") as scratch:

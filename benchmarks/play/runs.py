@@ -1,9 +1,10 @@
 """What is run: every size by reference and alone in turn, then switching, then what it takes."""
 
+import gc
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,13 +25,17 @@ SWITCHES = 300
 
 @dataclass(frozen=True)
 class Options:
-    """Tokens that are written, rounds of each contender, and what it runs on."""
+    """Tokens that are written, rounds of each contender, and what it runs on.
+
+    Of more than `sizes` sizes that many are measured, the smallest and the largest among them.
+    """
 
     tokens: int
     rounds: int
     device: str
     dtype: str
     prompt: str
+    sizes: int
 
 
 @dataclass
@@ -77,6 +82,7 @@ class Found:
     used: int
     sizes: list[Size]
     first: list[float]
+    first_busy: list[float]
     again: list[float]
     begun: list[float]
 
@@ -87,7 +93,7 @@ def run(
 ) -> Found:  # fmt: skip
     """Measure one pair; `bare` is what the process takes without one."""
     pair = boomerang.open_pair(*folders)
-    members = boomerang.plan(*folders).members
+    members = _spread(boomerang.plan(*folders).members, options.sizes)
     with holding(folders, options) as child, TemporaryDirectory() as scratch:
         loaded = resident(child.pid)
         sizes = [Size(member) for member in members]
@@ -97,11 +103,16 @@ def run(
         used = resident(child.pid)
         begun = list(_switched(child, [size.member for size in sizes]))
         held = int(child.ready["memory"])
-    first, again = _put_together(folders, options)
+    changes = _put_together(folders, options)
     return Found(
         name, pair.teacher.depth, sum(map(_weights, folders)), held, options.dtype, bare, loaded,
-        used, sizes, first, again, begun,
+        used, sizes, *changes, begun,
     )  # fmt: skip
+
+
+def _spread(members: Sequence[Member], most: int) -> list[Member]:
+    count = min(most, len(members))
+    return [members[at * (len(members) - 1) // max(1, count - 1)] for at in range(count)]
 
 
 @contextmanager
@@ -164,8 +175,11 @@ def _switched(child: Dialogue, members: list[Member]) -> Iterator[float]:
             pass
 
 
-def _put_together(folders: tuple[Path, Path], options: Options) -> tuple[list[float], list[float]]:
-    """Milliseconds to put together a member that was not, and to have one that was."""
+def _put_together(folders: tuple[Path, Path], options: Options) -> tuple[list[float], ...]:
+    """Milliseconds to put together a member that was not, by the clock and of the processor.
+
+    Then those to have one that was.
+    """
     from boomerang.family.composition import Choice, Composition
     from boomerang.play.held import Held
     from boomerang.play.job import PlayJob
@@ -173,7 +187,9 @@ def _put_together(folders: tuple[Path, Path], options: Options) -> tuple[list[fl
     held = Held.open(PlayJob(teacher=folders[0], student=folders[1], dtype=options.dtype,
                              device=options.device))  # fmt: skip
     layermap = held.pair.layermap
-    first, again = [], []
+    first, busy, again = [], [], []
+    gc.collect()
+    gc.freeze()
     for at in range(SWITCHES):
         patched = {j for j in range(len(layermap.kept)) if (at >> j % 12) & 1 ^ (j % 3 == at % 3)}
         choices = [
@@ -181,9 +197,11 @@ def _put_together(folders: tuple[Path, Path], options: Options) -> tuple[list[fl
         ]
         code = Composition.of(layermap, choices).code
         held._members.clear()
+        before = time.thread_time()
         first.append(held.member(code)[1])
+        busy.append(1e3 * (time.thread_time() - before))
         again.append(held.member(code)[1])
-    return first, again
+    return first, busy, again
 
 
 def resident(pid: int) -> int:

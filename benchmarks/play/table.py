@@ -21,6 +21,7 @@ def markdown(found: Found) -> str:
     ]
     for title, values in (
         ("put together for the first time", found.first),
+        ("the same, of the processor alone", found.first_busy),
         ("that was put together before", found.again),
         ("from asking until it begins, both processes", found.begun),
     ):

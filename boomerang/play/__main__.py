@@ -6,6 +6,7 @@ JSON lines on stdout. Exit status 0 when stdin ends, 1 after an `error` event, 1
 stop.
 """
 
+import gc
 import json
 import os
 import queue
@@ -87,6 +88,9 @@ def main(arguments: list[str]) -> int:
     def work() -> None:
         begun = time.monotonic()
         held = Held.open(PlayJob.load(arguments[0] if arguments else ""))
+        # What is there now stays: a collection that walks over all of it takes longer than a token.
+        gc.collect()
+        gc.freeze()
         # Not sys.stdin itself, which Python wants to close while a thread still reads from it.
         inbox = Inbox(os.fdopen(os.dup(sys.stdin.fileno()), "rb"))
         report(

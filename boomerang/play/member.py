@@ -75,12 +75,12 @@ def _placed(module: nn.Module, place: int, config: Any) -> nn.Module:
 
 def _place(module: nn.Module, place: int, config: Any) -> None:
     """Give a thin copy its place, and every module below it that has one."""
-    if hasattr(module, _PLACE):
+    if _PLACE in module.__dict__:
         setattr(module, _PLACE, place)
     if "config" in module.__dict__:
         module.config = config
     for name, child in module._modules.items():
-        if child is not None and any(hasattr(each, _PLACE) for each in child.modules()):
+        if child is not None and any(_PLACE in each.__dict__ for each in child.modules()):
             module._modules[name] = held = _thin(child)
             _place(held, place, config)
 
