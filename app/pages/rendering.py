@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 
 from app.context import Context
 from app.errors import problem
@@ -68,6 +69,13 @@ def _size(value: float) -> str:
     return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
 
 
+def _doubt(said: str) -> Markup:
+    """A figure, the error that stands behind it less loud."""
+    value, sign, error = said.partition("\N{NO-BREAK SPACE}±")
+    loud = Markup.escape(value)
+    return Markup("{}<small>{}{}</small>").format(loud, sign, error) if sign else loud
+
+
 def _rights(request: Request) -> dict[str, Any]:
     """What every template may ask: what this key may do, and the token that its forms carry.
 
@@ -92,6 +100,7 @@ templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
     "share": _share, "minute": _minute, "count": "{:,}".format, "mb": _size, "left": _left,
+    "doubt": _doubt,
 }  # fmt: skip
 
 
