@@ -4,6 +4,7 @@ Each takes what the key may do from the request, and raises LacksScope where tha
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -13,7 +14,7 @@ from app.security.keys import check_may, may
 from boomerang.catalog.records.rebuilds import Rebuilt
 from boomerang.service.intake import further
 from boomerang.service.intake.asked import FamilyRequest
-from boomerang.service.intake.further import MeasureRequest, PublishRequest
+from boomerang.service.intake.further import PublishRequest
 from boomerang.service.intake.pipeline import ask
 from boomerang.service.intake.planned import Plan
 from boomerang.service.intake.publishing import settle_publishing
@@ -101,10 +102,10 @@ def retry(request: Request, context: Context, id_: str) -> str:
     return id_
 
 
-def measure(context: Context, id_: str, body: MeasureRequest) -> str:
+def measure(context: Context, id_: str, tasks: Mapping[str, int | None]) -> str:
     """Have a family measured, by more tasks too: its id. Raises as `further.measure`."""
     id_ = further.check_hashed(context.catalog, id_)
-    context.producer.start(further.measure(context.catalog, id_, body))
+    context.producer.start(further.measure(context.catalog, id_, tasks))
     return id_
 
 

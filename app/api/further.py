@@ -38,7 +38,9 @@ async def publish(
 )
 def measure(id_: str, context: ContextDep, body: MeasureRequest | None = None) -> Response:
     """Measure a family that was not, or by more tasks, beside those that it has."""
-    return started(context, actions.measure(context, id_, body or MeasureRequest()))
+    asked = body or MeasureRequest()
+    tasks = dict.fromkeys(asked.tasks or (), asked.task_limit)
+    return started(context, actions.measure(context, id_, tasks))
 
 
 @router.post(

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from app.pages import family, home, jobs, login, model, new, reference
+from app.pages import family, forms, home, jobs, login, model, new, reference
 from app.pages.play import play
 
 router = APIRouter()
-for one in (home, login, new, family, model, play, jobs, reference):
+for one in (home, login, forms, new, family, model, play, jobs, reference):
     router.include_router(one.router)

@@ -1,5 +1,6 @@
 """What is asked of a family that there is: more sizes published, more measured."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,11 +67,14 @@ def publish(
     return catalog.add_requests(id_, [request], credential=credential)
 
 
-def measure(catalog: Catalog, id_: str, body: MeasureRequest) -> Created:
-    """Have a family measured that was not, or by more tasks. Raises BadTask."""
-    if body.tasks:
-        task_names.check(body.tasks, None)
-    return catalog.measure(id_, dict.fromkeys(body.tasks or (), body.task_limit))
+def measure(catalog: Catalog, id_: str, tasks: Mapping[str, int | None]) -> Created:
+    """Have a family measured that was not, and by `tasks` on so many examples of each (None: all).
+
+    Raises BadTask.
+    """
+    if tasks:
+        task_names.check(list(tasks), None)
+    return catalog.measure(id_, tasks)
 
 
 def _named(catalog: Catalog, family: Family, size: str) -> str:

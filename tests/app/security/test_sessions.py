@@ -14,34 +14,10 @@ from app.security.sessions import Sessions
 from app.security.visitors import next_page
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
+from tests.support.visitor import HTML, Visitor
 
 KEYS = "publish:long-key,read:reader"
-HTML = {"Accept": "text/html,application/xhtml+xml"}
 SECRET = "s" * 32
-
-
-class Visitor:
-    """A browser without JavaScript: it keeps cookies and sends the forms that it finds."""
-
-    def __init__(self, front: Front, **headers: str) -> None:
-        self.client = httpx.Client(base_url=front.base, trust_env=False, timeout=60,
-                                   headers=HTML | headers)  # fmt: skip
-        self.origin = {"Origin": front.base, "Sec-Fetch-Site": "same-origin"}
-
-    def get(self, path: str, **more: Any) -> httpx.Response:
-        return self.client.get(path, **more)
-
-    def token(self, path: str = "/login") -> str:
-        found = re.search(r'name="csrf" value="([0-9a-f]{64})"', self.get(path).text)
-        assert found is not None, path
-        return found[1]
-
-    def send(self, path: str, on: str = "/login", **fields: str) -> httpx.Response:
-        form = {"csrf": self.token(on)} | fields
-        return self.client.post(path, data=form, headers=self.origin)
-
-    def log_in(self, key: str, at: str = "/") -> httpx.Response:
-        return self.send("/login", key=key, next=at)
 
 
 @pytest.fixture
@@ -49,7 +25,7 @@ def visitors() -> Iterator[Callable[..., Visitor]]:
     made: list[Visitor] = []
 
     def visitor(front: Front, **headers: str) -> Visitor:
-        made.append(Visitor(front, **headers))
+        made.append(Visitor(front.base, **headers))
         return made[-1]
 
     yield visitor
