@@ -25,8 +25,9 @@ async def make(request: Request, context: ContextDep, form: Posted) -> Response:
     token = said.pop("hub_token", None)
 
     async def again(errors: Mapping[str, str], status: int) -> Response:
-        told = {name: context.redact(words) for name, words in errors.items()}
-        return await context.lanes.answered(lambda: new.form(request, context, said, told, status))
+        return await context.lanes.answered(
+            lambda: new.form(request, context, said, errors, status)
+        )
 
     try:
         body = FamilyRequest.model_validate(texts.family_fields(said))
@@ -34,6 +35,6 @@ async def make(request: Request, context: ContextDep, form: Posted) -> Response:
     except ValidationError as error:
         return await again(texts.wrong_fields(error), 422)
     except BoomerangError as error:
-        words = {texts.wrong_field(error, said): texts.in_words(error)}
-        return await again(words, texts.status_of(error))
+        words = context.redact(texts.in_words(error))
+        return await again({texts.wrong_field(error, said, words): words}, texts.status_of(error))
     return seen(id_, "asked")

@@ -82,9 +82,13 @@ def wrong_fields(error: ValidationError) -> dict[str, str]:
     return found
 
 
-def wrong_field(error: BoomerangError, said: Mapping[str, str]) -> str:
-    """The field that an error is about: whose text it names, or by its kind; "" for none."""
+def wrong_field(error: BoomerangError, said: Mapping[str, str], words: str) -> str:
+    """The field that an error is about: whose text it or its `words` name, or by its kind.
+
+    "" where it is about none.
+    """
     same = [name for name, text in said.items() if error.value is not None and text == error.value]
+    same += [name for name, text in said.items() if repr(text) in words]
     if same:
         return same[0]
     if error.slug == "bad-recipe" and error.value is None:

@@ -14,7 +14,7 @@ from app.security.sessions import Sessions
 from app.security.visitors import next_page
 from boomerang.service.settings import Settings
 from tests.app.conftest import Front, problem
-from tests.support.visitor import HTML, Visitor
+from tests.app.visitor import HTML, Visitor
 
 KEYS = "publish:long-key,read:reader"
 SECRET = "s" * 32

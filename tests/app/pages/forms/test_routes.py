@@ -10,7 +10,7 @@ import pytest
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front
-from tests.support.visitor import HTML, Visitor
+from tests.app.visitor import HTML, Visitor
 
 pytestmark = pytest.mark.slow("front ends with keys of their own")
 
