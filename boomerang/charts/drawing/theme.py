@@ -76,7 +76,6 @@ _PAINTS: dict[str, dict[str, str]] = {
     "error": _line(ACCENT, 3, stroke_opacity="0.4"),
     "doubt": _line(NAIVE, 3, stroke_opacity="0.4"),
     "ring": _line(INK, 1.75),
-    "guide": _line("#aab4c0", 1),
     "teachers": _line(ACCENT, 20, **_BUTT),
     "students": _line("#f0cfb5", 20, **_BUTT),
     "within": _text(WHITE, 10),
