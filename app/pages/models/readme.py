@@ -42,13 +42,14 @@ def _readme(text: str, drawn: tuple[tuple[str, str], ...]) -> Readme:
     drawings = dict(drawn)
     front = _FRONT.match(text)
     body = text[front.end() :] if front else text
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for folded in _FOLDED.finditer(body):
-        parts.append(_html(body[at : folded.start()], drawings))
-        inner = _html(folded[2], drawings)
+        parts.append(_html(body[at : folded.start()], drawings, len(parts)))
+        inner = _html(folded[2], drawings, len(parts))
         parts.append(f"<details><summary>{escape(folded[1])}</summary>{inner}</details>")
         at = folded.end()
-    parts.append(_html(body[at:], drawings))
+    parts.append(_html(body[at:], drawings, len(parts)))
     metadata = tuple(_rows(front[1])) if front else ()
     return Readme(metadata, Markup("".join(parts)))  # noqa: S704 - made here, from escaped text
 
@@ -70,8 +71,8 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _html(text: str, drawings: Mapping[str, str]) -> str:
-    rendered: str = _markdown().render(text, {"drawings": drawings})
+def _html(text: str, drawings: Mapping[str, str], part: int) -> str:
+    rendered: str = _markdown().render(text, {"drawings": drawings, "part": part})
     return rendered
 
 
@@ -106,8 +107,12 @@ def _image(
     return drawn or str(escape(tokens[index].content))
 
 
-def _table_open(*_: Any) -> str:
-    return '<div class="scroll" tabindex="0" role="region" aria-label="table"><table>\n'
+def _table_open(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Any
+) -> str:
+    # Whoever reads it by its regions can tell them apart.
+    name = f"table {env['part']}.{index}"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>\n'
 
 
 def _table_close(*_: Any) -> str:
