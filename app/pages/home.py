@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from app.context import Context, ContextDep
 from app.listing import Asked, Listing, listed
+from app.pages.new import blank
 from app.pages.rendering import page
+from app.security.keys import may
 from app.views import VARY, Representation, preferred
 from boomerang.catalog.listing.families import MANY
 from boomerang.catalog.records.families import Family, Provisional
@@ -32,7 +34,10 @@ def home(request: Request, context: ContextDep, asked: Asked) -> Response:
 
     def families() -> dict[str, Any]:
         shown = asked.page(context)
-        return {
+        first = not shown.families and not facts["searching"] and may(request, "build")
+        return (blank(context) if first else {}) | {
+            # The first thing to do here is to ask for one.
+            "first": first,
             "cards": _cards(context, shown),
             "states": _states(context, asked),
             "following": asked.following("/", shown),

@@ -10,7 +10,7 @@ function begin() {
   const input = form.querySelector("#teacher");
   combobox(input, form.querySelector("#teachers"), "/teachers");
   form.querySelector("#look").hidden = true;
-  if (!input.value) input.focus({ preventScroll: true });
+  if (!input.value && location.pathname === "/new") input.focus({ preventScroll: true });
 }
 
 // What was open in the ladder stays open in the next.

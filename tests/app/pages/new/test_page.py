@@ -107,6 +107,18 @@ def test_programs_get_the_plan_there(shared: Front) -> None:
             "bad-name")  # fmt: skip
 
 
+def test_where_there_is_no_family_home_has_the_form(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_API_KEYS="build:one,read:two")
+    text = front.client.get("/", headers=HTML).text
+    assert 'id="teacher"' in text
+    assert "/static/js/new.js" in text
+    assert 'id="teacher"' not in front.client.get("/?q=x", headers=HTML).text
+    reader = httpx.get(front.base, headers=HTML | {"Authorization": "Bearer two"}, trust_env=False)
+    assert 'id="teacher"' not in reader.text
+    front.queued()
+    assert 'id="teacher"' not in front.client.get("/", headers=HTML).text
+
+
 def test_families_of_that_teacher_are_told_of(shared: Front) -> None:
     assert "There already" not in shown(shared, teacher="teacher")
     made = shared.post(teacher="teacher", data="texts").json()
@@ -119,7 +131,9 @@ def test_families_of_that_teacher_are_told_of(shared: Front) -> None:
 def test_only_who_may_publish_is_offered_that(make_front: Callable[..., Front]) -> None:
     front = make_front(BOOMERANG_API_KEYS="build:one,publish:two", BOOMERANG_NAMESPACE="us")
     assert "publish_namespace" not in shown(front)
-    all_of_it = httpx.get(f"{front.base}/new", headers=HTML | {"Authorization": "Bearer two"})
+    all_of_it = httpx.get(
+        f"{front.base}/new", headers=HTML | {"Authorization": "Bearer two"}, trust_env=False
+    )
     assert 'placeholder="us"' in all_of_it.text
 
 
