@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from boomerang.charts.drawing.figures import large
 from boomerang.charts.drawing.frame import TOP, Frame, chart
 from boomerang.charts.drawing.scales import Scale, scale_of
 from boomerang.charts.drawing.series import Metric, Point, measured
@@ -61,7 +60,7 @@ def quality_chart(
         *(frame.error(p.parameters, value, p.error, "error") for p, value in curve),
         *(_beside(frame, p, value) for p, value in beside),
         _naive_name(frame, beside, curve),
-        _points(frame, curve, metric, {p.name: v for p, v in beside}, chosen),
+        _points(frame, curve, metric, _shown(beside, metric), chosen),
     ]
     better = tag("tspan", words(metric.better), dx=10, **theme("better"))
     title = tag("text", words(metric.name), better, y=16, **theme("title"))
@@ -74,7 +73,7 @@ def quality_chart(
 
 def in_words(points: Sequence[Point], metric: Metric, naive: Sequence[Point] = ()) -> str:
     """What the chart shows, size by size, for who cannot see it."""
-    others = {point.name: value for point, value in measured(naive)}
+    others = _shown(measured(naive), metric)
     return " ".join(_said(p, v, metric, others.get(p.name)) + "." for p, v in measured(points))
 
 
@@ -86,12 +85,18 @@ def _ends(curve: Sequence[tuple[Point, float]], metric: Metric) -> str:
     )
 
 
-def _said(point: Point, value: float, metric: Metric, naive: float | None) -> str:
+def _shown(pairs: Sequence[tuple[Point, float]], metric: Metric) -> dict[str, str]:
+    """Figures as they are read, by the names of sizes."""
+    return {point.name: metric.shown(value, point.error) for point, value in pairs}
+
+
+def _said(point: Point, value: float, metric: Metric, naive: str | None) -> str:
     who = "" if point.side == "member" else f" ({point.side})"
-    beside = "" if naive is None else f"; naive pruning {metric.shown(naive)}"
+    beside = "" if naive is None else f"; naive pruning {naive}"
     dip = "; worse than a smaller size" if point.dip else ""
     shown = metric.shown(value, point.error)
-    return f"{point.name}{who}: {large(point.parameters)} parameters, {shown}{beside}{dip}"
+    of = f"{point.parameters:,} parameters"
+    return f"{point.name}{who}: {metric.short} {shown}{beside}{dip}; {of}"
 
 
 def _wide(curve: Sequence[tuple[Point, float]]) -> bool:
@@ -173,7 +178,7 @@ def _naive_name(
 
 def _points(
     frame: Frame, curve: Sequence[tuple[Point, float]], metric: Metric,
-    others: dict[str, float], chosen: str | None,
+    others: dict[str, str], chosen: str | None,
 ) -> str:  # fmt: skip
     # What is chosen lies above its neighbours.
     heights = [frame.down(value) for _, value in curve]
@@ -200,7 +205,7 @@ def _name_place(x: float, heights: Sequence[float], index: int, metric: Metric) 
 
 
 def _point(
-    frame: Frame, point: Point, value: float, metric: Metric, naive: float | None, here: bool,
+    frame: Frame, point: Point, value: float, metric: Metric, naive: str | None, here: bool,
     names: dict[str, str],
 ) -> str:  # fmt: skip
     """One size: its marker, its ring, its name; on a page what is said of it, and where it leads.

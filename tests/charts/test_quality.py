@@ -84,15 +84,15 @@ def test_points_are_links_with_what_is_known_of_them() -> None:
     root = parsed(quality_chart(POINTS, metric=PERPLEXITY, naive=NAIVE, chosen="1.10B"))
     links = {one.attrib["href"]: one.findtext("title") for one in root.iter("a")}
     assert links["?size=1.10B"] == (
-        "1.10B: 1.1B parameters, 18.25\u00a0±\u00a00.10; naive pruning 60"
+        "1.10B: perplexity 18.25\u00a0±\u00a00.10; naive pruning 60; 1,100,000,000 parameters"
     )
-    assert links["?size=1.00B"].startswith("1.00B (student): 1B parameters, 20.50\u00a0±\u00a00.20")
+    assert links["?size=1.00B"].startswith("1.00B (student): perplexity 20.50\u00a0±\u00a00.20")
     # A group: links in what is called an image are not found.
     assert root.attrib["role"] == "group"
     plain = [replace(point, url=None) for point in POINTS]
     image = parsed(quality_chart(plain, metric=PERPLEXITY))
     assert image.attrib["role"] == "img"
-    assert "1.30B (teacher): 1.3B parameters" in (image.findtext("desc") or "")
+    assert "1.30B (teacher): perplexity 12.00" in (image.findtext("desc") or "")
 
 
 def test_one_size_is_chosen_and_dips_are_told() -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 
 def number(value: float | None) -> str:
-    """Four digits, or nothing."""
-    return "" if value is None else f"{value:.4g}"
+    """Four digits, or all before the point of what is larger; nothing of nothing."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def with_error(value: float | None, error: float | None) -> str:

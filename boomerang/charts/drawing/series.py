@@ -21,6 +21,11 @@ class Metric:
     bounds: tuple[float, float] = (0.0, math.inf)
 
     @property
+    def short(self) -> str:
+        """Its name without what it is measured in."""
+        return self.name.partition(",")[0]
+
+    @property
     def better(self) -> str:
         """Which way is better, in words."""
         return f"{'higher' if self.higher else 'lower'} is better"
