@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-publishing \
-	bench-quality bench-recipes bench-play chaos chaos-catalog lock format clean
+	bench-quality bench-recipes bench-play chaos chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -81,6 +81,9 @@ $(READY)-tasks: $(READY) requirements-tasks.lock
 $(READY)-examples: $(READY) requirements-examples.lock
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --requirement requirements-examples.lock
 	touch $@
+
+screenshots: $(READY)  ## pictures of every page, of families that are made up, into docs/images/pages
+	$(BIN)/python -m tools.screenshots
 
 lock:  ## write all locks anew from pyproject.toml; two have what only tasks and examples need
 	$(PYTHON) -m venv .lock-venv

@@ -1,0 +1,1 @@
+"""Pictures of every page, of a service with families in every state."""
