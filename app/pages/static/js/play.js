@@ -81,6 +81,7 @@ function prepare(column, text) {
     before.append(text);
     column.said.append(before);
   }
+  said.scrollTop = said.scrollHeight;
   column.text = "";
   state(column, "next", "next");
 }
@@ -96,12 +97,12 @@ function asked(column, text) {
 }
 
 async function* events(answer) {
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = answer.body.getReader(), decoder = new TextDecoder();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    const lines = (rest + value).split(/\r?\n/);
+    const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
     rest = lines.pop();
     for (const line of lines) if (line.startsWith("data: ")) yield JSON.parse(line.slice(6));
   }
@@ -220,6 +221,5 @@ document.addEventListener("keydown", (event) => {
     form.requestSubmit();
   }
 });
-document.querySelector(".of select")?.addEventListener("change", (event) => event.target.form.requestSubmit());
 for (const one of document.querySelectorAll(".js")) one.hidden = false;
 bound();
