@@ -8,7 +8,6 @@ from typing import Literal
 
 from boomerang.card.facts import LAYERS, QUALITY, Facts, Size
 from boomerang.card.measured import curve
-from boomerang.charts.drawing.figures import number
 from boomerang.charts.drawing.series import PERPLEXITY, Point, with_dips
 from boomerang.charts.drawing.theme import Theme
 from boomerang.charts.layers import Row, layers_chart
@@ -47,7 +46,7 @@ def _point(size: Size, field: str, facts: Facts) -> Point:
         size.name,
         size.parameters,
         bytes=0,
-        value=None if value is None else float(number(value)),
+        value=None if value is None else float(f"{value:.4g}"),
         error=float(f"{error:.2g}") if error else None,
         side=ends.get(size.name, "member"),
     )

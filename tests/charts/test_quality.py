@@ -84,7 +84,7 @@ def test_points_are_links_with_what_is_known_of_them() -> None:
     root = parsed(quality_chart(POINTS, metric=PERPLEXITY, naive=NAIVE, chosen="1.10B"))
     links = {one.attrib["href"]: one.findtext("title") for one in root.iter("a")}
     assert links["?size=1.10B"] == (
-        "1.10B: perplexity 18.25\u00a0±\u00a00.10; naive pruning 60; 1,100,000,000 parameters"
+        "1.10B: perplexity 18.25\u00a0±\u00a00.10; naive pruning 60.00\u00a0±\u00a00.10; 1,100,000,000 parameters"
     )
     assert links["?size=1.00B"].startswith("1.00B (student): perplexity 20.50\u00a0±\u00a00.20")
     # A group: links in what is called an image are not found.
@@ -150,7 +150,8 @@ def test_the_same_facts_are_the_same_drawing() -> None:
 
 
 def test_pruning_that_is_worse_by_thousands_leaves_the_family_its_shape() -> None:
-    naive = [replace(p, value=v) for p, v in zip(POINTS, (9e4, 800.0, 40.0), strict=False)]
+    values = (9e4, 800.0, 40.0)
+    naive = [replace(p, value=v, error=None) for p, v in zip(POINTS, values, strict=False)]
     root = parsed(quality_chart(POINTS, metric=PERPLEXITY, naive=naive))
     worst, best = points(root)["1.00B"][1], points(root)["1.30B"][1]
     assert best - worst > 15
@@ -160,4 +161,4 @@ def test_pruning_that_is_worse_by_thousands_leaves_the_family_its_shape() -> Non
     (x, y), (to, _) = (map(float, p.split()) for p in line[1:].split("L"))
     assert y == 0
     assert points(root)["1.10B"][0] < x / 10 < to / 10
-    assert "naive pruning 9e+04" in "".join(one.text or "" for one in root.iter("title"))
+    assert "naive pruning 90,000" in "".join(one.text or "" for one in root.iter("title"))
