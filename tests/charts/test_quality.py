@@ -84,7 +84,8 @@ def test_points_are_links_with_what_is_known_of_them() -> None:
     root = parsed(quality_chart(POINTS, metric=PERPLEXITY, naive=NAIVE, chosen="1.10B"))
     links = {one.attrib["href"]: one.findtext("title") for one in root.iter("a")}
     assert links["?size=1.10B"] == (
-        "1.10B: perplexity 18.25\u00a0±\u00a00.10; naive pruning 60.00\u00a0±\u00a00.10; 1,100,000,000 parameters"
+        "1.10B: perplexity 18.25\u00a0±\u00a00.10; naive pruning 60.00\u00a0±\u00a00.10; "
+        "1,100,000,000 parameters"
     )
     assert links["?size=1.00B"].startswith("1.00B (student): perplexity 20.50\u00a0±\u00a00.20")
     # A group: links in what is called an image are not found.
