@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-publishing \
-	bench-quality bench-recipes bench-play chaos chaos-catalog screenshots lock format clean
+	bench-quality bench-recipes bench-play bench-pages chaos chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -42,6 +42,9 @@ bench-publishing: $(READY)  ## bytes, memory and kills of publishing to a local 
 
 bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 	$(BIN)/python -m benchmarks.recipes
+
+bench-pages: $(READY)  ## how fast the home page is with many families, and what open tabs cost: 3 minutes
+	$(BIN)/python -m benchmarks.pages
 
 bench-play: $(READY)  ## sizes of one pair in memory beside each of them loaded alone: speed, memory, text
 	$(BIN)/python -m benchmarks.play $(PLAY)
