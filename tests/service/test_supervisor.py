@@ -14,7 +14,7 @@ import pytest
 
 from boomerang.errors import BadRequest
 from boomerang.processes.daemon import Daemon
-from boomerang.service.running.parts import worker
+from boomerang.service.running.parts import worker, workers
 from boomerang.service.running.supervisor import NotStarted, _start
 from boomerang.service.settings import Settings
 from tests.support.places import ROOT
@@ -121,6 +121,13 @@ def test_everything_comes_up_is_watched_and_leaves_nothing(
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_whoever_tries_sizes_is_started_where_that_is_on(tmp_path: Path) -> None:
+    names = ["worker distill", "worker assemble"]
+    assert [part.name for part in workers(Settings(home=tmp_path), {})] == names
+    on = workers(Settings(home=tmp_path, play=True), {})
+    assert [part.name for part in on] == [*names, "worker play"]
 
 
 def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> None:

@@ -28,7 +28,11 @@ function tell(size) {
   for (const link of about.querySelectorAll("a[data-link]")) {
     if (link.dataset.link === "page") link.href = page.href;
     else if (link.dataset.link === "tar") link.href = tar?.href ?? page.href;
-    else link.search = `?size=${encodeURIComponent(size)}`;
+    else {
+      const at = new URL(link.href);
+      at.searchParams.set("size", size);
+      link.href = at;
+    }
   }
 }
 
