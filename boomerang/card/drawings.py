@@ -16,10 +16,8 @@ from boomerang.charts.quality import quality_chart
 
 def drawings(facts: Facts, theme: Theme) -> dict[str, str]:
     """The SVG of each picture, by the name of its file beside the card."""
-    # On a page numbers would have no ground of their own to be read on.
-    numbers = not theme.interactive
     row = Row(facts.size.name, facts.composition)
-    found = {LAYERS: layers_chart([row], theme=theme, numbers=numbers)}
+    found = {LAYERS: layers_chart([row], theme=theme, numbers=True)}
     if curve(facts):
         found[QUALITY] = _quality(facts, theme)
     return found

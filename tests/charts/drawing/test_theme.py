@@ -8,8 +8,8 @@ from boomerang.charts.drawing.theme import PAGE, PAPER, paper
 from tests.support.places import ROOT
 
 CSS = (ROOT / "app/pages/static/css/charts.css").read_text()
-ROLES = sorted(set(PAPER.paints or ()) - {"paper", "bar0", "bar1", "within", "upon"})
-"""Those of pages: bars and numbered layers are for paper alone."""
+ROLES = sorted(set(PAPER.paints or ()) - {"paper", "bar0", "bar1"})
+"""Those of pages: bars are for paper alone."""
 
 
 @pytest.mark.parametrize("role", ROLES)
