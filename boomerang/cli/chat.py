@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -127,6 +128,9 @@ class Talk:
         console = terminal()
         kind = "answers" if self.talks else "goes on with what you write"
         console.print(f"{self.size} {kind}. {HELP}", soft_wrap=True)
+        if sys.stdin.isatty():
+            with suppress(ImportError):
+                import_module("readline")  # With it, input() has keys to edit and go back.
         while (line := _line(f"{self.size}> ")) is not None:
             word, _, rest = line.strip().partition(" ")
             if word == "/quit":
