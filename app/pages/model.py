@@ -1,9 +1,10 @@
 """The page of a size: whether to trust it, how to have it and run it, and where it comes from."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.pages.models.about import layers, memory, opened
@@ -32,6 +33,12 @@ def model(size: str, request: Request, context: ContextDep, family: str | None =
     """One size: how to have it and run it, what was measured, what it is made of."""
     event = context.catalog.last_event()
     found = chosen(request, context, size, family)
+    if isinstance(found, JSONResponse):
+        # Several have that size: people choose among pages.
+        choices = json.loads(bytes(found.body)).get("choices", ())
+        names = {one["family"]: context.cache.now().name(one["family"]) for one in choices}
+        facts = {"size": size, "choices": choices, "names": names}
+        return page(request, context, "model/choices.html", event, facts, 300)
     if isinstance(found, Response):
         return found
     snapshot, member = found

@@ -120,6 +120,20 @@ def test_one_that_is_not_there_yet_shows_what_there_is(front: Front) -> None:
     assert found.select_one(".picture svg") is not None
 
 
+def test_of_several_families_that_have_a_size_people_choose(front: Front) -> None:
+    one, member, _ = sized(front)
+    other = front.ready(order="first")
+    answer = front.client.get(f"/models/{member.size}", headers=HTML)
+    assert answer.status_code == 300
+    assert answer.headers["content-type"].startswith("text/html")
+    found = BeautifulSoup(answer.text, "html.parser")
+    leads = [a["href"] for a in found.select(".cards a")]
+    assert sorted(leads) == sorted(
+        f"/models/{member.size}?family={family.id}" for family in (one, other)
+    )
+    assert shown(front, leads[0]).h1 is not None
+
+
 def test_names_are_text(front: Front) -> None:
     name = "<b>'q\"&ü模"
     shutil.copytree(front.models / "teacher", front.models / name)
