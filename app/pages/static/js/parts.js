@@ -1,28 +1,35 @@
-// Links and forms with data-load="PART" show another state of one part of the page: that part alone
-// is fetched and put in place, and the page's address says what is shown.
+// Links and forms with data-load="PART OTHER" show another state of parts of the page: they alone are
+// fetched and put in place, and the page's address says what is shown.
 import { keeping } from "./keeping.js";
 
-async function load(name, address) {
+async function load(names, address) {
   const here = new URL(location.href);
   // What was chosen since the page was drawn.
   for (const chosen of ["size", "sort"]) {
     if (here.searchParams.has(chosen)) address.searchParams.set(chosen, here.searchParams.get(chosen));
   }
-  const part = document.getElementById(name);
-  const asked = new URL(address);
-  asked.searchParams.set("part", name);
-  asked.hash = "";
-  const answer = await fetch(asked, { headers: { Accept: "text/html" } });
-  const text = answer.ok ? await answer.text() : "";
-  const fresh = new DOMParser().parseFromString(text, "text/html").querySelector(`[data-part="${name}"]`);
-  if (!fresh || !part) return location.assign(address);
-  const restore = keeping(part);
-  part.replaceChildren(...fresh.childNodes);
-  restore();
+  const parts = names.split(" ").map((name) => document.getElementById(name));
+  const fresh = await Promise.all(parts.map((part) => fetched(part, address)));
+  if (fresh.includes(null)) return location.assign(address);
   address.hash = "";
   history.replaceState(history.state, "", address);
-  window.htmx?.process(part);
-  part.dispatchEvent(new CustomEvent("part:drawn", { bubbles: true }));
+  parts.forEach((part, at) => {
+    const restore = keeping(part);
+    part.replaceChildren(...fresh[at].childNodes);
+    restore();
+    window.htmx?.process(part);
+    part.dispatchEvent(new CustomEvent("part:drawn", { bubbles: true }));
+  });
+}
+
+async function fetched(part, address) {
+  const asked = new URL(address);
+  asked.searchParams.set("part", part.id);
+  asked.hash = "";
+  const answer = await fetch(asked, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return null;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return page.getElementById(part.id);
 }
 
 document.addEventListener("click", (event) => {

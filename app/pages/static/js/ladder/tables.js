@@ -31,7 +31,7 @@ function sort(table, heading) {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("table[data-sorted] th a");
+  const link = event.target.closest?.("table[data-sorted] thead a");
   if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const down = sort(link.closest("table"), link.closest("th"));
