@@ -116,6 +116,23 @@ def test_members_are_served_from_the_hub(evicted: Evicted) -> None:
     assert all("authorization" not in a.headers for a in hub.asked if "/cdn/" in a.path)
 
 
+def test_a_page_asks_the_hub_for_nothing(evicted: Evicted) -> None:
+    hub, url = evicted.hub, evicted.url(evicted.members[1])
+    asked = len(hub.asked)
+    page = evicted.front.client.get(url, headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "Its teacher is on the Hub" in page.text
+    assert "Memory to run it" in page.text
+    assert len(hub.asked) == asked
+    # What something else has asked for is shown.
+    evicted.front.client.get(f"{url}/config.json")
+    asked = len(hub.asked)
+    page = evicted.front.client.get(url, headers={"Accept": "text/html"})
+    assert "How to run it" in page.text
+    assert "model.safetensors" in page.text
+    assert len(hub.asked) == asked
+
+
 def _layers(evicted: Evicted, member: Member) -> list[str]:
     record = evicted.front.client.get(f"{evicted.url(member)}/boomerang.json").json()
     return [str(layer) for layer in record["layers"]]

@@ -1,6 +1,7 @@
 """Jobs as people see them: on which worker since when, what waits for what, what failed and why."""
 
 import pytest
+from sqlalchemy import event
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import NewRequest
@@ -136,6 +137,25 @@ def test_of_many_the_newest_are_shown_and_all_are_counted(catalog: Catalog) -> N
     assert [job.reason for job in found.failed] == ["cause 5", "cause 3"]
     assert len(found.waiting) == 2
     assert found.counts == {Stage.RUNNING: 0, Stage.WAITING: 4, Stage.FAILED: 3}
+
+
+def test_it_asks_as_often_of_many_as_of_few(catalog: Catalog) -> None:
+    asked: list[str] = []
+    event.listen(
+        catalog.db.engine, "before_cursor_execute", lambda *told: asked.append(str(told[2]))
+    )
+    often = []
+    for start, stop in ((0, 6), (6, 40)):
+        for number in range(start, stop):
+            key = f"{number:032d}"
+            made = catalog.create_family(new_family(key), new_student(key), rungs()).family
+            catalog.add_requests(made.id, [NewRequest(kind="build", what="*")])
+            if number % 2:
+                catalog.set_student_state(key, StudentState.FAILED, "no text")
+        asked.clear()
+        catalog.jobs(limit=2)
+        often.append(len(asked))
+    assert often[0] == often[1]
 
 
 def test_whatever_is_held_is_shown(catalog: Catalog, family: str) -> None:
