@@ -3,7 +3,6 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -13,7 +12,7 @@ from app.api import families, further, history, jobs, models, plan, rebuilds, se
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
-from app.pages import pages, problems
+from app.pages import assets, pages, problems
 from app.play import openai, streams
 from app.security.guard import Guard
 from app.security.sessions import Sessions
@@ -54,11 +53,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         Guard, settings=app.state.settings, sessions=app.state.sessions, shown=problems.shown
     )
-    static = Path(__file__).parent / "pages/static"
     app.mount(
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
     )
-    app.mount("/static", StaticFiles(directory=static), name="static")
+    app.mount(assets.versioned(), assets.Assets(assets.FOR_GOOD), name="versioned")
+    app.mount(assets.PATH, assets.Assets(assets.ASK_AGAIN), name="static")
     # A page goes before what programs get at its address: app/views.py.
     for router in (
         pages.router, service.health, families.router, further.router, plan.router, rebuilds.router,

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from app.context import Context
 from app.errors import problem
+from app.pages.assets import Addressed
 from app.security.forms import csrf, give_cookie
 from app.security.keys import may
 from app.security.scopes import KeyScope
@@ -96,6 +97,7 @@ def _rights(request: Request) -> dict[str, Any]:
 templates = Jinja2Templates(
     directory=Path(__file__).parent / "templates", context_processors=[_rights]
 )
+templates.env.add_extension(Addressed)
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,

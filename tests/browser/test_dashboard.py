@@ -27,7 +27,7 @@ def opened(browser: Any, url: str, width: int = 1280) -> Iterator[Any]:
     yield page
     # Leaving a page ends its event stream, and a worker that runs is not loaded again: no failures.
     # Nor is an answer read to its end by a script, which Chromium tells as if it were aborted.
-    usual = ("/events?", "/static/js/stream.js", "/play/")
+    usual = ("/events?", "/js/stream.js", "/play/")
     assert [line for line in said if not any(part in line for part in usual)] == []
     page.close()
 

@@ -1,5 +1,6 @@
 """The pages: what they say, escaped, at the same addresses as the JSON."""
 
+import re
 import shutil
 
 import pytest
@@ -95,7 +96,16 @@ def test_names_are_text(front: Front) -> None:
     assert answer.headers["content-disposition"].isascii()
 
 
-@pytest.mark.parametrize("path", ["/static/js/live.js", "/static/css/base.css", "/static/icon.svg"])
-def test_what_pages_load_is_there(shared: Front, path: str) -> None:
-    assert path in page(shared, "/")
-    assert shared.client.get(path).status_code == 200
+@pytest.mark.parametrize("path", ["js/live.js", "css/base.css", "icon.svg"])
+def test_what_pages_load_is_kept_until_it_is_another(shared: Front, path: str) -> None:
+    found = re.search(rf'"(/static/[0-9a-f]{{8}}/{re.escape(path)})"', page(shared, "/"))
+    assert found is not None
+    answer = shared.client.get(found[1])
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    # Whoever says no version, or another, gets what there is and asks again the next time.
+    for other in (f"/static/{path}", f"/static/00000000/{path}"):
+        again = shared.client.get(other)
+        assert (again.status_code, again.content) == (200, answer.content)
+        assert again.headers["cache-control"] == "no-cache"
+    assert shared.client.get("/static/00000000/../../home.py").status_code == 404

@@ -111,7 +111,7 @@ def test_where_there_is_no_family_home_has_the_form(make_front: Callable[..., Fr
     front = make_front(BOOMERANG_API_KEYS="build:one,read:two")
     text = front.client.get("/", headers=HTML).text
     assert 'id="teacher"' in text
-    assert "/static/js/new.js" in text
+    assert "/js/new.js" in text
     assert 'id="teacher"' not in front.client.get("/?q=x", headers=HTML).text
     reader = httpx.get(front.base, headers=HTML | {"Authorization": "Bearer two"}, trust_env=False)
     assert 'id="teacher"' not in reader.text
