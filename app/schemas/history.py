@@ -1,6 +1,7 @@
 """What happened to a family: the curve of its distillation, and its log."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -59,8 +60,8 @@ def curve_json(curve: Curve) -> dict[str, Any]:
 def log_json(events: Sequence[Event], more: bool, redact: Redact) -> dict[str, Any]:
     """A page of a log, with where the next one begins."""
     entries = [
-        {"id": one.id, "time": one.time, "kind": one.kind, "words": in_words(one),
+        {"id": one.id, "time": one.time, "kind": one.kind, "words": in_words(one, before),
          "tone": tone(one)}
-        for one in events
+        for one, before in zip_longest(events, events[1:])
     ]  # fmt: skip
     return {"entries": redact(entries), "before": events[-1].id if more else None}

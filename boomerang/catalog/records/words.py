@@ -44,11 +44,16 @@ _FAMILY = {
 _BAD = {"set-aside", "unsound", "not-kept", "not-taken", "unverified", "untold"}
 
 
-def in_words(event: Event) -> str:
-    """One sentence without its full stop, with the reason after a colon where there is one."""
+def in_words(event: Event, before: Event | None = None) -> str:
+    """One sentence without its full stop, with the reason after a colon where there is one.
+
+    What happened just `before` for the same reason has told that already.
+    """
     told = event.payload
     said = _SAID[event.kind](told) if event.kind in _SAID else event.kind.replace("-", " ")
     reason = told.get("reason")
+    if before is not None and before.payload.get("reason") == reason:
+        return said
     return f"{said}: {reason}" if reason else said
 
 

@@ -1,12 +1,12 @@
 """Events: read, and forgotten in time. `Session.note` writes each within the change it tells of."""
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, case, delete, false, func, or_, select
 
 from boomerang.catalog.database import Session
-from boomerang.catalog.records.states import PROGRESS, PUBLISHING, STEPS, Changes, Event
+from boomerang.catalog.records.states import PROGRESS, PUBLISHING, STEPS, Changes, Event, Fact
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
-from boomerang.catalog.students.history import worth_keeping
+from boomerang.catalog.students.history import is_json, worth_keeping
 from boomerang.catalog.tables import EventRow, FamilyRow, ProvisionalRow, StudentRow
 
 _TICKS = (PROGRESS, PUBLISHING, "hashing", "checkpoint")
@@ -41,12 +41,12 @@ class EventStore(Store):
     ) -> tuple[tuple[Event, ...], bool]:
         """What happened to a family and its student, newest first, and whether there is more.
 
-        How far distillations and uploads are is left out, and that a checkpoint was written: they
-        would be most of it.
+        How far distillations, measurings and uploads are is left out, and that a checkpoint was
+        written: they would be most of it.
         """
         with self.db.read() as session:
             statement = select(EventRow).where(_of_family(session, family))
-            statement = statement.where(EventRow.kind.not_in(_TICKS))
+            statement = statement.where(EventRow.kind.not_in(_TICKS), ~_so_far(session))
             if before is not None:
                 statement = statement.where(EventRow.id < before)
             newest = statement.order_by(EventRow.id.desc()).limit(limit + 1)
@@ -93,6 +93,18 @@ class EventStore(Store):
             ticks = or_(EventRow.kind == PUBLISHING, (EventRow.kind == PROGRESS) & ~drawn)
             statement = delete(EventRow).where(old, last, or_(ticks, gone, orphan))
             return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _so_far(session: Session) -> ColumnElement[bool]:
+    """How far a measuring is: it runs, for a reason that says that; or figures of a part."""
+    state, reason, fact, figure = (
+        EventRow.payload[name].as_string() for name in ("state", "reason", "fact", "perplexity")
+    )
+    runs = (EventRow.kind == "measuring") & (state == Fact.RUNNING) & reason.is_not(None)
+    part = (EventRow.kind == "member") & (fact == "measured") & (state == Fact.NO)
+    of = EventRow.kind.in_(("measuring", "member")) & is_json(session)
+    # Nothing but what is of these kinds is taken apart.
+    return case((of, runs | (part & figure.is_not(None))), else_=false())
 
 
 def _of_family(session: Session, family: str) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, select, true
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import PROGRESS, Fact, StudentState
@@ -107,10 +107,8 @@ class HistoryStore(Store):
 def worth_keeping(session: Session) -> Select[int]:
     """The ids of the events that the curves of students are drawn from."""
     step, loss = EventRow.payload["step"].as_integer(), EventRow.payload["loss"].as_float()
-    if session.get_bind().dialect.name == "sqlite":
-        # It keeps any text as JSON, NaN too, and would refuse the whole question for one of those.
-        sound = func.json_valid(EventRow.payload) == 1
-        step, loss = case((sound, step)), case((sound, loss))
+    sound = is_json(session)
+    step, loss = case((sound, step)), case((sound, loss))
     # Integers throughout: both databases put a step into the same part.
     width = (StudentRow.steps + POINTS - 1) // POINTS
     part = step // func.nullif(width, 0, type_=BigInteger)
@@ -118,6 +116,15 @@ def worth_keeping(session: Session) -> Select[int]:
     # Where a run begins, also in its middle, there is no loss: that is kept beside one that has.
     parts = statement.group_by(EventRow.student, part, loss.is_(None))
     return parts.where(EventRow.kind == PROGRESS)
+
+
+def is_json(session: Session) -> ColumnElement[bool]:
+    """Whether what an event tells can be taken apart by the database.
+
+    SQLite keeps any text as JSON, NaN too, and would refuse a whole question for one of those.
+    """
+    sqlite = session.get_bind().dialect.name == "sqlite"
+    return func.json_valid(EventRow.payload) == 1 if sqlite else true()
 
 
 def _points(rows: Iterable[tuple[int, dict[str, Any]]], metric: str) -> Iterator[tuple[int, float]]:

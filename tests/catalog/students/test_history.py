@@ -1,11 +1,14 @@
 """What is known of a student long after: the curve of its loss, and what it took."""
 
+from itertools import pairwise
+
 import pytest
 from sqlalchemy import insert, select, update
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.records.words import in_words
 from boomerang.catalog.students.history import POINTS
 from boomerang.catalog.tables import EventRow
 from boomerang.errors import FamilyNotFound, NotFound
@@ -132,3 +135,21 @@ def test_a_log_is_told_newest_first_a_page_at_a_time(catalog: Catalog, family: s
     assert not more
     with catalog.db.read() as session:
         assert len(session.scalars(select(EventRow.id)).all()) > 30
+
+
+def test_a_log_leaves_out_how_far_a_measuring_is(catalog: Catalog, family: str) -> None:
+    catalog.set_student_state(KEY, StudentState.READY)
+    catalog.set_measuring(family, Fact.RUNNING)
+    for part in ("measuring, so far 8 of 16 tokens", "measuring, so far 12 of 16 tokens"):
+        catalog.set_measuring(family, Fact.RUNNING, part)
+        catalog.set_fact(family, 1, "measured", Fact.NO, part, perplexity=2.5, kl=0.1)
+    catalog.set_fact(family, 1, "measured", Fact.YES, perplexity=2.0, kl=0.1)
+    catalog.set_fact(family, 1, "measured", Fact.NO, "its student is new", perplexity=None)
+    catalog.set_measuring(family, Fact.FAILED, "out of memory")
+    told, _ = catalog.log(family, limit=6)
+    said = [in_words(one, before) for one, before in pairwise(told)]
+    assert said == [
+        "The family failed", "Measuring failed: out of memory",
+        "2.00K is to be measured again: its student is new",
+        "2.00K is measured, perplexity 2, KL 0.1", "Measuring began",
+    ]  # fmt: skip
