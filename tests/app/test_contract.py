@@ -176,6 +176,7 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     unseen = {("get", "/readyz", "200")}
     # Nor a worker that tries sizes; tests/app/play has one.
     unseen |= {(m, p, s) for m, p, s in contract.documented() if p.startswith("/v1/")}
+    ask("/play", "/play")
     assert set(contract.documented()) - contract.seen == unseen
 
 
