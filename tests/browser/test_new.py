@@ -54,6 +54,18 @@ def test_by_keys_alone_a_teacher_is_found_and_a_size_chosen(
         assert "no list of layers" in page.inner_text("#field-kept .error")
         assert page.inner_text("#new-said") == page.inner_text("#kept-error")
         sound(page)
+        page.fill("#kept", "")
+        page.keyboard.press("Tab")
+        page.wait_for_selector("#size")
+        page.reload()
+        # The address says what was chosen, too.
+        assert page.inner_text("#size-name") == sizes[1]
+        page.fill("#text", "texts")
+        page.focus("#distil")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/families/*")
+        (family,) = front.catalog.families()
+        assert [one.what for one in front.catalog.requests(family.id)] == [sizes[1]]
 
 
 @pytest.mark.parametrize("width", [1280, 390])

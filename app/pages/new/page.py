@@ -61,6 +61,9 @@ async def new(request: Request, context: ContextDep) -> Response:
     """The form; with a teacher typed, its ladder; as JSON that alone."""
     said = request.query_params
     typed = {name: said[name] for name in FIELDS if said.get(name)}
+    if "publish_namespace" not in typed:
+        # Its box is ticked from the beginning.
+        typed.pop("publish_private", None)
     part = said.get("part")
     # What fetches parts says that it takes anything.
     if part is None and preferred(request.headers) is not Representation.PAGE:

@@ -14,7 +14,8 @@ function begin() {
 }
 
 // What was open in the ladder stays open in the next.
-let open = [];
+// The same holds for the size that was chosen, while something is wrong and there is no ladder.
+let open = [], chosen = "";
 function remember() {
   open = [...document.querySelectorAll("#ladder details[open]")].map((one) => one.className);
 }
@@ -31,6 +32,7 @@ function settled() {
   }
   const error = ladder.querySelector(".error[data-field]");
   document.getElementById("new-said").textContent = error?.textContent ?? ladder.dataset.said;
+  if (!error) address();
   const field = error && form.querySelector(`#field-${error.dataset.field}`);
   if (!field) return;
   field.closest("details")?.setAttribute("open", "");
@@ -42,12 +44,24 @@ function settled() {
   field.append(error);
 }
 
+// The page's own address says what is asked, so that it can be loaded again and handed on.
+function address() {
+  if (location.pathname !== "/new") return;
+  const said = new URLSearchParams();
+  for (const name of ["teacher", "revision", "student", "recipe", "order", "map", "kept", "dtype", "context", "budget"]) {
+    const value = new FormData(form).get(name);
+    if (value) said.set(name, value);
+  }
+  history.replaceState(history.state, "", `/new?${said}`);
+}
+
 // What there is to say of the size that was chosen.
 function show(size) {
   const ladder = document.getElementById("ladder");
   const all = JSON.parse(ladder.querySelector("[data-all]")?.dataset.all ?? "[]");
   const one = all.find((each) => each.size === size);
   if (!one) return;
+  chosen = size;
   for (const place of ladder.querySelectorAll("[data-show]")) {
     const text = place.dataset.show.split(".").reduce((of, name) => of?.[name], one);
     if (text != null && place.textContent !== text) place.textContent = text;
@@ -58,6 +72,7 @@ function show(size) {
   ladder.querySelector("#size").setAttribute("aria-valuetext", `${size}, ${one.layers} layers, ${one.need} to run`);
   const radio = [...ladder.querySelectorAll("input[name=budget]")].find((each) => each.value === size);
   if (radio) radio.checked = true;
+  address();
 }
 
 if (form) {
@@ -65,6 +80,9 @@ if (form) {
   document.addEventListener("boomerang:size", ({ detail }) => show(detail));
   form.addEventListener("change", ({ target }) => {
     if (target.name === "budget" && target.value) document.dispatchEvent(new CustomEvent("boomerang:size", { detail: target.value }));
+  });
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (form.contains(detail.elt) && chosen && !detail.parameters.budget) detail.parameters.budget = chosen;
   });
   document.addEventListener("htmx:beforeSwap", ({ target }) => { if (target.id === "ladder") remember(); });
   document.addEventListener("htmx:afterSwap", (event) => { if (document.getElementById("ladder") === event.detail.elt || event.target.id === "ladder") settled(); });

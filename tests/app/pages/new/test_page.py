@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.app.conftest import Front, problem
+from tests.app.visitor import Visitor
 
 HTML = {"Accept": "text/html"}
 
@@ -117,6 +119,21 @@ def test_where_there_is_no_family_home_has_the_form(make_front: Callable[..., Fr
     assert 'id="teacher"' not in reader.text
     front.queued()
     assert 'id="teacher"' not in front.client.get("/", headers=HTML).text
+
+
+def test_a_refused_request_is_shown_again_as_it_was_typed(shared: Front) -> None:
+    visitor = Visitor(shared.base)
+    typed = {"teacher": "teacher", "text": "nowhere", "recipe": "published"}
+    with closing(visitor.client):
+        refused = visitor.send("/forms/families", on="/new", **typed, notify="http://x")
+        again = visitor.send("/forms/families", on="/new", **typed)
+    assert refused.status_code == again.status_code == 422
+    # What the form has no field for is said above it.
+    assert re.search(r'role="alert">[^<]*notify', refused.text, re.IGNORECASE)
+    assert 'value="nowhere"' in refused.text
+    assert len(sizes(refused.text)) == 4
+    assert re.search(r'id="text-error">[^<]*nowhere', again.text)
+    assert '<option value="published" selected' in again.text
 
 
 def test_families_of_that_teacher_are_told_of(shared: Front) -> None:
