@@ -1,6 +1,7 @@
 """Errors as people read them: a page for who asked for one, a problem detail for all others."""
 
 import json
+import re
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -10,6 +11,7 @@ from app.pages.rendering import HEADERS, templates
 from app.security.visitors import wants_page
 from app.views import VARY
 
+_FOR_PROGRAMS = re.compile(r"""[{"]|GET /|Authorization|\bX-[A-Z]""")
 _KEPT = ("retry-after", "www-authenticate", "x-error-message")
 
 
@@ -18,10 +20,17 @@ def shown(request: Request, answer: JSONResponse) -> Response:
     if not wants_page(request):
         return answer
     kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
-    facts = {"problem": json.loads(bytes(answer.body)), "event": 0, "back": _back(request)}
+    problem = json.loads(bytes(answer.body))
+    problem["fix"] = for_people(problem["fix"])
+    facts = {"problem": problem, "event": 0, "back": _back(request)}
     return templates.TemplateResponse(
         request, "errors.html", facts, answer.status_code, HEADERS | VARY | kept
     )
+
+
+def for_people(fix: str) -> str:
+    """What helps, but for what only a program can do."""
+    return "" if _FOR_PROGRAMS.search(fix) else fix
 
 
 def _back(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from app.pages.rendering import templates
+from app.pages.rendering import BOUND, templates
 
 router = APIRouter(include_in_schema=False)
 
@@ -14,5 +14,6 @@ def docs(request: Request) -> Response:
     response = templates.TemplateResponse(request, "docs.html")
     # Swagger writes styles into its elements, and has its pictures in its style sheet.
     ours = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-    response.headers["Content-Security-Policy"] = f"{ours}; frame-ancestors 'none'"
+    response.headers["Content-Security-Policy"] = f"{ours}; {BOUND}"
+    response.headers["Referrer-Policy"] = "same-origin"
     return response

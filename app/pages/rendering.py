@@ -21,7 +21,8 @@ from app.views import VARY
 from boomerang.family.composition import bar, legend
 from boomerang.family.order_forms import order_in_words
 
-POLICY = "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+BOUND = "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+POLICY = f"default-src 'self'; {BOUND}"
 """Nothing from other hosts, and no script or style but ours."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -31,7 +32,7 @@ HEADERS = {
 }
 NOTICES = {
     "asked": "It is asked for: this page follows it.",
-    "cancelled": "It is cancelled. Ask for it again, or press Retry, to go on where it was.",
+    "cancelled": "It is cancelled. Tried again, it goes on where it was.",
     "deleted": "The family is forgotten. Its student stays, for whoever asks for it again.",
     "rebuild": "What there is of it is looked at and mended; the report appears here.",
     "anew": "This is the new generation, made beside the one before.",
@@ -138,4 +139,7 @@ def page(
         request, template, shown, status_code=status, headers=VARY | HEADERS
     )
     give_cookie(request, answer)
+    if getattr(request.state, "session", None) is not None:
+        # Or who goes back after somebody has logged out sees what that one saw.
+        answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData
 
 from app.errors import STATUS
+from app.pages.problems import for_people
 from boomerang.errors import BadRequest, BoomerangError
 
 _LISTED = re.compile(r"[\s,;]+")
@@ -22,7 +23,6 @@ _ABOUT = {
     "gated": "teacher", "unsupported-architecture": "teacher",
 }  # fmt: skip
 """The field that an error is about where its value does not say."""
-_FOR_PROGRAMS = re.compile(r"""[{"]|GET /|\bX-[A-Z]""")
 
 
 def typed(form: FormData) -> dict[str, str]:
@@ -98,8 +98,7 @@ def wrong_field(error: BoomerangError, said: Mapping[str, str], words: str) -> s
 
 def in_words(error: BoomerangError) -> str:
     """An error for people: without a fix that is for programs."""
-    fix = "" if _FOR_PROGRAMS.search(error.fix) else error.fix
-    return f"{error.detail} {fix}".strip()
+    return f"{error.detail} {for_people(error.fix)}".strip()
 
 
 def status_of(error: BoomerangError) -> int:

@@ -14,6 +14,13 @@ const SMALL = new Set(["publishing", "checkpoint", "memory", "task"]); // no pag
 const states = new WeakMap(); // part → what is known of its drawing
 let last = Number(document.querySelector("[data-event]")?.dataset.event ?? 0);
 
+// What a form had done is said once: a reload, or an address that is copied, says it no more.
+const address = new URL(location.href);
+if (address.searchParams.has("done")) {
+  address.searchParams.delete("done");
+  history.replaceState(history.state, "", address);
+}
+
 function matches(part, told) {
   for (const on of (part.dataset.on ?? "").split(/\s+/)) {
     const [kind, id] = on.split(":");
