@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from markupsafe import Markup
 
 from app.context import Context, ContextDep
 from app.pages.models.about import layers, memory, opened
@@ -18,8 +19,15 @@ from boomerang.charts.drawing.figures import number, with_error
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
+
+def _with_error(value: float | None, error: float | None) -> str:
+    """A figure, and its standard error in small."""
+    figure, _, spread = with_error(value, error).partition("\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return Markup("{} <small>± {}</small>").format(figure, spread) if spread else figure
+
+
 templates.env.filters |= {
-    "with_error": with_error,
+    "with_error": _with_error,
     "digits": number,
     "bytes": lambda value: f"{value:,} B" if value < 1_000_000 else f"{value / 1e6:,.2f} MB",
     "brief": lambda value: f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB",

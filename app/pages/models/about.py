@@ -89,7 +89,7 @@ def layers(student: Student, member: Member) -> str:
         composition = composition_of(LayerMap(student.kept, student.layers), member.code)
     except BoomerangError:
         return ""
-    return layers_chart([Row(member.size, composition)])
+    return layers_chart([Row(member.size, composition)], numbers=True)
 
 
 def memory(family: Family, student: Student, member: Member) -> dict[str, Any]:
