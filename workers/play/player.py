@@ -131,7 +131,7 @@ class Player:
                 return "died"
             if event is not None and event.get("id") == id_ and event["event"] in _TOLD:
                 try:
-                    tell({name: value for name, value in event.items() if name != "id"})
+                    tell(_relayed(event))
                 except BaseException:
                     # What it still says is of a question that nobody knows any more.
                     child.tell({"cancel": id_})
@@ -181,3 +181,10 @@ class Player:
         with self._lock:
             self._end()
         self._starter.shutdown()
+
+
+def _relayed(event: dict[str, Any]) -> dict[str, Any]:
+    """An event as its reader gets it."""
+    if event["event"] == "failed":
+        return failed(str(event.get("reason") or "it failed"), str(event.get("fix") or ""))
+    return {name: value for name, value in event.items() if name != "id"}

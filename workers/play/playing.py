@@ -51,14 +51,19 @@ class Playing:
             answer.close()
 
     def _answer(self, answer: Answer, family_id: str, k: int, question: Question) -> str:
-        catalog = self.context.catalog
+        catalog, stopping = self.context.catalog, self.context.stopping
         try:
             member = catalog.member(family_id, k)
             student = catalog.student(catalog.family(family_id).student)
             pair = self._pair(student, answer.ended)
-            how = self.player.answer(
-                pair, member.code, answer.id, question, answer.say, answer.ended
-            )
+
+            def tell(event: dict[str, Any]) -> None:
+                if event.get("finish_reason") == "cancelled" and stopping.is_set():
+                    # Not an end that its reader wanted.
+                    event = failed("the worker was stopped", "Ask again.", again=True)
+                answer.say(event)
+
+            how = self.player.answer(pair, member.code, answer.id, question, tell, answer.ended)
         except Over:
             how = "left"
         except RedisError:
@@ -71,7 +76,7 @@ class Playing:
             reason = error.detail if isinstance(error, BoomerangError) else said(error)
             answer.say(failed(reason, fix, again=passes(error) or isinstance(error, NotReady)))
             return "failed"
-        if self.context.stopping.is_set():
+        if how in ("left", "killed") and stopping.is_set():
             answer.say(failed("the worker was stopped", "Ask again.", again=True))
         return how
 

@@ -32,7 +32,7 @@ def answer(told: dict) -> None:
     if "die" in words:
         os._exit(7)
     if "refuse" in words:
-        say("failed", id=id_, reason="it refuses", fix="Ask something else.")
+        say("failed", id=id_, reason="it refuses.", fix="Ask something else.")
         return
     say("begun", id=id_, prompt_tokens=len(words), switch_ms=0.5)
     count, finish = 0, "length"

@@ -1,9 +1,12 @@
 """A question is answered word by word by a child that is kept, and by nobody else."""
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from boomerang.service.playing import store
 from boomerang.service.playing.answering import connect
 from boomerang.service.playing.asked import Question
 from boomerang.service.playing.asking import MOST_WAITING, Asker
+from boomerang.service.settings import Settings
 from tests.support.outbox import Outbox
 from tests.workers.conftest import HERE, Backend, alive, wait_for
 
@@ -69,9 +73,10 @@ def players(backend: Backend) -> list[int]:
 
 
 async def asked(
-    backend: Backend, family: str, k: int = 0, leave_after: int | None = None, **question: Any
-) -> Events:
-    asker = Asker(backend.settings, backend.producer)
+    backend: Backend, family: str, k: int = 0, leave_after: int | None = None,
+    settings: Settings | None = None, **question: Any,
+) -> Events:  # fmt: skip
+    asker = Asker(settings or backend.settings, backend.producer)
     found: Events = []
     try:
         asking = await asker.ask(family, k, Question(**{"max_tokens": 4} | question))
@@ -149,10 +154,36 @@ def test_a_player_that_dies_or_refuses_says_so_and_the_next_one_is_new(
     assert (refused["reason"], refused["fix"]) == ("it refuses", "Ask something else.")
     assert len(players(backend)) == 2
     backend.catalog.set_student_state("a" * 32, StudentState.FAILED, "gone")
-    assert "The student is failed." in ask(backend, family.id, prompt="x")[-1]["reason"]
+    assert "The student is failed" in ask(backend, family.id, prompt="x")[-1]["reason"]
     (backend.models / "no-player").touch()
     other = ready(backend, "b" * 32)
-    assert "It has no memory." in ask(backend, other.id, prompt="x")[-1]["reason"]
+    assert "It has no memory" in ask(backend, other.id, prompt="x")[-1]["reason"]
+
+
+@pytest.mark.parametrize(("how", "why"), [("stop", "was stopped"), ("kill", "was lost")])
+def test_a_worker_that_ends_leaves_no_reader_and_no_child(
+    make: Callable[..., Backend], how: str, why: str
+) -> None:
+    backend = make()
+    family = ready(backend)
+    worker = backend.worker("play", ("play",))
+    slow = {"prompt": "slowly on", "max_tokens": 2000}
+    with ThreadPoolExecutor(1) as pool:
+        # So many tokens as it would take until long after.
+        told = backend.settings.model_copy(update={"play_tokens": 2000})
+        found = pool.submit(asyncio.run, asked(backend, family.id, settings=told, **slow))
+        wait_for(lambda: players(backend))
+        [player] = players(backend)
+        time.sleep(1)
+        if how == "stop":
+            worker.stop()
+        else:
+            os.kill(int(worker.pid or 0), signal.SIGKILL)
+        last = found.result(30)[-1]
+    assert last["event"] == "failed"
+    assert why in last["reason"]
+    assert last["again"] is True
+    wait_for(lambda: not alive(player))
 
 
 def test_without_a_worker_it_is_said_at_once(make: Callable[..., Backend]) -> None:
