@@ -20,9 +20,8 @@ async def plan(query: Annotated[PlanQuery, Query()], context: ContextDep) -> Res
     """The ladder of a teacher from headers alone, with what each size takes to run."""
 
     def made() -> Response:
-        return JSONResponse(
-            context.redact(plan_json(preview(context.settings, context.catalog, query)))
-        )
+        made = preview(context.settings, context.catalog, query, context.teachers.find)
+        return JSONResponse(context.redact(plan_json(made)))
 
     return await context.lanes.answered(made)
 

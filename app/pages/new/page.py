@@ -117,8 +117,12 @@ class _Wrong:
 
 
 def _as_json(context: Context, typed: Mapping[str, str]) -> Response:
-    made = preview(context.settings, context.catalog, _query(typed))
+    made = _preview(context, typed)
     return JSONResponse(context.redact(plan_json(made)))
+
+
+def _preview(context: Context, typed: Mapping[str, str]) -> Preview:
+    return preview(context.settings, context.catalog, _query(typed), context.teachers.find)
 
 
 def _query(typed: Mapping[str, str]) -> PlanQuery:
@@ -139,7 +143,7 @@ def _ladder(
     if not typed.get("teacher", "").strip():
         return None, {}
     try:
-        made: Preview = preview(context.settings, context.catalog, _query(typed))
+        made: Preview = _preview(context, typed)
     except BoomerangError as error:
         about = [n for n in PLANNED if error.value is not None and typed.get(n) == error.value]
         field = about[0] if about else _TELLS.get(error.slug, "teacher")

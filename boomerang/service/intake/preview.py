@@ -1,5 +1,6 @@
 """What a request would be, from headers alone: nothing is recorded, hashed or sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from boomerang.family.memory import (
     item_bytes,
 )
 from boomerang.family.pair import Pair
-from boomerang.hub.find import Found, find
+from boomerang.hub.find import Found
 from boomerang.recipes.maps import MapRule
 from boomerang.recipes.recipe import Recipe
 from boomerang.service.effort import Effort, effort_of
@@ -127,18 +128,20 @@ class Preview:
         return fits([(member.parameters, need.total) for member, need in needs], share=share)
 
 
-def preview(settings: Settings, catalog: Catalog, query: PlanQuery) -> Preview:
+def preview(
+    settings: Settings, catalog: Catalog, query: PlanQuery, find: Callable[..., Found]
+) -> Preview:
     """Plan what a query says. Raises whatever would be wrong with the request, but for its text.
 
-    Embeddings are not compared: whether a student has its teacher's is believed of its record.
+    Models are found by `find`, of a name and perhaps a revision (service.teachers). Embeddings are
+    not compared: whether a student has its teacher's is believed of its record.
     """
     item_bytes(query.dtype)
     asked = read(query.request, settings)
-    folders, endpoint = settings.folders, settings.hub_endpoint
-    teacher = find(asked.teacher, asked.revision, folders=folders, endpoint=endpoint)
+    teacher = find(asked.teacher, asked.revision)
     refuse_without_derivatives(teacher.name, teacher.license)
     recipe = None if asked.student is not None else asked.recipe
-    pair = _given(asked, teacher, settings) if recipe is None else pair_to_distil(recipe, teacher)
+    pair = _given(asked, teacher, find) if recipe is None else pair_to_distil(recipe, teacher)
     if recipe is not None and recipe.measures:
         refuse_order_in_full(asked)
     ladder = ladder_of(pair, asked.order)
@@ -156,9 +159,9 @@ def preview(settings: Settings, catalog: Catalog, query: PlanQuery) -> Preview:
     )
 
 
-def _given(asked: Asked, teacher: Found, settings: Settings) -> Pair:
+def _given(asked: Asked, teacher: Found, find: Callable[..., Found]) -> Pair:
     if asked.student is None:
         raise BadRequest("No student was named.", value=None, fix="Name one.")
-    student = find(asked.student, folders=settings.folders, endpoint=settings.hub_endpoint)
+    student = find(asked.student)
     refuse_without_derivatives(student.name, student.license)
     return Pair.of(teacher.checkpoint, student.checkpoint, kept=asked.kept, verify=False)

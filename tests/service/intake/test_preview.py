@@ -116,6 +116,11 @@ def test_teachers_are_folders_and_what_the_hub_finds(
     assert [one["name"] for one in every] == ["student", "teacher"]
     plan = front.client.get("/plan", params={"teacher": "me/teacher-hub", "recipe": "smoke"})
     assert len(plan.json()["commit"]) == 40
+    # While a form is filled the Hub is asked once.
+    asked = len(hub.lines("teacher-hub"))
+    again = {"teacher": "me/teacher-hub", "recipe": "smoke", "context": 16}
+    assert front.client.get("/plan", params=again).json()["commit"] == plan.json()["commit"]
+    assert len(hub.lines("teacher-hub")) == asked
 
 
 def test_without_the_hub_folders_are_found(
