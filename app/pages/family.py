@@ -16,7 +16,7 @@ from boomerang.charts.loss import loss_chart
 
 _REBUILDS = 5
 """How many of a family its page shows, the newest."""
-_ENTRIES = 20
+_ENTRIES = 12
 """How many things that happened its page tells at a time."""
 _BADGES = {"published": "ready", "built": "ready", "publishing": "running", "building": "running",
            "failed": "failed", "possible": "possible", "planned": ""}  # fmt: skip

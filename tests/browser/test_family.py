@@ -104,6 +104,20 @@ def test_metrics_memory_and_order_are_changed_in_place(
     assert page.locator("h1").get_attribute("data-same") == "yes"
 
 
+def test_menus_close_as_menus_do(page: Any) -> None:
+    menu = page.locator("details.menu").first
+    page.focus("details.menu >> nth=0 >> summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert menu.get_attribute("open") is not None
+    page.keyboard.press("Escape")
+    assert menu.get_attribute("open") is None
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.keyboard.press("Enter")
+    page.mouse.click(30, 300)
+    assert menu.get_attribute("open") is None
+
+
 def test_a_run_is_followed_live(browser: Any, front: Front) -> None:
     run = large(front.catalog, state=StudentState.DISTILLING, measured=False)
     key = front.catalog.family(run).student

@@ -9,7 +9,6 @@ from app.context import Context, ContextDep
 from app.pages.rendering import page
 from app.security.keys import check_may
 from app.views import family_view
-from boomerang.catalog.records.states import StudentState
 
 router = APIRouter(include_in_schema=False)
 _NAMED = 5
@@ -35,20 +34,17 @@ def ask_to_delete(id_: str, request: Request, context: ContextDep) -> Response:
 
 def _kept(context: Context, id_: str) -> dict[str, Any]:
     """What outlives a family: its student or not, its repositories, others of the student."""
-    catalog = context.catalog
+    catalog, leaving = context.catalog, context.catalog.leaving(id_)
     family = catalog.family(id_)
-    student = catalog.student(family.student)
-    others = [one for one in catalog.families(student=student.key) if one.id != id_]
-    took = None
-    if student.state is StudentState.READY and student.started and student.finished:
-        took = _lasting(student.finished - student.started)
+    others = [one for one in catalog.families(student=family.student) if one.id != id_]
     return {
         "label": context.cache.now().name(id_),
-        "repositories": [one.repo for one in catalog.publications(id_)],
+        "leaving": leaving,
         "others": others[:_NAMED],
         "more_others": max(0, len(others) - _NAMED),
-        "took": took,
-        "ends": not student.state.over and not others,
+        "took": _lasting(leaving.seconds) if leaving.seconds else None,
+        "measuring_took": _lasting(leaving.measuring_seconds),
+        "ends": not leaving.state.over and not leaving.stays,
     }
 
 
