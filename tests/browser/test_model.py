@@ -1,11 +1,13 @@
-"""The page of a size by keyboard: tabs as people who know tabs expect them, and code is copied."""
+"""The pages of a size and of jobs by keyboard: tabs as people know them, code that is copied, and a
+failure that is seen as it happens and retried.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from boomerang.catalog.records.states import Fact
+from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front
 from tests.browser.test_dashboard import opened
 
@@ -43,3 +45,24 @@ def test_tabs_by_keyboard(browser: Any, make_front: Callable[..., Front]) -> Non
         front.catalog.set_fact(family.id, 1, "built", Fact.YES)
         page.wait_for_selector("#state .badge.ready", timeout=8000)
         assert chosen.inner_text() == "hf download"
+
+
+def test_a_failure_is_seen_and_retried(browser: Any, make_front: Callable[..., Front]) -> None:
+    front = make_front()
+    made = front.queued()
+    key = made["student"]["key"]
+    with opened(browser, f"{front.base}/jobs") as page:
+        assert page.locator(".job.waiting h3").inner_text().startswith("Distillation")
+        lease = front.catalog.lease_acquire(f"student:{key}", "gpu7:41:ab:9", 60)
+        front.catalog.set_student_state(key, StudentState.DISTILLING, lease=lease)
+        page.wait_for_selector(".job.running code:text('gpu7:41')", timeout=8000)
+        front.catalog.student_progress(key, {"step": 3, "steps": 8}, lease=lease)
+        page.wait_for_selector("text=step 3 of 8", timeout=8000)
+        front.catalog.set_student_state(key, StudentState.FAILED, "No text.", lease=lease)
+        front.catalog.lease_release(lease)
+        page.wait_for_selector(".job.failed .cause:text('No text.')", timeout=8000)
+        page.locator("button:has-text('Retry')").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/families/{made['id']}**")
+        assert "begins anew" in page.locator(".notice").first.inner_text()
+    assert front.catalog.student(key).state is StudentState.QUEUED
