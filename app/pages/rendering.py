@@ -67,7 +67,8 @@ def _left(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _size(value: float) -> str:
+def mb(value: float) -> str:
+    """Bytes as people read them, in the units of files."""
     return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.2f} MB"
 
 
@@ -102,7 +103,7 @@ templates.env.add_extension(Addressed)
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.filters |= {
     "bar": bar, "legend": legend, "order_in_words": order_in_words, "figure": _figure,
-    "share": _share, "minute": _minute, "count": "{:,}".format, "mb": _size, "left": _left,
+    "share": _share, "minute": _minute, "count": "{:,}".format, "mb": mb, "left": _left,
     "doubt": _doubt,
 }  # fmt: skip
 

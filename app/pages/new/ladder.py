@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.pages.rendering import mb
 from boomerang.errors import BadBudget, BudgetOutOfRange
 from boomerang.family.composition import bar
 from boomerang.family.fits import DEVICES
@@ -88,13 +89,13 @@ def _size(made: Preview, member: Member, contexts: Sequence[int]) -> dict[str, A
     cells: dict[str, str] = {}
     for key, _, dtype, bits in WEIGHTS:
         for context in contexts:
-            cells[f"{key}-{context}"] = gib(made.need(member, context, dtype, bits).total)
+            cells[f"{key}-{context}"] = mb(made.need(member, context, dtype, bits).total)
     return {
         "size": member.size,
         "parameters": f"{member.parameters:,}",
         "layers": str(member.layers),
-        "stored": gib(member.bytes),
-        "need": gib(need.total),
+        "stored": mb(member.bytes),
+        "need": mb(need.total),
         "blocks": bar(member.composition.code),
         "cells": cells,
         "holds": [size for size, most in zip(DEVICES, room, strict=True) if need.total <= most],
@@ -144,13 +145,6 @@ def _zones(made: Preview) -> list[dict[str, Any]]:
 
 _ROOM = 0.02
 """The part of a slider's way that a letter needs on a phone."""
-
-
-def gib(count: int) -> str:
-    """Bytes in GiB, as memory is sold; in MiB where they are few."""
-    if count < GIB // 10:
-        return f"{count / (1 << 20):.1f} MiB"
-    return f"{count / GIB:.{1 if count >= 10 * GIB else 2}f} GiB"
 
 
 def powers(count: float) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.context import Context, ContextDep
 from app.errors import STATUS
-from app.pages.new.ladder import gib, ladder_facts, powers
+from app.pages.new.ladder import ladder_facts, powers
 from app.pages.rendering import page, templates
 from app.schemas.plan import plan_json
 from app.views import Representation, preferred
@@ -26,7 +26,7 @@ from boomerang.recipes.maps import MapRule
 from boomerang.service.intake.preview import PlanQuery, Preview, preview
 
 router = APIRouter(include_in_schema=False)
-templates.env.filters |= {"gib": gib, "powers": powers, "amount": short_count}
+templates.env.filters |= {"powers": powers, "amount": short_count}
 
 PLANNED = ("teacher", "revision", "student", "recipe", "order", "kept", "map", "context", "dtype")
 """Fields that make a ladder, or say how a size is run."""
