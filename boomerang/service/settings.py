@@ -79,8 +79,9 @@ class Settings(PlaySettings):
     )
     secret: SecretStr = Field(
         default=SecretStr(""),
-        description="Seals the Hub tokens that requesters send (X-Hub-Token); the same for front "
-        "ends and workers, of at least 32 characters. Without it such tokens are refused.",
+        description="Seals the Hub tokens that requesters send (X-Hub-Token) and the sessions of "
+        "browsers; the same for front ends and workers, of at least 32 characters. Without it such "
+        "tokens are refused.",
     )
     readers_of_gated: bool = Field(
         default=False,

@@ -111,6 +111,21 @@ def test_keys_and_what_they_allow(make_front: Callable[..., Front]) -> None:
     assert cookie.status_code == 401
 
 
+def test_no_spelling_of_an_address_makes_it_an_open_one(make_front: Callable[..., Front]) -> None:
+    front = make_front(BOOMERANG_API_KEYS="key", BOOMERANG_HOST="0.0.0.0")
+    spelled = ("/families", "/login%3F/x/resolve/main/a", "/docs%23/x/resolve/main/a",
+               "/static/../families", "/static%2F..%2Ffamilies", "//healthz")  # fmt: skip
+    for host in ("x", "x/healthz?", "x/healthz#", "x/static/", "x@127.0.0.1/login?"):
+        for path in spelled:
+            # What is below /static/ is a file there or nothing.
+            expected = 404 if path.startswith("/static") else 401
+            head = f"GET {path} HTTP/1.1\nHost: {host}"
+            assert said(front, head)[0] == expected, (host, path)
+    for path in ("/families/a%3Fb/cancel", "/families/a%23/cancel", "/families/x%2Fcancel"):
+        answer = front.client.post(path, headers={"Authorization": "Bearer no"})
+        assert answer.status_code == 401
+
+
 def everything(front: Front, family: str) -> dict[str, str]:
     """What every address answers."""
     members = front.catalog.members(family)
