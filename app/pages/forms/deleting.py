@@ -42,7 +42,7 @@ def _kept(context: Context, id_: str) -> dict[str, Any]:
         "leaving": leaving,
         "others": others[:_NAMED],
         "more_others": max(0, len(others) - _NAMED),
-        "took": _lasting(leaving.seconds) if leaving.seconds else None,
+        "took": _lasting(leaving.seconds) if leaving.seconds >= 1 else None,
         "measuring_took": _lasting(leaving.measuring_seconds),
         "ends": not leaving.state.over and not leaving.stays,
     }

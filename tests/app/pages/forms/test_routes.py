@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.tables import EventRow
 from tests.app.conftest import Front
 from tests.app.visitor import HTML, Visitor
 
@@ -194,6 +196,11 @@ def test_deleting_asks_first(front: Front, visit: Callable[[Front], Visitor]) ->
         "nothing is distilled",
     ):
         assert said in asked, said
+    front.catalog.set_student_state(queued["student"]["key"], StudentState.DISTILLING)
+    with front.catalog.db.write() as session:
+        session.execute(update(EventRow).values(time=EventRow.time - 3 * 3600))
+    unfinished = browser.get(f"/families/{queued['id']}/delete").text
+    assert "3 hours went into it so far" in " ".join(unfinished.split())
     assert re.search(r"<h1>Delete .+\?</h1>", asked)
     gone = browser.send(f"/forms/families/{family.id}/delete", on=f"/families/{family.id}/delete")
     assert gone.headers["location"] == "/?done=deleted"
