@@ -94,9 +94,16 @@ def test_without_shared_workers_the_tab_has_its_own(browser: Any, front: Front) 
     context = browser.new_context()
     context.add_init_script("delete window.SharedWorker")
     page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{front.base}/new", wait_until="load")
+    page.wait_for_timeout(500)
+    # Nothing of it changes by itself.
+    assert not [url for url in asked if "/events?" in url]
     page.goto(front.base)
     front.catalog.student_progress(key, {"step": 5})
     page.wait_for_selector("text=step 5 of 800", timeout=10_000)
+    assert len([url for url in asked if "/events?" in url]) == 1
     context.close()
 
 

@@ -132,15 +132,19 @@ async function connect() {
   return (message) => stream.tell(heard, message);
 }
 
-const tell = await connect();
-const here = () => tell({ visible: !document.hidden, after: last });
-here();
-setInterval(() => { if (!document.hidden) here(); }, 25_000);
-addEventListener("pagehide", () => tell({ gone: true }));
-addEventListener("pageshow", (event) => { if (event.persisted) here(); });
-document.addEventListener("visibilitychange", () => {
+async function follow() {
+  const tell = await connect();
+  const here = () => tell({ visible: !document.hidden, after: last });
   here();
-  if (!document.hidden) {
+  setInterval(() => { if (!document.hidden) here(); }, 25_000);
+  addEventListener("pagehide", () => tell({ gone: true }));
+  addEventListener("pageshow", (event) => { if (event.persisted) here(); });
+  document.addEventListener("visibilitychange", () => {
+    here();
+    if (document.hidden) return;
     for (const part of document.querySelectorAll("[data-part]")) if (states.get(part)?.changed) soon(part);
-  }
-});
+  });
+}
+
+// A page where nothing changes by itself, as that where one logs in, asks for no events.
+if (document.querySelector("[data-on], .steps")) await follow();
