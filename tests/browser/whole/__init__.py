@@ -1,0 +1,1 @@
+"""What takes every page and a whole service."""
