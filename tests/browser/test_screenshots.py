@@ -25,3 +25,7 @@ def test_every_page_is_taken(browser: object, tmp_path: Path) -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stdout + run.stderr
     assert shots(tmp_path / "pages") == dict.fromkeys(PAGES, SHOTS)
+
+
+def test_those_that_are_kept_are_all() -> None:
+    assert shots(ROOT / "docs/images/pages") == dict.fromkeys(PAGES, SHOTS)

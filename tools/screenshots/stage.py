@@ -11,6 +11,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family, NewRequest
 from boomerang.catalog.records.states import Fact, Lease, StudentState
 from boomerang.catalog.setbacks import Limits
+from boomerang.catalog.tables import LeaseRow, StudentRow
 from boomerang.family.order_forms import named_order
 from boomerang.service.models import pairs
 from boomerang.service.models.members import ladder_members
@@ -97,6 +98,9 @@ def _ready(
              "cosine": 0.021, "tokens": 12 * step * 65536, "tokens_per_s": 41200.0},
         )  # fmt: skip
     catalog.set_student_state(student.key, StudentState.DISTILLING)
+    with catalog.db.write() as session:
+        # It took a while, as such do.
+        session.get_one(StudentRow, student.key).started = session.now() - 2840.0
     catalog.student_whole(student.key, {"model.safetensors": "5e" * 32}, made=True)
     pair = pairs.open_pair(settings, catalog, catalog.student(student.key))
     order = named_order(pair.layermap, "last")
@@ -206,4 +210,6 @@ def _held(catalog: Catalog, subject: str, process: str) -> Lease:
     lease = catalog.lease_acquire(subject, f"{process}:{subject}", 3600.0)
     if lease is None:
         raise RuntimeError(f"{subject} is held by somebody")
+    with catalog.db.write() as session:
+        session.get_one(LeaseRow, subject).since = session.now() - 1100.0
     return lease
