@@ -20,7 +20,7 @@ def serve(
 
 
 def worker(
-    queues: Annotated[str, typer.Option(help="Queues, separated by commas.")] = (
+    queues: Annotated[str, typer.Option(help="Queues, separated by commas; also play.")] = (
         "distill,measure,assemble,publish"
     ),
     concurrency: Annotated[int, typer.Option(min=1, help="Jobs at a time.")] = 1,
