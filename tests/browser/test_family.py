@@ -101,6 +101,14 @@ def test_metrics_memory_and_order_are_changed_in_place(
     assert page.locator("#ladder th[aria-sort=descending]").inner_text() == "agreement"
     for part in ("metric=agreement", f"size={smallest}", "context=131072", "sort=-agreement"):
         assert part in page.url
+    newest = page.locator("#log li >> nth=0").inner_text()
+    page.click("#log >> text=before that")
+    page.wait_for_selector("#log >> text=newest")
+    assert page.locator("#log li >> nth=0").inner_text() != newest
+    page.click("#log >> text=newest")
+    page.wait_for_selector("#log >> text=newest", state="detached")
+    assert "before=" not in page.url
+    assert "metric=agreement" in page.url
     assert page.locator("h1").get_attribute("data-same") == "yes"
 
 

@@ -1,13 +1,9 @@
 // Links and forms with data-load="PART OTHER" show another state of parts of the page: they alone are
-// fetched and put in place, and the page's address says what is shown.
+// fetched and put in place, and the page's address says what is shown. Of a link's address only what
+// data-sets="NAME OTHER" names is taken: the rest may be older than what the page shows by now.
 import { keeping } from "./keeping.js";
 
 async function load(names, address) {
-  const here = new URL(location.href);
-  // What was chosen since the page was drawn.
-  for (const chosen of ["size", "sort"]) {
-    if (here.searchParams.has(chosen)) address.searchParams.set(chosen, here.searchParams.get(chosen));
-  }
   const parts = names.split(" ").map((name) => document.getElementById(name));
   const fresh = await Promise.all(parts.map((part) => fetched(part, address)));
   if (fresh.includes(null)) return location.assign(address);
@@ -36,7 +32,13 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-load]");
   if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  load(link.dataset.load, new URL(link.href));
+  const address = new URL(location.href);
+  const asked = new URL(link.href).searchParams;
+  for (const name of link.dataset.sets.split(" ")) {
+    if (asked.has(name)) address.searchParams.set(name, asked.get(name));
+    else address.searchParams.delete(name);
+  }
+  load(link.dataset.load, address);
 });
 document.addEventListener("change", ({ target }) => {
   const form = target.closest?.("form[data-load]");
