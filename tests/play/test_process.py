@@ -19,7 +19,6 @@ from boomerang.assembly.stitch import member_files
 from boomerang.errors import Interrupted
 from boomerang.family.composition import composition_of
 from boomerang.processes.dialogue import AskFailed, Dialogue
-from boomerang.processes.json_lines import JobFailed
 from tests.distill.jobs import TEMPLATE, save_tokenizer
 from tests.support.models import Duo, duo
 
@@ -162,8 +161,3 @@ def test_it_stops_when_it_is_told_to(pair: Duo, tmp_path: Path) -> None:
         os.kill(child.pid, signal.SIGTERM)
         with pytest.raises(Interrupted, match="143"):
             list(child.ask({"code": CODE, "prompt": "w1"}, wait_s=20))
-
-
-def test_a_pair_that_cannot_be_held_is_refused(pair: Duo, tmp_path: Path) -> None:
-    with pytest.raises(JobFailed, match="no device 'nowhere'"):
-        Dialogue(PLAY, job(pair, device="nowhere"), tmp_path)
