@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from benchmarks.pages.families import fill
 from boomerang.service.settings import Settings
+from tests.app.serving.test_scale import counted
 
 MOST = 150_000
 """Bytes of a page with all that it loads, as they are sent to who takes nothing compressed."""
@@ -24,17 +26,21 @@ LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')
 IMPORTED = re.compile(r'(?:from|import\(?|new URL\()\s*"(\.[^"]+)"')
 
 
+@contextmanager
+def opened(home: Path, families: int) -> Iterator[TestClient]:
+    settings = Settings(
+        home=home, redis_url="redis://127.0.0.1:1/0", hub_endpoint="http://127.0.0.1:1", play=True
+    )
+    app = create_app(settings)
+    with TestClient(app, base_url="http://127.0.0.1", headers={"Accept": "text/html"}) as client:
+        fill(app.state.context.catalog, families, 20)
+        yield client
+
+
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    settings = Settings(
-        home=tmp_path_factory.mktemp("home"), redis_url="redis://127.0.0.1:1/0",
-        hub_endpoint="http://127.0.0.1:1", play=True,
-    )  # fmt: skip
-    app = create_app(settings)
-    html = {"Accept": "text/html"}
-    with TestClient(app, base_url="http://127.0.0.1", headers=html) as opened:
-        fill(app.state.context.catalog, 60, 20)
-        yield opened
+    with opened(tmp_path_factory.mktemp("home"), 60) as client:
+        yield client
 
 
 def loads(client: TestClient, address: str, seen: dict[str, int]) -> None:
@@ -76,6 +82,35 @@ def test_a_page_names_no_other_host_and_has_no_script_or_style_of_its_own(
     )
     assert text.count("<h1") == 1
     assert 'lang="en"' in text
+
+
+OLDEST = f"{0:012x}"
+GROWING = re.compile(
+    r"FROM (?:families|members|names|students|requests)(?!.*(?:WHERE|LIMIT))", re.S
+)
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["/", f"/families/{OLDEST}", f"/families/{OLDEST}?part=head", "/jobs", "/play", "/new",
+     f"/models/4.020B?family={OLDEST}", f"/play?family={OLDEST}"],
+)  # fmt: skip
+def test_a_page_asks_as_much_of_many_families_as_of_few(
+    client: TestClient, tmp_path: Path, at: str
+) -> None:
+    with opened(tmp_path, 7) as few:
+        of_few = questions(few, at)
+    of_many = questions(client, at)
+    assert len(of_many) <= len(of_few)
+    assert not [one for one in of_many if GROWING.search(one)]
+
+
+def questions(client: TestClient, at: str) -> list[str]:
+    """What a page asks the catalog the second time that somebody looks at it."""
+    assert client.get(at).status_code == 200
+    with counted(client.app.state.context.catalog) as asked:  # type: ignore[attr-defined]
+        assert client.get(at).status_code == 200
+    return asked
 
 
 def test_what_is_loaded_is_found_and_not_guessed(tmp_path: Path) -> None:
