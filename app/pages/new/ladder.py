@@ -133,7 +133,7 @@ def _zones(made: Preview) -> list[dict[str, Any]]:
     for device, end in [*zip(DEVICES, ends, strict=True), (0, most)]:
         right = min(1.0, max(left, _part(end, least, most)))
         if right > left:
-            words = f"{device} GB" if device else f"over {DEVICES[-1]} GB"
+            words = f"fits {device} GB" if device else f"over {DEVICES[-1]} GB"
             zones.append({
                 "device": device, "at": f"{left:.2%}", "wide": f"{right - left:.2%}",
                 "middle": f"{(left + right) / 2:.2%}",
