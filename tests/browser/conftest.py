@@ -12,7 +12,7 @@ __all__ = ["Front", "browser", "database", "hub", "make_front", "originals"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed on this machine")

@@ -52,7 +52,7 @@ def _staged(base: str, home: Path, models: Path) -> dict[str, str]:
     prepare(models, catalog)
     staged = play(base, settings, catalog)
     catalog.close()
-    paths = _pages(staged.ready, staged.size, "SmolLM2-1.7B")
+    paths = _pages(staged.ready, staged.size, "Example-1.7B")
     return paths | {"distilling": f"/families/{staged.distilling}"}
 
 

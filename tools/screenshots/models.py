@@ -26,7 +26,7 @@ CHAT = (
 
 @dataclass(frozen=True)
 class Shape:
-    """What a Llama is like: as SmolLM2 says it in its config."""
+    """What a Llama is like: those of small ones that people run."""
 
     width: int
     inner: int
@@ -36,9 +36,9 @@ class Shape:
 
 
 SHAPES = {
-    "SmolLM2-135M": Shape(576, 1536, 9, 3, 30),
-    "SmolLM2-360M-Instruct": Shape(960, 2560, 15, 5, 32),
-    "SmolLM2-1.7B": Shape(2048, 8192, 32, 32, 24),
+    "Example-135M": Shape(576, 1536, 9, 3, 30),
+    "Example-360M-Instruct": Shape(960, 2560, 15, 5, 32),
+    "Example-1.7B": Shape(2048, 8192, 32, 32, 24),
 }
 VOCABULARY = 49152
 

@@ -49,14 +49,14 @@ def prepare(models: Path, catalog: Catalog) -> None:
 
 def play(base: str, settings: Settings, catalog: Catalog) -> Staged:
     """Ask the front end at `base` for families, and write what workers would have."""
-    main = _ask(base, teacher="SmolLM2-360M-Instruct", data="stories", order="last")
+    main = _ask(base, teacher="Example-360M-Instruct", data="stories", order="last")
     ready = _ready(settings, catalog, main, tasks=True)
     _publish(catalog, ready)
-    busy = _ask(base, teacher="SmolLM2-1.7B", data="stories")
+    busy = _ask(base, teacher="Example-1.7B", data="stories")
     distilling = _distil(catalog, busy)
-    small = _ready(settings, catalog, _ask(base, teacher="SmolLM2-135M", data="stories"))
-    _ask(base, teacher="SmolLM2-135M", data="stories", recipe="smoke")
-    lost = _ask(base, teacher="SmolLM2-360M-Instruct", data="stories", recipe="smoke")
+    small = _ready(settings, catalog, _ask(base, teacher="Example-135M", data="stories"))
+    _ask(base, teacher="Example-135M", data="stories", recipe="smoke")
+    lost = _ask(base, teacher="Example-360M-Instruct", data="stories", recipe="smoke")
     key = str(lost["student"]["key"])
     for state, reason in (
         (StudentState.DISTILLING, None),
