@@ -62,6 +62,10 @@ class Guard:
             fix = "Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL."
             return problem(421, "host", "Not this host", f"This service is not {host!r}.",
                            value=host, fix=fix)  # fmt: skip
+        if request.scope["path"].endswith("\n"):
+            # Routes take an address with a line's end for the one without it; scopes would not.
+            return problem(404, "http", "Not Found", "Not Found", value=request.scope["path"],
+                           fix="Leave the line's end out.")  # fmt: skip
         if changes(request.method, request.scope["path"]):
             refusal = _of_another_site(request, host) or _of_another_type(request)
             if refusal is not None:
