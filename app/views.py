@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Match
 from starlette.types import Scope
 
@@ -26,6 +26,9 @@ from boomerang.catalog.records.families import Member, successor
 
 VARY = {"Vary": "Accept"}
 """What every answer of such an address says to caches."""
+
+DOWNLOAD = "download"
+"""The parameter of an address that is the file, whatever else is accepted."""
 
 
 class Representation(Enum):
@@ -54,7 +57,9 @@ class PageRoute(APIRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether this request is for it."""
         found = super().matches(scope)
-        if found[0] is Match.NONE or preferred(Headers(scope=scope)) is Representation.PAGE:
+        # Some browsers ask for what a link has them keep as they ask for pages.
+        kept = DOWNLOAD in QueryParams(scope.get("query_string", b""))
+        if not kept and preferred(Headers(scope=scope)) is Representation.PAGE:
             return found
         return Match.NONE, {}
 

@@ -1,9 +1,10 @@
 """Sizes: listed, described, downloaded whole as a tar or file by file."""
 
 import re
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.context import ContextDep
@@ -13,7 +14,7 @@ from app.security.keys import check_may_have
 from app.serving.catalog_cache import by_family
 from app.serving.responses import serve
 from app.serving.volume import Volume
-from app.views import VARY, Representation, chosen, member_views, preferred
+from app.views import DOWNLOAD, VARY, Representation, chosen, member_views, preferred
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -24,6 +25,8 @@ _ELSEWHERE: Responses = {
     307: {"description": "The size that a budget buys", "headers": LOCATION},
     **problems(403, 404, 409, 410, 422, 502, 503),
 }
+
+Kept = Annotated[str | None, Query(alias=DOWNLOAD, description="the tar, whatever is accepted")]
 
 
 @router.get("", response_model=MembersAnswer, responses=problems(404, 409))
@@ -41,7 +44,7 @@ def index(context: ContextDep, family: str | None = None) -> Response:
 @router.head("/{size}", response_model=None, include_in_schema=False)
 @router.get("/{size}", response_model=MemberAnswer, responses=_TAR | _ELSEWHERE)
 async def download(
-    size: str, request: Request, context: ContextDep, family: str | None = None
+    size: str, request: Request, context: ContextDep, family: str | None = None, keep: Kept = None
 ) -> Response:
     """The whole model as one tar; its record as JSON, or its page, where that is asked for."""
 
@@ -51,7 +54,7 @@ async def download(
         if isinstance(found, Response):
             return found
         snapshot, member = found
-        if shows is Representation.JSON:
+        if shows is Representation.JSON and keep is None:
             [shown] = member_views(context, snapshot, [member])
             return JSONResponse(shown, headers=VARY)
         check_may_have(request, snapshot.family(member.family))

@@ -15,6 +15,8 @@ NAMES = 14
 """Pixels above it for the names of memories."""
 MOST_NAIVE = 5
 """As many times as bad as the family's worst may naive pruning be and still be within the field."""
+MOST_MARKED = 40
+"""Of more sizes than these the marks of naive pruning would touch: its line alone is drawn."""
 APART = 0.11
 """The least share of the width between two boundaries of memory that both have a name."""
 
@@ -47,6 +49,7 @@ def quality_chart(
         TOP + NAMES if fits else TOP,
     )
     ours, pruned = _line(curve, frame), _line(beside, frame)
+    marked = beside if len(beside) <= MOST_MARKED else []
     # What is tinted reaches the edge where pruning is beyond it.
     edge = [(float(p.parameters), frame.y.high) for p, value in beside if value > frame.y.high]
     above = sorted([*pruned, *edge])
@@ -56,9 +59,9 @@ def quality_chart(
         frame.area(_along(above, ours), _along(ours, above), "gain"),
         frame.line(pruned, "naive"),
         frame.line(ours, "curve"),
-        *(frame.error(p.parameters, value, p.error, "doubt") for p, value in beside),
-        *(frame.error(p.parameters, value, p.error, "error") for p, value in curve),
-        *(_beside(frame, p, value) for p, value in beside),
+        frame.errors([(p.parameters, value, p.error) for p, value in marked], "doubt"),
+        frame.errors([(p.parameters, value, p.error) for p, value in curve], "error"),
+        *(_beside(frame, p, value) for p, value in marked),
         _naive_name(frame, beside, curve),
         _points(frame, curve, metric, _shown(beside, metric), chosen),
     ]
@@ -231,4 +234,4 @@ def _point(
         tag("a", title, inner, href=point.url) if point.url is not None else tag("g", title, inner)
     )
     class_ = "point chosen" if here else "point"
-    return at(x, y, group, class_=class_, data_size=point.name, data_value=f"{value:g}")
+    return at(x, y, group, class_=class_, data_size=point.name)

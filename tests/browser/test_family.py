@@ -55,7 +55,7 @@ def test_everything_follows_the_slider(front: Front, family: str, page: Any) -> 
     assert f"{members[DIP].parameters:,} parameters" in about.inner_text()
     assert "A dip" in about.locator("[data-why]").inner_text()
     link = about.locator("a[download]").get_attribute("href")
-    assert link.endswith(f"/models/{members[DIP].size}?family={family}")
+    assert link.endswith(f"/models/{members[DIP].size}?family={family}&download=tar")
     box = page.locator("#slide").bounding_box()
     page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
     assert chosen(page) == members[-1].size

@@ -17,7 +17,7 @@ from boomerang.charts.drawing.series import (
     task_metric,
 )
 from boomerang.charts.drawing.theme import PAPER
-from boomerang.charts.quality import quality_chart
+from boomerang.charts.quality import HEIGHT, quality_chart
 from tests.charts.reading import parsed, points, texts
 
 POINTS = (
@@ -126,11 +126,28 @@ def test_zero_stands_on_the_axis_of_a_logarithmic_scale_and_no_line_leads_there(
 
 def test_errors_are_intervals() -> None:
     root = parsed(quality_chart(POINTS, metric=PERPLEXITY))
-    bars = [one for one in root.iter("line") if one.get("class") == "error"]
+    [drawn] = [one.attrib["d"] for one in root.iter("path") if one.get("class") == "error"]
+    bars = [
+        [tuple(map(float, end.split())) for end in bar.split("L")] for bar in drawn.split("M")[1:]
+    ]
     assert len(bars) == len(POINTS)
-    for bar, (x, y) in zip(bars, points(root).values(), strict=True):
-        assert float(bar.attrib["x1"].rstrip("%")) == x
-        assert float(bar.attrib["y2"].rstrip("%")) < y < float(bar.attrib["y1"].rstrip("%"))
+    # Of a field of 1000 by HEIGHT.
+    for [(left, low), (right, high)], (x, y) in zip(bars, points(root).values(), strict=True):
+        assert left == right == pytest.approx(10 * x, abs=0.1)
+        assert high < y * HEIGHT / 100 < low
+    on_paper = parsed(quality_chart(POINTS, metric=PERPLEXITY, theme=PAPER))
+    assert sum(one.tag.endswith("line") for one in on_paper.iter()) >= len(POINTS)
+
+
+def test_of_very_many_sizes_naive_pruning_is_a_line_without_marks() -> None:
+    many = [replace(POINTS[0], name=f"{k}", parameters=10**9 + k * 10**7) for k in range(64)]
+    naive = [replace(one, value=30.0 - k / 10) for k, one in enumerate(many)]
+    for count, marks in ((40, 40), (64, 0)):
+        svg = quality_chart(many[:count], metric=PERPLEXITY, naive=naive[:count])
+        found = [one.get("class") for one in parsed(svg).iter()]
+        assert found.count("other") == marks
+        assert found.count("naive") == 1
+        assert svg.count("naive pruning 2") > 0
 
 
 def test_names_are_text_and_nothing_else() -> None:

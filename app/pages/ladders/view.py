@@ -17,6 +17,8 @@ from boomerang.family.composition import composition_of
 from boomerang.family.layer_map import LayerMap
 from boomerang.family.memory import CONTEXT
 
+MOST_OF_A_STRIP = 64
+"""Layers of which each can still be told from its neighbours in a row of the table."""
 LEAST_OF_A_CURVE = 2
 """Sizes with a figure, without which there is no curve to see."""
 
@@ -100,6 +102,11 @@ class LadderView:
     def rows(self) -> list[Size]:
         """Every size in the order that was asked for."""
         return ordered(self.sizes, self.sort)
+
+    @property
+    def strips(self) -> bool:
+        """Whether each row of the table has a picture of its size's layers."""
+        return self.student.layers <= MOST_OF_A_STRIP
 
     @cached_property
     def curve(self) -> str:

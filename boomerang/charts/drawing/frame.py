@@ -113,6 +113,16 @@ class Frame:
         here = percent(self.across(x))
         return tag("line", x1=here, x2=here, y1=ends[0], y2=ends[1], **self.theme(role))
 
+    def errors(self, values: Sequence[tuple[float, float, float | None]], role: str) -> str:
+        """`error` of many (x, value, error); on a page in one path, as each weighs its kilobyte
+        in the curve of a deep teacher.
+        """
+        if not self.theme.interactive:
+            return "".join(self.error(*one, role) for one in values)
+        known = [(x, v, e) for x, v, e in values if e and math.isfinite(e) and math.isfinite(v)]
+        path = "".join(self._path([(x, v - e), (x, v + e)]) for x, v, e in known)
+        return self._drawn([path], role) if path else ""
+
     def field(self, *inner: str) -> str:
         """The field itself, below what stands above it."""
         return tag("svg", *inner, y=self.top, width="100%", height=self.height, overflow="visible")
@@ -142,7 +152,8 @@ def chart(
     body = "".join((tag("desc", words(desc)) if desc else "", *inner))
     if theme.paints is None:
         space = {"class_": f"chart {kind}", "width": "100%", "height": height}
-        return tag("svg", body, **space, **said)
+        # Its style sheet says this of all within; of a deep teacher's sizes it is kilobytes.
+        return tag("svg", body.replace(' overflow="visible"', ""), **space, **said)
     wide = theme.width or 0
     paper = tag("rect", width="100%", height="100%", **theme("paper"))
     inner_ = tag("svg", body, x=EDGE, y=EDGE // 2, width=wide - 2 * EDGE, overflow="visible")

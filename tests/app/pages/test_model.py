@@ -57,6 +57,17 @@ def test_how_it_is_run_and_what_it_is_made_of(shared: Front) -> None:
     assert "8 GB are enough at 8,192 tokens" in found.get_text(" ", strip=True)
 
 
+def test_what_is_downloaded_is_the_file_also_to_a_browser_that_asks_as_for_a_page(
+    shared: Front,
+) -> None:
+    _, member, url = sized(shared)
+    [link] = shown(shared, url).select("a[download]")
+    for accept in (HTML, {"Accept": "application/json"}, {"Accept": "*/*"}):
+        answer = shared.client.get(str(link["href"]), headers=accept)
+        assert answer.headers["content-type"] == "application/x-tar"
+        assert f"teacher-{member.size}.tar" in answer.headers["content-disposition"]
+
+
 def test_files_have_their_hashes_where_those_are_known(shared: Front) -> None:
     _, member, url = sized(shared)
     listed = shown(shared, url).select(".files tbody tr")

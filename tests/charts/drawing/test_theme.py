@@ -8,8 +8,8 @@ from boomerang.charts.drawing.theme import PAGE, PAPER, paper
 from tests.support.places import ROOT
 
 CSS = (ROOT / "app/pages/static/css/charts.css").read_text()
-ROLES = sorted(set(PAPER.paints or ()) - {"paper", "bar0", "bar1"})
-"""Those of pages: bars are for paper alone."""
+ROLES = sorted(one for one in PAPER.paints or () if not re.fullmatch(r"paper|(bar|[dmeos])\d", one))
+"""Those of pages: bars and many series are for paper alone."""
 
 
 @pytest.mark.parametrize("role", ROLES)
