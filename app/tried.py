@@ -1,7 +1,10 @@
 """A size that is tried: which member a request means, whether its key may, and the question put."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import anyio
-from fastapi import Request
+from fastapi import Request, Response
 
 from app.context import Context
 from app.security.keys import check_may_have
@@ -11,6 +14,10 @@ from boomerang.catalog.records.states import StudentState
 from boomerang.errors import BadRequest, FamilyNotFound, NotReady, SizeNotFound
 from boomerang.service.playing.asked import Question
 from boomerang.service.playing.asking import Asking
+
+T = TypeVar("T")
+_NOBODY = 499
+"""The client has closed the connection."""
 
 
 async def ask(
@@ -30,6 +37,30 @@ async def ask(
 
     await anyio.to_thread.run_sync(check)
     return await context.playing.ask(member.family, member.k, question)
+
+
+async def while_there(request: Request, work: Callable[[], Awaitable[T]]) -> T | Response:
+    """Read an answer as long as the client is there; for who has gone, the answer to nobody.
+
+    `work` raises nothing of its own: it would come in a group.
+    """
+    found: list[T] = []
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        found.append(await work())
+        group.cancel_scope.cancel()
+    return found[0] if found else nobody()
+
+
+def nobody() -> Response:
+    """An answer that nobody reads."""
+    return Response(status_code=_NOBODY)
 
 
 def check_ready(snapshot: Snapshot, family: Family) -> None:

@@ -2,24 +2,20 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from sse_starlette import ServerSentEvent
 
 from app.errors import openai_error, problem
 from app.schemas.play import usage
+from app.tried import nobody, while_there
 from boomerang.service.playing.asking import Asking, Event
 
 Json = dict[str, Any]
-T = TypeVar("T")
-
-_NOBODY = 499
-"""Nobody reads this: the client has closed the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +101,9 @@ async def whole(request: Request, asking: Asking, answer: Shaped) -> Response:
                 return error_of(event)
             elif event["event"] == "done":
                 return JSONResponse(answer.body(text, event))
-        return Response(status_code=_NOBODY)
+        return nobody()
 
-    return await _while_there(request, read)
+    return await while_there(request, read)
 
 
 async def pieces(
@@ -122,9 +118,9 @@ async def pieces(
                 return error_of(event)
             if event["event"] == "begun":
                 return None
-        return Response(status_code=_NOBODY)
+        return nobody()
 
-    refused = await _while_there(request, begin)
+    refused = await while_there(request, begin)
     return refused if refused is not None else _written(events, answer, usage)
 
 
@@ -157,19 +153,3 @@ def error_of(event: Event) -> JSONResponse:
     return openai_error(
         problem(status, "play", "Not answered", f"{event['reason']}.", fix=str(event["fix"]))
     )
-
-
-async def _while_there(request: Request, work: Callable[[], Awaitable[T]]) -> T | Response:
-    """Do something as long as the client is there."""
-    found: list[T] = []
-    async with anyio.create_task_group() as group:
-
-        async def watch() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            group.cancel_scope.cancel()
-
-        group.start_soon(watch)
-        found.append(await work())
-        group.cancel_scope.cancel()
-    return found[0] if found else Response(status_code=_NOBODY)

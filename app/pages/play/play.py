@@ -16,7 +16,7 @@ from app.context import Context, ContextDep
 from app.pages.rendering import page
 from app.schemas.members import member_json
 from app.security.forms import Posted
-from app.tried import ask, member_of
+from app.tried import ask, member_of, while_there
 from app.views import PageRoute
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import StudentState
@@ -55,19 +55,30 @@ async def asked(request: Request, context: ContextDep, form: Posted) -> Response
         answer = {"error": f"{error.detail} {error.fix}".strip()}
         status = 422 if isinstance(error, BadRequest) else 409
         return await _page(request, context, family, sizes, typed, answer, status)
+    if isinstance(answer, Response):
+        return answer
     return await _page(request, context, family, sizes, typed, answer)
 
 
 async def _answer(
     request: Request, context: Context, family: str, sizes: list[str], question: Question
-) -> dict[str, Any]:
+) -> dict[str, Any] | Response:
     if not sizes:
         raise BadRequest("No size is chosen.", fix="Choose one.")
     member = await member_of(context, family, sizes[0])
     asking = await ask(request, context, member, question)
-    text, last = "", dict[str, Any]()
-    async for last in asking.events():
-        text += last.get("text", "")
+
+    async def read() -> tuple[str, dict[str, Any]]:
+        text, last = "", dict[str, Any]()
+        async for last in asking.events():
+            text += last.get("text", "")
+        return text, last
+
+    # Whoever has gone on or loads the page again must not be written for.
+    found = await while_there(request, read)
+    if isinstance(found, Response):
+        return found
+    text, last = found
     failed = last.get("event") != "done"
     error = f"{last.get('reason', 'nothing came')}. {last.get('fix', '')}".strip()
     return {"size": member.size, "text": text, "done": last, "error": error if failed else ""}

@@ -1,5 +1,6 @@
 """The page where sizes are tried, without JavaScript: what it offers, asks and answers."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -51,6 +52,21 @@ def test_a_size_answers_the_form(stage: Stage) -> None:
     assert "3 tokens" in said.select_one(".try .figures").get_text()  # type: ignore[union-attr]
     assert said.select_one("#prompt").get_text() == "<in> the"  # type: ignore[union-attr]
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_form_whose_browser_has_gone_holds_nobody_up(stage: Stage) -> None:
+    found = page(stage.front, f"/play?family={stage.family}")
+    stage.front.client.timeout, before = 1.0, stage.front.client.timeout
+    started = time.monotonic()
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            sent(stage.front, found, size=stage.size, prompt="slowly on", max_tokens="500")
+    finally:
+        stage.front.client.timeout = before
+    answer = sent(stage.front, found, size=stage.size, prompt="quick", max_tokens="2")
+    assert "2 tokens" in answer.text
+    # 500 tokens would take 25 seconds.
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(
