@@ -13,6 +13,7 @@ from boomerang.errors import NoPlayer, PlayBusy, PlayOff
 from boomerang.service.jobs import Play, Producer
 from boomerang.service.playing import store
 from boomerang.service.playing.asked import Question
+from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 
 MOST_WAITING = 16
@@ -30,6 +31,7 @@ class Asker:
 
     def __init__(self, settings: Settings, producer: Producer) -> None:
         self._settings, self._producer = settings, producer
+        self._redact = Redactor(settings)
         self._client: Any = None
 
     @property
@@ -64,7 +66,7 @@ class Asker:
 
         self.check_on()
         bounded = question.bounded(self._settings.play_tokens)
-        asking = Asking(self._redis(), secrets.token_hex(12))
+        asking = Asking(self._redis(), secrets.token_hex(12), self._redact)
         try:
             if not await self._redis().exists(store.WORKERS):
                 raise _nobody()
@@ -105,9 +107,9 @@ def _nobody(why: str = "No worker that tries sizes is there.") -> NoPlayer:
 class Asking:
     """A question that was put; `id` names it."""
 
-    def __init__(self, client: Any, id_: str) -> None:
+    def __init__(self, client: Any, id_: str, redact: Redactor) -> None:
         self.id = id_
-        self._redis = client
+        self._redis, self._redact = client, redact
         self._said_at = 0.0
 
     async def begin(self, question: str) -> None:
@@ -171,7 +173,8 @@ class Asking:
                 last = at
                 event: Event = json.loads(fields["e"])
                 taken = True
-                yield event
+                # Why it failed is told by libraries too; what is written is nobody's but theirs.
+                yield self._redact(event) if event["event"] == "failed" else event
                 if store.over(event):
                     return
             if found:

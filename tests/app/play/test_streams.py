@@ -49,6 +49,17 @@ def test_an_answer_that_failed_says_why(stage: Stage) -> None:
     )  # fmt: skip
 
 
+def test_no_answer_tells_where_a_model_lies(stage: Stage) -> None:
+    client, asked = stage.front.client, {"prompt": "where is it"}
+    answers = [
+        client.post(f"/play/{stage.family}/{stage.size}", json=asked),
+        client.post("/v1/completions", json={"model": stage.size, **asked}),
+    ]
+    for answer in answers:
+        assert str(stage.front.models) not in answer.text
+        assert "there is no $BOOMERANG_MODELS/teacher/config.json" in answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "about"),
     [

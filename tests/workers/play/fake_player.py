@@ -34,6 +34,9 @@ def answer(told: dict) -> None:
     if "refuse" in words:
         say("failed", id=id_, reason="it refuses.", fix="Ask something else.")
         return
+    if "where" in words:
+        say("failed", id=id_, reason=f"there is no {job['teacher']}/config.json.", fix="")
+        return
     say("begun", id=id_, prompt_tokens=len(words), switch_ms=0.5)
     count, finish = 0, "length"
     for count in range(1, told["max_tokens"] + 1):
@@ -51,8 +54,10 @@ def answer(told: dict) -> None:
         seconds=seconds, tokens_per_s=count / max(seconds, 1e-9))  # fmt: skip
 
 
+job = json.loads(Path(sys.argv[1]).read_text())
+
+
 def main() -> None:
-    job = json.loads(Path(sys.argv[1]).read_text())
     threading.Thread(target=listen, daemon=True).start()
     # Which process has which pair, for whoever looks.
     with (Path(job["teacher"]).parent / "players").open("a") as log:
