@@ -24,6 +24,9 @@ from boomerang.service.settings import Settings
 log = logging.getLogger("boomerang.workers")
 
 PLAYER = (sys.executable, "-m", "boomerang.play")
+SILENT_SECONDS = 900.0
+"""How long a child that answers may say nothing: reading the longest prompt takes a slow machine
+minutes. One that hangs would have everybody wait for as long as its reader does."""
 _POLL_SECONDS = 0.1
 _TOLD = ("begun", "text", "done", "failed")
 
@@ -121,11 +124,18 @@ class Player:
         assert child is not None  # noqa: S101 - it has just been ready
         child.tell({"id": id_, "code": code, **question.told()})
         cancelled: float | None = None
+        heard = time.monotonic()
         while True:
             if ended.is_set() and cancelled is None:
                 cancelled = time.monotonic()
                 child.tell({"cancel": id_})
             event = self._next()
+            if event is not None:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENT_SECONDS:
+                self._end()
+                tell(failed("the player said nothing more", "Ask again.", again=True))
+                return "killed"
             if event is not None and event["event"] == "gone":
                 tell(self._lost())
                 return "died"

@@ -34,6 +34,8 @@ def answer(told: dict) -> None:
     if "refuse" in words:
         say("failed", id=id_, reason="it refuses.", fix="Ask something else.")
         return
+    if "hang" in words:
+        time.sleep(3600)
     if "where" in words:
         say("failed", id=id_, reason=f"there is no {job['teacher']}/config.json.", fix="")
         return
