@@ -11,6 +11,7 @@ from app.pages.ladders.view import LadderView
 from app.pages.rendering import page
 from app.schemas.history import log_json
 from app.schemas.rebuilds import rebuild_json
+from app.security.keys import may_have
 from app.views import PageRoute, family_view
 from boomerang.charts.loss import loss_chart
 
@@ -33,10 +34,12 @@ def family(id_: str, request: Request, context: ContextDep) -> Response:
         "family": shown, "view": None, "contexts": CONTEXTS, "badge": _BADGES,
         "records": {member["size"]: member for member in shown["members"]},
         "play": getattr(context.settings, "play", False),
-        "namespace": context.settings.namespace,
+        "namespace": context.settings.namespace, "mine": True,
     }  # fmt: skip
     if not shown.get("provisional"):
         of = context.catalog.family(shown["id"])
+        # Whoever may not have its bytes is offered none.
+        facts["mine"] = may_have(request, of)
         facts["view"] = LadderView(context.catalog, of, dict(request.query_params))
     parts = {
         "head": dict,

@@ -11,7 +11,7 @@ from app.context import Context, ContextDep
 from app.pages.models.about import layers, memory, opened
 from app.pages.rendering import page, templates
 from app.schemas.families import family_json
-from app.security.keys import may
+from app.security.keys import may_have
 from app.serving.catalog_cache import Snapshot
 from app.views import PageRoute, chosen, member_views
 from boomerang.catalog.records.families import Member
@@ -53,10 +53,8 @@ def model(size: str, request: Request, context: ContextDep, family: str | None =
     base = (context.settings.public_url or str(request.base_url)).rstrip("/")
     facts = _facts(context, snapshot, member, base)
     of = snapshot.family(member.family)
-    # Whoever may not have its bytes is offered none (app/security.py check_may_have).
-    facts["mine"] = not (of.gated or of.private) or context.settings.readers_of_gated or may(
-        request, "build"
-    )  # fmt: skip
+    # Whoever may not have its bytes is offered none.
+    facts["mine"] = may_have(request, of)
     return page(request, context, "model/model.html", event, facts, parts=PARTS)
 
 

@@ -73,15 +73,21 @@ def check_may(request: Request, scope: KeyScope) -> None:
                          fix="Use a key with that scope.")  # fmt: skip
 
 
-def check_may_have(request: Request, family: Family) -> None:
-    """Refuse members of a gated or private teacher or student to keys that may only read.
+def may_have(request: Request, family: Family) -> bool:
+    """Whether a key may have members: those of a gated or private teacher or student, where it may
+    do more than read.
 
     The Hub let this service in, on its operator's terms, and nobody else, unless the operator says
-    otherwise. Raises GatedTeacher.
+    otherwise.
     """
     settings: Settings = request.app.state.settings
     needed: KeyScope = "read" if settings.readers_of_gated else "build"
-    if (family.gated or family.private) and not may(request, needed):
+    return not (family.gated or family.private) or may(request, needed)
+
+
+def check_may_have(request: Request, family: Family) -> None:
+    """Refuse members to keys that may not have them (`may_have`). Raises GatedTeacher."""
+    if not may_have(request, family):
         raise GatedTeacher(
             f"The family of {family.teacher!r} is gated or private, and this key may only read.",
             value=family.teacher,

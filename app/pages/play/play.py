@@ -16,6 +16,7 @@ from app.context import Context, ContextDep
 from app.pages.rendering import page
 from app.schemas.members import member_json
 from app.security.forms import Posted
+from app.security.keys import may_have
 from app.tried import ask, member_of, while_there
 from app.views import PageRoute
 from boomerang.catalog.records.families import Family
@@ -114,7 +115,7 @@ async def _page(
         event = context.catalog.last_event()
         offered = context.catalog.family_page(state="ready", limit=_OFFERED)
         names = [(one.id, offered.names.get(one.id, one.name)) for one in offered.families]
-        of = _family(context, family or (names[0][0] if names else ""))
+        of = _family(request, context, family or (names[0][0] if names else ""))
         if of is not None and of["id"] not in dict(names):
             names.insert(0, (of["id"], of["label"]))
         return event, {"families": names, "of": of, "more": offered.following is not None}
@@ -134,7 +135,7 @@ async def _page(
     return answered
 
 
-def _family(context: Context, id_: str) -> dict[str, Any] | None:
+def _family(request: Request, context: Context, id_: str) -> dict[str, Any] | None:
     """A family with its ladder, as far as it can be tried; None where there is none yet."""
     catalog = context.catalog
     if not id_:
@@ -152,6 +153,7 @@ def _family(context: Context, id_: str) -> dict[str, Any] | None:
         "label": name,
         "teacher": context.redact.value(family.teacher),
         "chat": bool((family.about or {}).get("chat")),
+        "mine": may_have(request, family),
         "ready": student.state is StudentState.READY,
         "state": str(student.state),
         "members": [member_json(one, name, context.redact) for one in catalog.members(family.id)],
