@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
 from app.pages.rendering import HEADERS, templates
-from app.security.visitors import wants_page
+from app.security.visitors import is_ours, wants_page
 from app.views import VARY
 
 _FOR_PROGRAMS = re.compile(r"""[{"]|GET /|Authorization|\bX-[A-Z]""")
@@ -41,4 +41,5 @@ def _back(request: Request) -> str | None:
         return None
     if not came.path or came.netloc != request.headers.get("host"):
         return None
-    return came.path + (f"?{came.query}" if came.query else "")
+    at = came.path + (f"?{came.query}" if came.query else "")
+    return at if is_ours(at) else None

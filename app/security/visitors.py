@@ -41,10 +41,15 @@ def next_page(asked: str | None) -> str:
     Nothing that a browser could take for another host's address, nor for what is no page.
     """
     at = asked or "/"
-    if len(at) > LONGEST or not _OURS.fullmatch(at):
+    if not is_ours(at):
         return "/"
     path = at.partition("?")[0]
     return "/" if path in (LOGIN, LOGOUT) or path.startswith(FORMS) else at
+
+
+def is_ours(at: str) -> bool:
+    """Whether a browser takes an address for one of this host, however it reads it."""
+    return len(at) <= LONGEST and _OURS.fullmatch(at) is not None
 
 
 def _page_of(request: Request) -> str:

@@ -218,6 +218,18 @@ def test_pages_may_load_nothing_from_elsewhere(shared: Front) -> None:
     assert "frame-ancestors 'none'" in policy
 
 
+def test_an_error_leads_back_to_pages_of_ours_alone(shared: Front) -> None:
+    for came, back in (
+        ("/jobs?limit=2", 'href="/jobs?limit=2">Back'), ("//evil.example/x", None),
+        ("/%5Cevil.example", 'href="/%5Cevil.example">Back'), ("/\\evil.example", None),
+    ):  # fmt: skip
+        headers = {"Accept": "text/html", "Referer": shared.base + came}
+        answer = shared.client.get("/families/nothing", headers=headers)
+        assert answer.status_code == 404
+        assert (back or "All families") in answer.text
+        assert back is not None or ">Back<" not in answer.text, came
+
+
 def test_the_interface_is_described_without_any_other_host(shared: Front) -> None:
     answer = shared.client.get("/docs")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
