@@ -55,8 +55,9 @@ def index(request: Request, context: ContextDep, asked: Asked) -> Response:
     says where the next is.
     """
     if not request.query_params.keys() & Listing.model_fields.keys():
-        return JSONResponse({"families": family_views(context, context.cache.now())})
-    return JSONResponse(listed(context, asked))
+        views = family_views(context, context.cache.now())
+        return JSONResponse({"families": views}, headers=VARY)
+    return JSONResponse(listed(context, asked), headers=VARY)
 
 
 @router.delete(

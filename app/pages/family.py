@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.context import Context, ContextDep
 from app.pages.ladders.sizes import CONTEXTS
@@ -12,7 +12,7 @@ from app.pages.rendering import page
 from app.schemas.history import log_json
 from app.schemas.rebuilds import rebuild_json
 from app.security.keys import may_have
-from app.views import PageRoute, family_view
+from app.views import VARY, PageRoute, family_view
 from boomerang.charts.loss import loss_chart
 
 _REBUILDS = 5
@@ -50,6 +50,13 @@ def family(id_: str, request: Request, context: ContextDep) -> Response:
         "log": lambda: _log(context, shown, request.query_params.get("before", "")),
     }
     return page(request, context, "family/family.html", event, facts, parts=parts)
+
+
+@router.get("/families")
+def families(request: Request) -> Response:
+    """Whoever shortens a family's address in a browser comes to the page of all."""
+    query = request.url.query
+    return RedirectResponse(f"/?{query}" if query else "/", 307, VARY)
 
 
 def labelled(context: Context, id_: str) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def _facts(context: Context, snapshot: Snapshot, member: Member, base: str) -> d
         "memory": memory(family, student, member),
         "keyed": bool(context.settings.api_keys),
         "namespace": context.settings.namespace,
+        "hub": context.settings.hub_endpoint.rstrip("/"),
         "play": getattr(context.settings, "play", False),
         "text": context.redact(student.data) if student.data else None,
     }

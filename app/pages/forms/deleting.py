@@ -1,14 +1,15 @@
 """What is asked before a family is forgotten: what goes, what stays, what having it back takes."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.pages.rendering import page
 from app.security.keys import check_may
-from app.views import family_view
+from app.views import VARY, Representation, family_view, preferred
 
 router = APIRouter(include_in_schema=False)
 _NAMED = 5
@@ -17,7 +18,7 @@ _NAMED = 5
 
 @router.get("/families/{id_}/delete", response_class=HTMLResponse)
 def ask_to_delete(id_: str, request: Request, context: ContextDep) -> Response:
-    """The page that asks. Raises LacksScope, FamilyNotFound."""
+    """The page that asks; to programs what it says. Raises LacksScope, FamilyNotFound."""
     check_may(request, "publish")
     event = context.catalog.last_event()
     shown = family_view(context, id_)
@@ -29,6 +30,13 @@ def ask_to_delete(id_: str, request: Request, context: ContextDep) -> Response:
     }
     if "provisional" not in shown:
         facts |= _kept(context, shown["id"])
+    if preferred(request.headers) is not Representation.PAGE:
+        leaving = facts.get("leaving")
+        return JSONResponse(context.redact({
+            "family": shown["id"], "name": facts["label"], "members": len(shown["members"]),
+            "built": facts["built"], "measured": facts["measured"],
+            "leaving": None if leaving is None else asdict(leaving),
+        }), headers=VARY)  # fmt: skip
     return page(request, context, "family/delete.html", event, facts)
 
 

@@ -68,6 +68,19 @@ def test_what_is_downloaded_is_the_file_also_to_a_browser_that_asks_as_for_a_pag
         assert f"teacher-{member.size}.tar" in answer.headers["content-disposition"]
 
 
+def test_a_published_size_leads_to_its_repository_on_the_hub_that_is_used(
+    make_front: Callable[..., Front],
+) -> None:
+    front = make_front(HF_ENDPOINT="http://127.0.0.1:1/mirror/")
+    family, member, url = sized(front)
+    front.catalog.set_fact(family.id, member.k, "published", Fact.RUNNING)
+    front.catalog.set_fact(
+        family.id, member.k, "published", Fact.YES, repo="me/it", commit="c" * 40
+    )
+    [link] = shown(front, url).select(".states a")
+    assert link["href"] == "http://127.0.0.1:1/mirror/me/it"
+
+
 def test_files_have_their_hashes_where_those_are_known(shared: Front) -> None:
     _, member, url = sized(shared)
     listed = shown(shared, url).select(".files tbody tr")

@@ -25,6 +25,19 @@ def test_before_there_is_a_family_it_says_how_to_ask(shared: Front) -> None:
     assert f"curl -X POST {shared.base}/families" in text
 
 
+def test_the_address_of_all_families_is_their_page_in_a_browser(shared: Front) -> None:
+    for address, to in (
+        ("/families", "/"),
+        ("/families?q=a%20b&state=ready", "/?q=a%20b&state=ready"),
+    ):
+        answer = shared.client.get(address, headers=HTML, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (307, to)
+        for accept in ("application/json", "*/*"):
+            said = shared.client.get(address, headers={"Accept": accept})
+            assert said.headers["vary"] == "Accept"
+            assert "families" in said.json()
+
+
 def test_states_and_figures(front: Front) -> None:
     made = front.queued()
     key = made["student"]["key"]

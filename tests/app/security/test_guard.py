@@ -233,12 +233,17 @@ def test_an_error_leads_back_to_pages_of_ours_alone(shared: Front) -> None:
 def test_the_interface_is_described_without_any_other_host(shared: Front) -> None:
     answer = shared.client.get("/docs")
     assert "default-src 'self'" in answer.headers["content-security-policy"]
-    parts = re.findall(r'(?:src|href)="([^"]*)"', answer.text)
+    head, _, body = answer.text.partition("<body>")
+    assert '<a href="/">' in body
+    assert '<a href="/openapi.json">' in body
+    parts = re.findall(r'(?:src|href)="([^"]*)"', head)
     assert len(parts) == 4
     for part in parts:
         assert part.startswith("/static/")
         assert shared.client.get(part).status_code == 200
     assert shared.client.get("/redoc").status_code == 404
+    said = shared.client.get("/docs", headers={"Accept": "application/json"})
+    assert said.json() == shared.client.get("/openapi.json").json()
 
 
 def test_every_answer_is_what_it_says(make_front: Callable[..., Front]) -> None:

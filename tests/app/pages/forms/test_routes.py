@@ -196,6 +196,10 @@ def test_deleting_asks_first(front: Front, visit: Callable[[Front], Visitor]) ->
         "nothing is distilled",
     ):
         assert said in asked, said
+    for accept in ("application/json", "*/*"):
+        said = front.client.get(f"/families/{family.id}/delete", headers={"Accept": accept}).json()
+        assert said["built"] == said["leaving"]["built"] == 1
+        assert said["leaving"]["repositories"] == ["me/one"]
     front.catalog.set_student_state(queued["student"]["key"], StudentState.DISTILLING)
     with front.catalog.db.write() as session:
         session.execute(update(EventRow).values(time=EventRow.time - 3 * 3600))
