@@ -116,7 +116,7 @@ def _value(name: str, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest(
             f"What was typed as the {name} begins like JSON and is none.",
             value=text,

@@ -85,5 +85,6 @@ def test_text_is_read_as_the_request_takes_it() -> None:
         "arc_easy": 100,
         "mmlu:x": None,
     }
-    with pytest.raises(BadRequest):
-        texts.family_fields({"recipe": "{nothing"})
+    for bad in ("{nothing", '{"a":' * 20_000):
+        with pytest.raises(BadRequest):
+            texts.family_fields({"recipe": bad})
