@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -43,7 +44,9 @@ class Answer:
         self._watcher = threading.Thread(target=self._watch, name=f"answer {id_}", daemon=True)
 
     def take(self) -> Question | None:
-        """The question; None where nobody waits for it any more. Raises RedisError."""
+        """The question; None where nobody waits for it any more, or it is none that this version
+        knows, which is said. Raises RedisError.
+        """
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(store.held_key(self.id), 1, ex=store.HELD_SECONDS)
             pipe.exists(store.reader_key(self.id))
@@ -53,7 +56,14 @@ class Answer:
             self._redis.delete(store.held_key(self.id))
             return None
         self._watcher.start()
-        return Question.model_validate_json(asked)
+        try:
+            return Question.model_validate_json(asked)
+        except ValidationError:
+            # Not to be raised: what was asked stands in it.
+            self.say(store.failed(
+                "front end and worker are of different versions", "Have both be of one version."
+            ))  # fmt: skip
+            return None
 
     def say(self, event: dict[str, Any]) -> None:
         """Add an event to the answer. Raises RedisError."""

@@ -226,3 +226,21 @@ def test_the_row_is_bounded_and_those_who_left_are_not_in_it(make: Callable[...,
     backend.worker("play", ("play",))
     assert backend.producer.send(job)
     wait_for(lambda: "nobody waits" in backend.children[-1].log.read_text())
+
+
+def test_a_question_that_this_worker_does_not_know_is_refused_and_in_no_log(
+    make: Callable[..., Backend],
+) -> None:
+    backend = make()
+    client = connect(backend.settings.redis_url)
+    # As a front end of another version may put it.
+    client.set(store.ask_key("newer"), '{"prompt": ["my own secret"]}', ex=60)
+    client.set(store.reader_key("newer"), 1, ex=60)
+    worker = backend.worker("play", ("play",))
+    assert backend.producer.send(Play(id="newer", family="x" * 12, k=0))
+    wait_for(lambda: client.exists(store.answer_key("newer")))
+    [(_, said)] = client.xrange(store.answer_key("newer"))
+    assert '"failed"' in said["e"]
+    assert "version" in said["e"]
+    wait_for(lambda: not client.exists(store.held_key("newer")))
+    assert "secret" not in worker.log.read_text()
