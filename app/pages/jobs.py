@@ -22,6 +22,7 @@ TITLES = {
     "publish": "Publication", "rebuild": "Rebuild", "follow": "Teacher's new commit",
     "notify": "Notices", "settle": "Sending what was asked for", "fetch": "Fetching a model",
     "compare": "Comparison of embeddings", "file": "Hashing a file",
+    "play": "Fetching a pair to try",
 }  # fmt: skip
 
 

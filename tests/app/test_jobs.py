@@ -8,6 +8,7 @@ import httpx
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.setbacks import Limits, Setback
 from tests.app.conftest import Front, problem
+from tests.app.test_contract import Contract
 
 
 def jobs(front: Front, stage: str) -> list[dict[str, Any]]:
@@ -56,3 +57,12 @@ def test_machines_are_named_to_those_who_may_build(make_front: Callable[..., Fro
     assert seen["maker"]["notify"]["what"] == "hooks.example"
     assert seen["reader"]["distill"]["worker"] is None
     assert seen["reader"]["notify"]["what"] is None
+
+
+def test_a_pair_that_is_fetched_to_be_tried_is_a_job_too(shared: Front) -> None:
+    shared.catalog.lease_acquire("play:gpu7:41:ab12", "gpu7:41:ab12:9", 60)
+    [job] = jobs(shared, "running")
+    assert (job["kind"], job["queue"], job["worker"]) == ("play", "play", "gpu7:41")
+    Contract(shared).ask("/jobs", "/jobs")
+    page = shared.client.get("/jobs", headers={"Accept": "text/html"}).text
+    assert "Fetching a pair to try" in page

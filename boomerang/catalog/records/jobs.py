@@ -6,16 +6,17 @@ from typing import Literal
 
 JobKind = Literal[
     "hash", "distill", "verify", "keep", "measure", "build", "publish", "rebuild", "follow",
-    "notify", "settle", "compare", "fetch", "file",
+    "notify", "settle", "compare", "fetch", "file", "play",
 ]  # fmt: skip
 """What is done: `hash` the files of a family that is asked for, make or `verify` its student,
 `keep` that on the Hub, `measure` its members, `build` and `publish` them, `rebuild` it, `follow`
 its teacher to a new commit, `notify` who wants to be told. The rest are parts of these: `settle`
-sends what was asked for, `fetch` and `file` read a model's files, `compare` two models."""
+sends what was asked for, `fetch` and `file` read a model's files, `compare` two models;
+`play` fetches a pair to try."""
 
 QUEUE_OF: dict[JobKind, str] = {
     "distill": "distill", "verify": "distill", "measure": "measure", "publish": "publish",
-    "keep": "publish",
+    "keep": "publish", "play": "play",
 }  # fmt: skip
 """The queue from which a worker takes each; what is not here is taken from `assemble`."""
 
