@@ -58,7 +58,7 @@ class Server:
     def __init__(self, folder: Path, http: Any = "auto") -> None:
         self.files: dict[str, ByteFile] = {}
         app = FastAPI()
-        errors.install(app, Redactor(Settings(home=folder)))
+        errors.install(app, Redactor(Settings(home=folder)), lambda _request, answer: answer)
 
         @app.get("/question")
         def question() -> str:
