@@ -32,6 +32,9 @@ FRESH = "no-cache, no-transform"
 """Cache-Control of what may change under its address: kept, but asked about each time."""
 FOR_EVER = "max-age=31536000, immutable, no-transform"
 """Cache-Control of what its address pins: a commit."""
+PRIVATE = f"private, {FRESH}"
+"""Cache-Control of what a session is given: caches on the way know nothing of its cookie, as they
+do of a key, and whoever uses the browser next is to show one of its own."""
 
 
 class Refused(Enum):
@@ -51,6 +54,8 @@ async def serve(
     """
     shown = {"Accept-Ranges": "bytes", "ETag": f'"{etag}"', "Cache-Control": FRESH}
     shown |= headers or {}
+    if getattr(request.state, "session", None) is not None:
+        shown["Cache-Control"] = PRIVATE
     given = request.headers
     # The order of section 13.2.2. Without a Last-Modified, dates are not looked at.
     if "if-match" in given and not names(given["if-match"], etag, strong=True):

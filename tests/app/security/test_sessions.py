@@ -33,6 +33,28 @@ def visitors() -> Iterator[Callable[..., Visitor]]:
         one.client.close()
 
 
+@pytest.mark.slow("a front end with keys")
+def test_no_cache_on_the_way_keeps_what_a_session_was_given(
+    make_front: Callable[..., Front], visitors: Callable[..., Visitor]
+) -> None:
+    """What is asked for with Authorization no shared cache keeps; of cookies it knows nothing."""
+    front = make_front(BOOMERANG_API_KEYS="build:maker,read:reader")
+    family = front.ready()
+    size = front.catalog.members(family.id)[0].size
+    model = front.client.get(f"/api/models/boomerang/teacher-{size}").json()
+    pinned = f"/boomerang/teacher-{size}/resolve/{model['sha']}/config.json"
+    assert "immutable" in front.client.get(pinned).headers["cache-control"]
+    browser = visitors(front)
+    browser.log_in("reader")
+    for path in (pinned, f"/models/{size}/config.json?family={family.id}"):
+        answer = browser.get(path)
+        assert answer.status_code == 200, answer.text
+        kept = answer.headers["cache-control"]
+        assert "private" in kept, path
+        assert "no-cache" in kept, path
+        assert "max-age" not in kept, path
+
+
 @pytest.mark.slow("a front end with keys, restarted with others")
 def test_a_browser_logs_in_and_out(
     make_front: Callable[..., Front], visitors: Callable[..., Visitor]
