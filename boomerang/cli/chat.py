@@ -52,7 +52,11 @@ def chat(
     kept: options.Kept = None,
     as_json: options.Json = False,
 ) -> None:
-    """Have any size write or answer, all of them from one pair in memory."""
+    """Have any size write or answer, all of them from one pair in memory.
+
+    Without --prompt it goes on line by line: /size 2.9B is another size at once, /sizes lists
+    them, /reset forgets what was said, /quit ends.
+    """
     if as_json and prompt is None:
         raise typer.BadParameter("--json belongs to --prompt.")
     models = options.find(teacher), options.find(student)

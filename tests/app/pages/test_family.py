@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup, Tag
 
+from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.api.test_provisional import ASKED
 from tests.app.api.test_provisional import large as large_files
@@ -148,6 +149,22 @@ def test_the_loss_of_a_run_and_what_happened(front: Front) -> None:
     assert "29" not in words(
         one(shown(front, run, str(older["href"]).partition("#")[0]), "#log ol")
     )
+
+
+def test_a_rebuild_is_told_in_words_and_leads_to_nothing_for_programs(front: Front) -> None:
+    family = large(front.catalog)
+    number = front.catalog.rebuild(family).rebuild
+    lease = front.catalog.lease_acquire(f"rebuild:{family}", "worker", 60)
+    assert lease is not None
+    found = [Item(kind="repository", name=name, state="whole") for name in ("me/one", "me/two")]
+    wrong = Item(kind="student", name="s", state="broken", found="1 file lacks", reason="no room")
+    found.append(wrong)
+    front.catalog.rebuild_waits(number, lease=lease)
+    front.catalog.rebuild_found(number, found, lease=lease)
+    asked = one(shown(front, family), "#asked")
+    assert "looked at 1 student, 2 repositories" in words(asked)
+    assert "1 file lacks; no room" in words(asked)
+    assert not asked.select("a")
 
 
 def test_what_a_key_may_not_do_is_not_offered(make_front: Callable[..., Front]) -> None:
