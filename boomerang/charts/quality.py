@@ -16,7 +16,9 @@ NAMES = 14
 MOST_NAIVE = 5
 """As many times as bad as the family's worst may naive pruning be and still be within the field."""
 MOST_MARKED = 40
-"""Of more sizes than these the marks of naive pruning would touch: its line alone is drawn."""
+"""Of more sizes than these the marks of naive pruning would touch: its line alone is drawn. Nor has
+each its name there, which weighs as much as a point: the chosen one has, and a page says it beside.
+"""
 APART = 0.11
 """The least share of the width between two boundaries of memory that both have a name."""
 
@@ -185,9 +187,11 @@ def _points(
 ) -> str:  # fmt: skip
     # What is chosen lies above its neighbours.
     heights = [frame.down(value) for _, value in curve]
+    named = len(curve) <= MOST_MARKED
     found = [
         (p.name == chosen, _point(frame, p, value, metric, others.get(p.name), p.name == chosen,
-                                  _name_place(frame.across(p.parameters), heights, index, metric)))
+                                  named, _name_place(frame.across(p.parameters), heights, index,
+                                                     metric)))
         for index, (p, value) in enumerate(curve)
     ]  # fmt: skip
     return "".join(drawn for _, drawn in sorted(found, key=lambda one: one[0]))
@@ -209,11 +213,12 @@ def _name_place(x: float, heights: Sequence[float], index: int, metric: Metric) 
 
 def _point(
     frame: Frame, point: Point, value: float, metric: Metric, naive: str | None, here: bool,
-    names: dict[str, str],
+    named: bool, names: dict[str, str],
 ) -> str:  # fmt: skip
     """One size: its marker, its ring, its name; on a page what is said of it, and where it leads.
 
-    A page has the ring and the name of every size, of which its style sheet shows the chosen one.
+    A page has the ring and (`named`) the name of every size, of which its style sheet shows the
+    chosen one.
     """
     theme, x, y = frame.theme, frame.across(point.parameters), frame.down(value)
     role = "dip" if point.dip else "dot" if point.side == "member" else "end"
@@ -221,8 +226,9 @@ def _point(
     if point.dip:
         parts.append(label("▾", y=-8, text_anchor="middle", **theme("warn")))
     if theme.interactive or here:
-        said = f"{point.name} · {metric.tick(value)}"
         parts.append(tag("circle", r=10, **theme("ring")))
+    if here or (theme.interactive and named):
+        said = f"{point.name} · {metric.tick(value)}"
         parts.append(label(said, **names, **theme("strong")))
     if point.side != "member" and (theme.interactive or not here):
         parts.append(label(point.side, **names, **theme("said")))

@@ -148,6 +148,8 @@ def test_of_very_many_sizes_naive_pruning_is_a_line_without_marks() -> None:
         assert found.count("other") == marks
         assert found.count("naive") == 1
         assert svg.count("naive pruning 2") > 0
+        named = quality_chart(many[:count], metric=PERPLEXITY, chosen="7").count('class="strong"')
+        assert named == (count if marks else 1)
 
 
 def test_names_are_text_and_nothing_else() -> None:

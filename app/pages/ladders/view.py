@@ -104,8 +104,10 @@ class LadderView:
         return ordered(self.sizes, self.sort)
 
     @property
-    def strips(self) -> bool:
-        """Whether each row of the table has a picture of its size's layers."""
+    def roomy(self) -> bool:
+        """Whether rows of the table have a picture of their layers and a link to their tar, which
+        the chosen size has above them; of a deep teacher they would make the page too heavy.
+        """
         return self.student.layers <= MOST_OF_A_STRIP
 
     @cached_property

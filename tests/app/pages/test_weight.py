@@ -8,13 +8,12 @@ from urllib.parse import urljoin
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import update
 
 from app.main import create_app
 from benchmarks.pages.families import fill
-from boomerang.catalog.tables import MemberRow, StudentRow
 from boomerang.service.settings import Settings
 from tests.app.serving.test_scale import counted
+from tests.support.ladders import large
 
 MOST = 150_000
 """Bytes of a page with all that it loads, as they are sent to who takes nothing compressed."""
@@ -29,13 +28,13 @@ IMPORTED = re.compile(r'(?:from|import\(?|new URL\()\s*"(\.[^"]+)"')
 
 
 @contextmanager
-def opened(home: Path, families: int, sizes: int = 20) -> Iterator[TestClient]:
+def opened(home: Path, families: int) -> Iterator[TestClient]:
     settings = Settings(
         home=home, redis_url="redis://127.0.0.1:1/0", hub_endpoint="http://127.0.0.1:1", play=True
     )
     app = create_app(settings)
     with TestClient(app, base_url="http://127.0.0.1", headers={"Accept": "text/html"}) as client:
-        fill(app.state.context.catalog, families, sizes)
+        fill(app.state.context.catalog, families, 20)
         yield client
 
 
@@ -65,18 +64,11 @@ def test_a_page_is_light(client: TestClient, at: str) -> None:
 
 
 def test_so_is_that_of_the_deepest_teacher_with_every_size_measured(tmp_path: Path) -> None:
-    """Llama 3.1 405B has 126 layers, which are 64 sizes."""
-    with opened(tmp_path, 1, sizes=64) as client:
-        catalog = client.app.state.context.catalog  # type: ignore[attr-defined]
-        with catalog.db.write() as session:
-            errors = dict.fromkeys(("perplexity", "kl", "naive_perplexity", "naive_kl"), 0.01)
-            session.execute(update(MemberRow).values(
-                perplexity=12.5, kl=0.125, agreement=0.8, naive_perplexity=250.0, naive_kl=3.5,
-                errors=errors, measured="yes",
-            ))  # fmt: skip
-            session.execute(update(StudentRow).values(state="ready"))
-        assert "64 sizes" in client.get(f"/families/{OLDEST}").text
-        assert weight(client, f"/families/{OLDEST}") <= MOST
+    """Llama 3.1 405B has 126 layers, which are 63 sizes."""
+    with opened(tmp_path, 1) as client:
+        id_ = large(client.app.state.context.catalog, depth=126)  # type: ignore[attr-defined]
+        assert "63 sizes" in client.get(f"/families/{id_}").text
+        assert weight(client, f"/families/{id_}") <= MOST
 
 
 def weight(client: TestClient, at: str) -> int:

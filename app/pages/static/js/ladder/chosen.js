@@ -1,5 +1,5 @@
 // What is told of the chosen size is what its row of the table says: the page has it once. Cells are
-// found by data-col of their headings; <td class="have"> has the links to its page and to its tar.
+// found by data-col of their headings; <td class="have"> has the link to its page.
 const row = (size) => [...document.querySelectorAll("table[data-sorted] tbody tr")].find((one) => one.dataset.size === size);
 
 function tell(size) {
@@ -24,10 +24,10 @@ function tell(size) {
     line.textContent = told.textContent;
     return line;
   }));
-  const [page, tar] = from.querySelectorAll(".have a");
+  const page = from.querySelector(".have a");
   for (const link of about.querySelectorAll("a[data-link]")) {
     if (link.dataset.link === "page") link.href = page.href;
-    else if (link.dataset.link === "tar") link.href = tar?.href ?? page.href;
+    else if (link.dataset.link === "tar") link.href = `${page.href}&download=tar`;
     else {
       const at = new URL(link.href);
       at.searchParams.set("size", size);
