@@ -35,6 +35,7 @@ def staged(front: Front) -> dict[str, str]:
         "ladder": "/new?teacher=teacher",
         "family": f"/families/{ready}",
         "distilling": f"/families/{queued}",
+        "delete": f"/families/{ready}/delete",
         "model": f"/models/{size}?family={ready}",
         "play": f"/play?family={ready}",
         "jobs": "/jobs",
