@@ -51,7 +51,7 @@ class Guard:
             openai = request.scope["path"].startswith(OPENAI)
             refusal = openai_error(refusal) if openai else self._shown(request, refusal)
         answer = refusal or self.app
-        await answer(scope, _bounded(receive, most), _plain(send))
+        await answer(scope, _bounded(receive, most), _plain(send, request))
 
     def _refusal(self, request: Request, most: int) -> Response | None:
         # What is answered here is answered to nobody in particular.
@@ -170,12 +170,16 @@ def _bounded(receive: Receive, most: int) -> Receive:
     return bounded
 
 
-def _plain(send: Send) -> Send:
-    """Have browsers believe the type that an answer says."""
+def _plain(send: Send, request: Request) -> Send:
+    """Have browsers believe the type that an answer says, and no cache keep what a session has."""
 
     async def plain(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *NO_SNIFF]
+            given = list(message.get("headers", ()))
+            if request.state.session is not None and b"cache-control" not in dict(given):
+                # A cache on the way knows a key by its header, and nothing of our cookie.
+                given.append((b"cache-control", b"private, no-cache"))
+            message["headers"] = [*given, *NO_SNIFF]
         await send(message)
 
     return plain

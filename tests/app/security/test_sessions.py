@@ -53,6 +53,17 @@ def test_no_cache_on_the_way_keeps_what_a_session_was_given(
         assert "private" in kept, path
         assert "no-cache" in kept, path
         assert "max-age" not in kept, path
+    for path in ("/families", "/models", "/events?after=0", f"/families/{family.id}/log"):
+        with browser.client.stream("GET", path, headers={"Accept": "application/json"}) as answer:
+            assert answer.status_code == 200
+            kept = answer.headers.get("cache-control", "")
+            assert "private" in kept or "no-store" in kept, path
+    assert (
+        "immutable"
+        in browser.get(re.findall(r'"(/static/[^"]+css)"', browser.get("/").text)[0]).headers[
+            "cache-control"
+        ]
+    )
 
 
 @pytest.mark.slow("a front end with keys, restarted with others")
