@@ -14,6 +14,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow("a real browser and a real s
 
 def sound(page: Any) -> None:
     """What axe-core finds wrong, if anything."""
+    # What is being fetched is pale for a moment.
+    page.wait_for_function(
+        "() => document.getAnimations().length == 0 && !document.querySelector('.htmx-request')"
+    )
     found = Axe().run(page).response["violations"]
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ def freeze(backend: Backend, pid: int) -> None:
                 return
         except OperationalError:
             os.kill(pid, signal.SIGCONT)
+            # Long enough to end that change in.
+            time.sleep(0.3)
 
 
 @on_both
