@@ -21,7 +21,9 @@ pytestmark = pytest.mark.long("two workers come up, of which one is killed")
 def documented() -> Callable[[str, dict[str, str], bytes], bool]:
     """The function that docs/operations.md has receivers check a notice with."""
     (code,) = re.findall(
-        r"```python\n(.*?def is_ours.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL
+        r"```python\n((?:(?!```).)*def is_ours.*?)```",
+        (ROOT / "docs/operations.md").read_text(),
+        re.DOTALL,
     )
     found: dict[str, Any] = {}
     exec(code, found)  # the documentation is what is tested
