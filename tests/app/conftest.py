@@ -27,6 +27,7 @@ from tests.local_hub.fixture import LocalHub, running
 from tests.support.models import Duo, duo
 from tests.support.outbox import Outbox
 from tests.support.places import ROOT
+from tests.support.warm.fronts import Forked, begin
 from workers import keying
 from workers.context import Context
 
@@ -97,24 +98,20 @@ class Front:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.client = httpx.Client(base_url=self.base, timeout=60, trust_env=False, headers=headers)
         self.log = home / "front.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Front":
-        arguments = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "app.main:app",
-            "--http",
-            "app.serving.zerocopy:Connection",
-            "--port",
-            str(self.port),
-        ]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*arguments, "--no-access-log"], env=self.environment, stdout=log, stderr=log,
-                cwd=self.home.parent,
-            )  # fmt: skip
+        arguments = ["app.main:app", "--http", "app.serving.zerocopy:Connection", "--no-access-log"]
+        arguments += ["--port", str(self.port)]
+        if self.environment["PYTHONPATH"] == str(ROOT):
+            self.process = begin(arguments, self.environment, self.home.parent, self.log)
+        else:
+            # What it is to import is said by the test.
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "uvicorn", *arguments], env=self.environment, stdout=log,
+                    stderr=log, cwd=self.home.parent,
+                )  # fmt: skip
         until = time.monotonic() + 30
         while True:
             try:

@@ -1,0 +1,1 @@
+"""Front ends that begin in a moment: forked from a process that has imported what they need."""
