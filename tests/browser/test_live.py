@@ -52,6 +52,7 @@ def distilling(front: Front) -> tuple[str, str]:
     return made["id"], key
 
 
+@pytest.mark.long("a browser with several tabs, which take their time to notice each other")
 def test_tabs_share_a_stream_that_ends_while_nobody_looks(browser: Any, front: Front) -> None:
     _, key = distilling(front)
     context = browser.new_context()

@@ -41,6 +41,7 @@ def asked(tmp_path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long("a measuring that is killed and gone on with, in processes")
 def test_what_was_measured_is_kept_until_the_student_is_whole(asked: dict[str, Any]) -> None:
     kinds: list[str] = []
 
@@ -84,6 +85,7 @@ def test_the_command_line_says_that_a_ladder_is_provisional(asked: dict[str, Any
     assert not library.plan(asked["teacher"], recipe=asked["recipe"], kept=[0, 2]).provisional
 
 
+@pytest.mark.long("teachers are measured and students trained, in processes")
 def test_the_command_line_distils_by_a_rule_that_is_named(asked: dict[str, Any]) -> None:
     command = ("distill", asked["teacher"], "--text", asked["text"], "--recipe", asked["recipe"])
     published = told(*command, "--map", "published", "--out", asked["out"].with_name("published"))

@@ -150,6 +150,7 @@ def test_told_to_stop_it_writes_a_checkpoint_and_goes_on_from_it(
     assert final[0] == final[1]
 
 
+@pytest.mark.long("the trainer as a process, killed and begun again")
 def test_killed_it_leaves_no_student_and_its_lock_is_free(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

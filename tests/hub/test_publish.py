@@ -36,7 +36,13 @@ def run(tmp_path: Path) -> Iterator[Callable[[Daemon], Daemon]]:
 
 
 @pytest.mark.slow("a member is pushed by the real client and loaded by transformers")
-@pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+@pytest.mark.parametrize(
+    "xet",
+    [
+        pytest.param(True, id="xet"),
+        pytest.param(False, id="lfs", marks=pytest.mark.long("the same once more, by LFS")),
+    ],
+)
 def test_a_member_is_published_and_loads(
     xet: bool,
     tmp_path: Path,

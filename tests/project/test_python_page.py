@@ -15,7 +15,7 @@ from tests.distill.jobs import save_teacher, save_texts
 from tests.support.models import duo
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.slow("distils and measures, as the page says")
+pytestmark = pytest.mark.long("distils and measures, as the page says")
 
 PAGE = (ROOT / "docs/python.md").read_text()
 (PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)

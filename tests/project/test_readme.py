@@ -82,7 +82,7 @@ def test_make_targets_exist(command: str) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.slow("every command of the README, in order, with real workers")
+@pytest.mark.long("every command of the README, in order, with real workers")
 def test_the_other_commands_run_in_order(port: int, examples: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,

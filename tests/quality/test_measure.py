@@ -293,7 +293,7 @@ def test_first_figures_do_not_wait_for_what_members_write(
     assert said[-2]["generation"]["agreement"] == 1
 
 
-@pytest.mark.slow("the command line with torch, once")
+@pytest.mark.long("the command line with torch, once")
 def test_the_command_line_measures_on_as_many_tokens_as_asked(job: dict[str, object]) -> None:
     asked = ["--text", str(job["data"]), "--order", "last", "--tokens", "512", "--json"]
     done = subprocess.run(

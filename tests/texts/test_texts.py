@@ -205,6 +205,7 @@ def test_a_location_names_a_dataset(revision: str | None) -> None:
     assert Dataset.parse(named.location) == named
 
 
+@pytest.mark.long("a distillation on a dataset of the local Hub")
 def test_a_student_is_distilled_on_a_dataset_of_the_hub(hub: LocalHub, tmp_path: Path) -> None:
     save_teacher(tmp_path / "teacher", "llama-tied")
     draw = random.Random(0)

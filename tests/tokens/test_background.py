@@ -176,7 +176,7 @@ def test_a_writer_that_was_killed_is_told_and_the_next_one_goes_on(
     assert there.tokens == there.documents * 401
 
 
-@pytest.mark.slow("a trainer is started and killed")
+@pytest.mark.long("a trainer is started and killed")
 def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     run = long.parent / "run"
     code = (

@@ -64,7 +64,7 @@ def writers(hub: LocalHub, repo: str) -> set[str]:
     }
 
 
-@pytest.mark.slow("real workers publish for two users")
+@pytest.mark.long("real workers publish for two users")
 def test_each_publishes_into_its_own_and_no_token_is_left_anywhere(
     tmp_path: Path, hub: LocalHub, run: Callable[[Daemon], Daemon], make_front: Callable[..., Front]
 ) -> None:

@@ -82,6 +82,7 @@ def freeze(backend: Backend, pid: int) -> None:
 
 
 @on_both
+@pytest.mark.long("real workers with processes of their own")
 def test_of_two_workers_that_measure_something_else_one_pins(measured: Backend) -> None:
     backend = measured
     first = backend.worker("first")

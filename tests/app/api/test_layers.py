@@ -44,6 +44,7 @@ def measurer(folder: Path, kept: list[int], reason: str | None = None) -> tuple[
     return (sys.executable, str(script))
 
 
+@pytest.mark.long("a teacher is measured and a student trained, each in a process")
 def test_a_provisional_ladder_becomes_final_once_the_layers_are_measured(front: Front) -> None:
     asked = {"recipe": FIELDS, "order": "auto", "budget": "16K"}
     family = front.queued(**asked)
@@ -88,6 +89,7 @@ def test_a_provisional_ladder_becomes_final_once_the_layers_are_measured(front: 
     assert front.queued(recipe=FIELDS, order=long)["ladder"] == "final"
 
 
+@pytest.mark.long("a teacher is measured and a student trained, each in a process")
 def test_a_size_that_is_no_more_leads_to_what_its_parameters_buy(
     front: Front, tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_who_names_no_map_joins_a_student_of_the_published_one(
         assert front.queued()["id"] == other["id"]
 
 
+@pytest.mark.long("students are trained, each in a process")
 def test_the_key_holds_the_rule_and_how_many_layers_and_not_which(
     front: Front, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.app.play.conftest import staged
 from tests.support.models import Duo
 
-pytestmark = pytest.mark.slow("a pair is loaded by a worker's child")
+pytestmark = pytest.mark.long("a pair is loaded by a worker's child")
 
 
 def test_every_size_writes_what_it_writes_alone(

@@ -134,7 +134,7 @@ def test_a_healed_member_is_nearer_to_the_teacher_and_a_student_of_its_own(
     assert still == {"model.embed_tokens.weight", "lm_head.weight"}
 
 
-@pytest.mark.slow("the trainer as a process, killed and begun again")
+@pytest.mark.long("the trainer as a process, killed and begun again")
 def test_killed_it_goes_on_to_the_same_weights(
     pair: Duo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,7 +185,7 @@ def test_the_teacher_itself_is_refused(
     assert "nothing to heal" in said[-1]["detail"]
 
 
-@pytest.mark.slow("the command line and the trainer, each a process")
+@pytest.mark.long("the command line and the trainer, each a process")
 def test_the_command_line_heals_a_size(pair: Duo, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text("\n".join(f"{key} = {value}" for key, value in (RECIPE | PLAIN).items()))

@@ -271,6 +271,7 @@ def test_what_changed_and_nobody_asks_for_is_not_pushed(
     assert rebuilt(there, made).state is Fact.YES
 
 
+@pytest.mark.long("a Hub that is away is waited for")
 def test_a_hub_that_is_away_is_waited_for_and_then_said_to_be_unseen(
     there: Context, hub: LocalHub, repo: str
 ) -> None:
