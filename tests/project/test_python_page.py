@@ -15,8 +15,6 @@ from tests.distill.jobs import save_teacher, save_texts
 from tests.support.models import duo
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.long("distils and measures, as the page says")
-
 PAGE = (ROOT / "docs/python.md").read_text()
 (PROGRAM,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
@@ -25,6 +23,7 @@ def test_the_program_has_at_most_ten_lines() -> None:
     assert len(PROGRAM.strip().splitlines()) <= 10
 
 
+@pytest.mark.long("distils and measures, as the page says")
 def test_the_program_runs(tmp_path: Path) -> None:
     save_teacher(tmp_path / "teacher")
     save_texts(tmp_path / "texts")

@@ -17,8 +17,7 @@ class Forked:
     """A front end that another process forked; it says when it has ended, and not how."""
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._end = os.pidfd_open(pid)
+        self.pid, self._end = pid, os.pidfd_open(pid)
 
     def poll(self) -> int | None:
         return 0 if self._ended(0) else None
