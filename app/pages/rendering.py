@@ -16,8 +16,8 @@ from app.errors import problem
 from app.pages.assets import Addressed
 from app.security.forms import csrf, give_cookie
 from app.security.keys import may
-from app.security.scopes import KeyScope
 from app.views import VARY
+from boomerang.catalog.records.keys import KeyScope
 from boomerang.family.composition import bar, legend
 from boomerang.family.order_forms import order_in_words
 

@@ -16,10 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NO_SNIFF, OPENAI, LacksScope, Shown, openai_error, problem, too_long
-from app.security.keys import EVERYTHING, NOTHING, may, sent_key
+from app.security.keys import EVERYTHING, NOTHING, may, named, sent_key
 from app.security.scopes import WEBHOOK, changes, reads, scope_of, takes_forms
 from app.security.sessions import Sessions
 from app.security.visitors import login_page, wants_page
+from boomerang.catalog.records.keys import NOBODY
 from boomerang.service.settings import Settings
 
 BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
@@ -56,6 +57,7 @@ class Guard:
     def _refusal(self, request: Request, most: int) -> Response | None:
         # What is answered here is answered to nobody in particular.
         request.state.held, request.state.session = NOTHING if self._keys else EVERYTHING, None
+        request.state.who = NOBODY
         host = request.headers.get("host", "")
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         if self._check_hosts and name not in self._hosts:
@@ -89,7 +91,7 @@ class Guard:
         known = None if given is None else self._keys.digest(given)
         session = self._sessions.of(request) if given is None else None
         if known is not None:
-            request.state.held = known[1]
+            request.state.held, request.state.who = known[1], named(known[0])
         elif session is not None:
             request.state.held, request.state.session = session.held, session
         needed = scope_of(request.method, request.scope["path"])

@@ -7,8 +7,8 @@ import hmac
 from starlette.requests import Request
 
 from app.errors import LacksScope
-from app.security.scopes import SCOPES, KeyScope
 from boomerang.catalog.records.families import Family
+from boomerang.catalog.records.keys import NOBODY, SCOPES, KeyScope, Who
 from boomerang.errors import GatedTeacher
 from boomerang.service.settings import Settings
 
@@ -58,6 +58,17 @@ def sent_key(request: Request) -> str | None:
         return base64.b64decode(value, validate=True).decode().partition(":")[2]
     except ValueError:
         return ""
+
+
+def named(digest: str) -> Who:
+    """Whom a key of the environment stands for: it has no name but the start of its sha256."""
+    return Who(digest[:12], f"environment:{digest[:8]}")
+
+
+def who(request: Request) -> Who:
+    """Who is behind a request, as the guard found; NOBODY where there are no keys."""
+    found: Who = getattr(request.state, "who", NOBODY)
+    return found
 
 
 def may(request: Request, scope: KeyScope) -> bool:

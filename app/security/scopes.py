@@ -1,7 +1,8 @@
 """What a key needs for a method at an address: a form what the API needs that it stands for."""
 
 import re
-from typing import Literal
+
+from boomerang.catalog.records.keys import KeyScope
 
 WEBHOOK = "/webhooks/hub"
 LOGIN, LOGOUT, FORMS = "/login", "/logout", "/forms/"
@@ -16,8 +17,6 @@ PUBLISHING = re.compile(r"/families/[^/]+/(cancel|publish)")
 """What ends somebody's work, beside DELETE (a family belongs to nobody in particular), or is for
 the Hub alone."""
 _DELETING = re.compile(r"/families/[^/]+/delete")
-KeyScope = Literal["read", "build", "publish"]
-SCOPES: tuple[KeyScope, ...] = ("read", "build", "publish")
 
 
 def scope_of(method: str, path: str) -> KeyScope | None:

@@ -46,13 +46,14 @@ def main() -> None:
         lines, size = table.lines(all_), bench.built.stat().st_size
         machine, cast = table.machine(bench.folder), bench.cast
     text = _INTRODUCTION.format(size=size / 1e9, machine=machine, cast=cast / 1e9)
-    text += table.markdown(lines, size) + "\n![The same as bars](images/assembly.png)\n"
+    text += table.markdown(lines, size) + "\n![The same as bars](../images/assembly.png)\n"
     print(text)
     table.picture(
         lines, options.docs / "images" / "assembly.png",
         f"Making one size of {size / 1e9:.2f} GB ({machine})",
     )  # fmt: skip
-    (options.docs / "benchmarks-assembly.md").write_text(text, "utf-8")
+    (options.docs / "benchmarks").mkdir(parents=True, exist_ok=True)
+    (options.docs / "benchmarks/assembly.md").write_text(text, "utf-8")
 
 
 def _options() -> argparse.Namespace:

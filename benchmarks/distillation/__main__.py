@@ -36,7 +36,8 @@ def main() -> None:
     text = table.report(found, curves, _idle())
     print(text)
     table.picture(found, curves, options.docs / "images" / "distillation.png")
-    (options.docs / "benchmarks-distillation.md").write_text(text, "utf-8")
+    (options.docs / "benchmarks").mkdir(parents=True, exist_ok=True)
+    (options.docs / "benchmarks/distillation.md").write_text(text, "utf-8")
 
 
 def _sides(plain: Path | None) -> list[Side]:

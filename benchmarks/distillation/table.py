@@ -79,7 +79,7 @@ def _losses(curves: Curves) -> str:
             _each(last.packed, [end.packed for end in ends]),
         ]  # fmt: skip
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*rows, "\n![Speed, memory and loss](images/distillation.png)\n"])
+    return "\n".join([*rows, "\n![Speed, memory and loss](../images/distillation.png)\n"])
 
 
 def _each(value: float, seeds: Sequence[float]) -> str:

@@ -36,7 +36,7 @@ def main() -> int:
             failed = any(run.failure for run in ended)
             tables["Kills"] = kills.table(ended)
     print("\n".join(tables.values()))
-    report.update(options.docs / "benchmarks-publishing.md", tables)
+    report.update(options.docs / "benchmarks/publishing.md", tables)
     return 1 if failed else 0
 
 

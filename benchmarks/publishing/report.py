@@ -1,4 +1,4 @@
-"""docs/benchmarks-publishing.md: a part for each thing measured; a run writes its parts anew."""
+"""docs/benchmarks/publishing.md: a part for each thing measured; a run writes its parts anew."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ _INTRODUCTION = """# What publishing sends, and what a kill costs it
 
 Written by `make bench-publishing` (`python -m benchmarks.publishing`; with `--travel`, `--memory`
 or `--kills` one part is written anew). Everything goes by the real client, huggingface_hub with
-hf_xet or without it, to the [Hub of the tests](hub.md#a-hub-to-try-publishing-on) in a process of
-its own, which counts what arrives. The weights are random bytes, each drawn once, so that nothing
-is made less by compression or found twice by chance.
+hf_xet or without it, to the [Hub of the tests](../hub.md#a-hub-to-try-publishing-on) in a process
+of its own, which counts what arrives. The weights are random bytes, each drawn once, so that
+nothing is made less by compression or found twice by chance.
 """
 
 PARTS = {

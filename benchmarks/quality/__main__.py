@@ -30,7 +30,7 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(1)
     folder = options.docs
-    parts = folder / "benchmarks-quality.md", folder / "images" / "quality.png"
+    parts = folder / "benchmarks/quality.md", folder / "images" / "quality.png"
     text = ""
     if "sizes" in options.only:
         with tempfile.TemporaryDirectory(prefix="boomerang-quality-") as scratch:
@@ -41,7 +41,7 @@ def main() -> None:
         text += report.costs(_costs(options), peaks(_shape(options)), _shape(options))
     print(text)
     if options.write:
-        folder.mkdir(parents=True, exist_ok=True)
+        parts[0].parent.mkdir(parents=True, exist_ok=True)
         parts[0].write_text(text, "utf-8")
 
 

@@ -36,8 +36,9 @@ a token.
   these very models is. Where two models are compared it is that of the difference, window by
   window. It says nothing of another run: that is the second ±, the standard error over the seeds
   (of two seeds a rough one), and the values of each seed in brackets. Values are means over them.
-- The recipe was chosen when held-out figures of this text were looked at ([log](experiments.md));
-  orders were not. Since then recipes are chosen on calibration text (`make bench-recipes`).
+- The recipe was chosen when held-out figures of this text were looked at
+  ([log](../experiments.md)); orders were not. Since then recipes are chosen on
+  calibration text (`make bench-recipes`).
 - Naive pruning keeps the teacher's own layers: of the same blocks as order `last`, or of those
   that are best on the calibration text of all choices of blocks. ShortGPT-style pruning drops the
   layers of least block influence (arXiv 2403.03853).
@@ -72,7 +73,7 @@ def sizes(found: Sequence[Found], source: Source) -> str:
     text += "\n\n## Perplexity\n\n" + "\n".join([*head[:2], *_perplexities(found, depths)])
     text += _against_own(found, depths)
     text += _differences(found, depths[:-1]) + _orders(found)
-    return text + "\n![Quality against stored parameters](images/quality.png)\n"
+    return text + "\n![Quality against stored parameters](../images/quality.png)\n"
 
 
 def _kls(found: Sequence[Found], depths: Sequence[int]) -> list[str]:

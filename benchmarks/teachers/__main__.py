@@ -24,7 +24,7 @@ EXAMPLES = Path("examples")
 
 
 def main() -> None:
-    """Make, measure and print; write docs/benchmarks-teachers.md where all teachers were asked."""
+    """Make, measure and print; write docs/benchmarks/teachers.md where all teachers were asked."""
     options = _options()
     torch.set_num_threads(options.threads)
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
@@ -43,7 +43,8 @@ def main() -> None:
         print(found, flush=True)
         text += found + "\n"
     if len(wanted) == len(subjects) and options.split == "heldout":
-        (options.docs / "benchmarks-teachers.md").write_text(text, "utf-8")
+        (options.docs / "benchmarks").mkdir(parents=True, exist_ok=True)
+        (options.docs / "benchmarks/teachers.md").write_text(text, "utf-8")
 
 
 def make(subject: Subject) -> None:

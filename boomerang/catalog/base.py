@@ -9,7 +9,7 @@ from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -58,12 +58,14 @@ class Attempts(Sent):
     """How often a job was tried (setbacks.py); `due` is when again, if anything is in its way.
 
     `waited` is when the wait after the last setback was over; it stays when `due` is gone.
+    `trace` is the id of the request that asked for it last.
     """
 
     attempts: Mapped[int] = mapped_column(default=0)
     away_since: Mapped[float | None]
     waited: Mapped[float | None]
     due: Mapped[float | None]
+    trace: Mapped[str | None]
 
 
 class SchemaRow(Base):

@@ -68,6 +68,14 @@ _LATER: dict[int, dict[str, tuple[str, ...]]] = {
         "repositories": ("commit", "files", "gated", "credential"),
     },
     9: {"leases": ("since",), "requests": ("updated",), "families": ("shape", "state")},
+    10: {
+        **dict.fromkeys(
+            ("families", "follows", "keeping", "notices", "provisional", "rebuilds", "tries"),
+            ("trace",),
+        ),
+        "requests": ("trace", "owner"),
+        "students": ("trace", "owner"),
+    },
 }  # fmt: skip
 """Columns that a schema lacks, by table; each may be null."""
 _FILLED = {

@@ -41,8 +41,10 @@ class Lazy(TyperGroup):
 
 
 def loaded(name: str) -> Any:
-    """The whole command of this name."""
+    """The whole command of this name: a function of its module, or a group of commands."""
     module = import_module(f"boomerang.cli.{COMMANDS[name][0]}")
+    if isinstance(group := getattr(module, name), typer.Typer):
+        return typer.main.get_command(group)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     alone.command(name)(getattr(module, name))
     return typer.main.get_command(alone)

@@ -12,10 +12,12 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from boomerang.catalog.setbacks import Limits
 from boomerang.checkpoint.folders import Folders
 from boomerang.errors import BadRequest
+from boomerang.service.allowances.settings import AllowanceSettings
 from boomerang.service.playing.settings import PlaySettings
+from boomerang.service.watching.settings import WatchingSettings
 
 
-class Settings(PlaySettings):
+class Settings(PlaySettings, AllowanceSettings, WatchingSettings):
     """Settings of the service: environment variables with the prefix `BOOMERANG_`.
 
     A few of them are also read under the name that the rest of the world gives them.
@@ -171,7 +173,6 @@ class Settings(PlaySettings):
     checkpoint_seconds: float = Field(
         default=120.0, ge=0, description="How often, at most, a distillation keeps where it is."
     )
-    log_level: str = Field(default="INFO", description="How much the workers say.")
 
     @field_validator("home", "models", "data", mode="after")
     @classmethod

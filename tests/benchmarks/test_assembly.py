@@ -27,7 +27,7 @@ def test_it_runs_where_nginx_is_missing(tmp_path: Path) -> None:
          "--slow-rounds", "1", "--folder", folder, "--docs", docs],
         check=True, capture_output=True, cwd=ROOT, env={**os.environ, "PATH": str(tools)},
     )  # fmt: skip
-    text = (docs / "benchmarks-assembly.md").read_text()
+    text = (docs / "benchmarks/assembly.md").read_text()
     cells = [line.split("|") for line in text.splitlines() if line.startswith("| ")]
     rows = {row[1].strip(): row[2:] for row in cells[1:]}
     for title in ("nginx over HTTP, the built file", "nginx, 8 clients at once, time ÷ 8"):

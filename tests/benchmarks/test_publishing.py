@@ -19,7 +19,7 @@ def test_nothing_is_half_there_or_sent_twice_after_kills(tmp_path: Path) -> None
          "--folder", folder, "--docs", tmp_path],
         check=True, capture_output=True, cwd=ROOT,
     )  # fmt: skip
-    text = (tmp_path / "benchmarks-publishing.md").read_text()
+    text = (tmp_path / "benchmarks/publishing.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| xet |")]
     travelled, killed = rows[:18], rows[-1]
     assert [row.split("|")[2].strip() for row in travelled[:8]] == [f"size-{n}" for n in range(8)]

@@ -8,6 +8,7 @@ from boomerang.catalog.tables.families import (
     SweepRow,
 )
 from boomerang.catalog.tables.hooks import FollowRow, ListenerRow, MoveRow, NoticeRow
+from boomerang.catalog.tables.keys import AuditRow, EndedRow, KeyRow, OwnerRow, UsageRow
 from boomerang.catalog.tables.publications import (
     CredentialRow,
     NameRow,
@@ -25,20 +26,24 @@ from boomerang.catalog.tables.students import (
 from boomerang.catalog.tables.work import EventRow, LeaseRow, RebuildRow, TryRow
 
 __all__ = [
+    "AuditRow",
     "ComparisonRow",
     "CredentialRow",
+    "EndedRow",
     "EventRow",
     "FamilyRow",
     "FilesRow",
     "FollowRow",
     "HashRow",
     "KeepingRow",
+    "KeyRow",
     "LeaseRow",
     "ListenerRow",
     "MemberRow",
     "MoveRow",
     "NameRow",
     "NoticeRow",
+    "OwnerRow",
     "ProvisionalRow",
     "RebuildRow",
     "RepoRow",
@@ -48,4 +53,5 @@ __all__ = [
     "StudentRow",
     "SweepRow",
     "TryRow",
+    "UsageRow",
 ]

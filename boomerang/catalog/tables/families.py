@@ -131,7 +131,7 @@ class SweepRow(Sent, Base):
 class RequestRow(Attempts, Base):
     """What was asked for: members to build or to publish once the family is settled.
 
-    `updated` is when its state changed last.
+    `updated` is when its state changed last, `owner` the key that asked for it.
     """
 
     __tablename__ = "requests"
@@ -145,6 +145,7 @@ class RequestRow(Attempts, Base):
     state: Mapped[str] = mapped_column(index=True)
     reason: Mapped[str | None]
     updated: Mapped[float | None]
+    owner: Mapped[str | None] = mapped_column(Text(16), index=True)
 
     __table_args__ = (
         Index("one_request", "family", "kind", "what", "options_digest", unique=True),

@@ -15,7 +15,8 @@ class StudentRow(Attempts, Base):
     was enough for, `killed_at` the step at which memory ran out last. `verify` is when somebody
     asked whether it is whole, until that is known; `files` are the sha256 of its weights as they
     were when it became ready. Where there is a `map_rule`, the layers `kept` are provisional until
-    they are `pinned`. `hub_repo` and `hub_commit` are where it is kept on the Hub.
+    they are `pinned`. `hub_repo` and `hub_commit` are where it is kept on the Hub. `owner` is
+    the key that what it takes is counted for.
     """
 
     __tablename__ = "students"
@@ -58,6 +59,7 @@ class StudentRow(Attempts, Base):
     map_reason: Mapped[str | None]
     hub_repo: Mapped[str | None]
     hub_commit: Mapped[str | None]
+    owner: Mapped[str | None] = mapped_column(Text(16), index=True)
     created: Mapped[float]
     started: Mapped[float | None]
     finished: Mapped[float | None]

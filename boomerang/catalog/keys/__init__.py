@@ -1,0 +1,1 @@
+"""Keys, who owns what, what was done, and how much was used."""

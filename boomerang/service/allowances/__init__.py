@@ -1,0 +1,1 @@
+"""What a key may use: quotas, rates, and whose turn it is."""
