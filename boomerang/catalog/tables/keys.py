@@ -66,7 +66,10 @@ class AuditRow(Base):
 
 
 class UsageRow(Base):
-    """How much a key used on a day (whole days since 1970, UTC)."""
+    """How much a key used on a day (whole days since 1970, UTC); the empty key is nobody's.
+
+    `served` is when its last turn on a device ended.
+    """
 
     __tablename__ = "usage"
 
@@ -76,3 +79,4 @@ class UsageRow(Base):
     requests: Mapped[int] = mapped_column(default=0)
     device_seconds: Mapped[float] = mapped_column(default=0.0)
     bytes: Mapped[int] = mapped_column(default=0)
+    served: Mapped[float | None]
