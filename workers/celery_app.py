@@ -19,7 +19,7 @@ from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
 from workers.leases import start_reaper
-from workers.models import keeping, rebuild
+from workers.models import keeping, plans, rebuild
 from workers.play.playing import play, start_keeper
 
 M = TypeVar("M", bound=Message)
@@ -41,6 +41,7 @@ _register(jobs.Rehash, lambda here, told: keying.rehash(here, told.key))
 _register(jobs.Distill, lambda here, told: distill.distill(here, told.key))
 _register(jobs.PushStudent, lambda here, told: keeping.push(here, told.key))
 _register(jobs.Measure, lambda here, told: measure.measure(here, told.family))
+_register(jobs.Check, lambda here, told: plans.check(here, told.family))
 _register(jobs.Settle, lambda here, told: settle.settle(here, told.family))
 _register(jobs.Assemble, lambda here, told: assemble.assemble(here, told.family, told.k, told.want))
 _register(
@@ -62,7 +63,10 @@ def _prepare(**_: Any) -> None:
 
 def _begin(**_: Any) -> None:
     start_reaper(context())
-    if jobs.PLAY in app.amqp.queues.consume_from:
+    queues = app.amqp.queues.consume_from
+    if jobs.Measure.queue in queues and jobs.Assemble.queue not in queues:
+        context().apart.set()
+    if jobs.PLAY in queues:
         start_keeper(context())
     # Straight to the descriptor: Celery turns what is printed into log lines.
     os.write(1, f"{READY}\n".encode())

@@ -11,12 +11,16 @@ from boomerang.service.settings import Settings, get_settings
 
 @dataclass(frozen=True)
 class Context:
-    """Settings, catalog, the way to send jobs, and whether the worker is asked to stop."""
+    """Settings, catalog, the way to send jobs, and whether the worker is asked to stop.
+
+    `apart` is set in a worker that measures and does not assemble: whoever does may have no torch.
+    """
 
     settings: Settings
     catalog: Catalog
     producer: Producer
     stopping: threading.Event = field(default_factory=threading.Event)
+    apart: threading.Event = field(default_factory=threading.Event)
 
 
 @lru_cache(maxsize=1)

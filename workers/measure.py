@@ -21,6 +21,7 @@ from boomerang.texts.texts import locations
 from workers.context import Context
 from workers.leases import End, Holding, holding
 from workers.models.folders import check_pair, fetch_student, fetch_teacher
+from workers.models.plans import check
 from workers.outages import SETBACKS, passes, patiently, said
 from workers.settle import settle
 
@@ -144,7 +145,7 @@ class _Measuring:
             found = self._without(NO_TEXTS, Fact.NO)
         else:
             self.catalog.set_measuring(self.family.id, Fact.YES, self.note, lease=self.held.lease)
-            settle(self.context, self.family.id)
+            self._send()
             found = "measured"
         if self.catalog.family(self.family.id).tasks != self.family.tasks:
             # Asked for meanwhile: whoever did saw that measuring was under way, and sent nothing.
@@ -239,8 +240,14 @@ class _Measuring:
         if not self.measured:
             self._settle_order("last", named_order(self.pair.layermap, "last") or ())
         self.catalog.set_measuring(self.family.id, state, reason, lease=self.held.lease)
-        settle(self.context, self.family.id)
+        self._send()
         return "failed" if state is Fact.FAILED else "not measured"
+
+    def _send(self) -> None:
+        """Send what was asked for, once whoever builds it need not check it with torch."""
+        if self.context.apart.is_set():
+            check(self.context, self.family.id, self.pair)
+        settle(self.context, self.family.id)
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "choosing":

@@ -64,6 +64,13 @@ class Measure(Message):
     family: str
 
 
+class Check(Message):
+    """Check the plans of a family's members, for workers that have no torch."""
+
+    task, queue = "boomerang.check", "measure"
+    family: str
+
+
 class Settle(Message):
     """Send the builds and publications that were asked of a family."""
 

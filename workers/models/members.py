@@ -3,19 +3,17 @@
 import hashlib
 
 from boomerang.assembly.bytefile import ByteFile
-from boomerang.assembly.stitch import place
 from boomerang.card.card import card
 from boomerang.card.facts import Facts
 from boomerang.catalog.records.families import Family, Member, repo_id
 from boomerang.checkpoint.folders import commit_of
-from boomerang.family.composition import Composition, composition_of
-from boomerang.family.member_config import member_config
-from boomerang.family.pair import Pair
+from boomerang.family.composition import composition_of
 from boomerang.service.models import pairs
 from boomerang.service.models.cards import member_facts
 from boomerang.service.models.members import member_files as unverified_files
 from boomerang.service.models.members import member_record
 from workers.context import Context
+from workers.models.plans import require
 
 
 def member_files(
@@ -25,11 +23,12 @@ def member_files(
 
     `repo` is where it is published, with pictures beside its card; by default the card calls it by
     the name under which the service serves it.
-    Raises NotReady, SourceChanged, CorruptCheckpoint and whatever the sources raise.
+    Raises NotReady, SourceChanged, CorruptCheckpoint, Interrupted where another worker must first
+    check the plan, and whatever the sources raise.
     """
     student = context.catalog.student(family.student)
     pair = pairs.open_pair(context.settings, context.catalog, student, unchanged=True)
-    _verify(pair, composition_of(pair.layermap, member.code))
+    require(context, family.id, pair, composition_of(pair.layermap, member.code))
     name = repo or repo_id(family_name(context, family), member)
     members = context.catalog.members(family.id)
     facts = member_facts(pair, family, student, members, member, name, pictures=repo is not None)
@@ -70,14 +69,3 @@ def made_of(context: Context, family: Family) -> str:
 def family_name(context: Context, family: Family) -> str:
     """What the family is called in the names of repositories."""
     return context.catalog.names().get(family.id, family.name)
-
-
-def _verify(pair: Pair, composition: Composition) -> None:
-    """Check tensors and kinds of layers against the model built from the config, on no device."""
-    from boomerang.modules.verify import verify, verify_kinds  # noqa: PLC0415 - loads torch
-
-    config = member_config(pair, composition)
-    placed = place(pair, composition)
-    verify(config, {item.name: (item.dtype, item.tensor.shape) for item in placed})
-    order = [layer.teacher_index for layer in composition.layers]
-    verify_kinds(config, pair.teacher.config, order)

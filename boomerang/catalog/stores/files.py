@@ -1,4 +1,6 @@
-"""What was found out about files: their digests, and which are equal."""
+"""What was found out about files: their digests, which are equal, and
+which plans of files are right.
+"""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from boomerang.catalog.store import Store
-from boomerang.catalog.tables import ComparisonRow, FilesRow, HashRow
+from boomerang.catalog.tables import ComparisonRow, FilesRow, HashRow, PlanRow
 from boomerang.checkpoint.sources import FileSource
 
 _AT_ONCE = 1000
@@ -77,3 +79,23 @@ class FileStore(Store):
         """Remember what comparing the embeddings of two models came to, by their commits."""
         with self.db.write() as session:
             session.merge(ComparisonRow(teacher=teacher, student=student, same=same))
+
+    def plan_is_right(self, digest: str) -> bool:
+        """Whether a plan was checked against the architecture, and passed; by its sha256."""
+        with self.db.read() as session:
+            row = session.get(PlanRow, digest)
+            return row is not None and row.wrong is None
+
+    def remember_plan(self, digest: str, wrong: str | None = None) -> None:
+        """Remember what checking a plan came to; `wrong` says what is, if anything."""
+        with self.db.write() as session:
+            session.merge(PlanRow(digest=digest, wrong=wrong, checked=session.now()))
+
+    def take_wrong_plan(self, digest: str) -> str | None:
+        """What is wrong with a plan, told once: whoever asks again has it checked again."""
+        with self.db.write() as session:
+            row = session.get(PlanRow, digest)
+            if row is None or row.wrong is None:
+                return None
+            session.delete(row)
+            return row.wrong

@@ -23,7 +23,7 @@ from boomerang.catalog.tables.students import (
     KeepingRow,
     StudentRow,
 )
-from boomerang.catalog.tables.work import EventRow, LeaseRow, RebuildRow, TryRow
+from boomerang.catalog.tables.work import EventRow, LeaseRow, PlanRow, RebuildRow, TryRow
 
 __all__ = [
     "AuditRow",
@@ -44,6 +44,7 @@ __all__ = [
     "NameRow",
     "NoticeRow",
     "OwnerRow",
+    "PlanRow",
     "ProvisionalRow",
     "RebuildRow",
     "RepoRow",

@@ -50,6 +50,16 @@ class LeaseRow(Base):
     since: Mapped[float | None]
 
 
+class PlanRow(Base):
+    """What checking a member's plan came to, by the plan's sha256; `wrong` says what is."""
+
+    __tablename__ = "plans"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    wrong: Mapped[str | None]
+    checked: Mapped[float]
+
+
 class EventRow(Base):
     """Something that happened, written in the transaction that made it so."""
 

