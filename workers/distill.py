@@ -28,7 +28,7 @@ from workers.models.keeping import mend, take
 from workers.models.layers import with_layers
 from workers.models.verify import damage_of, hashes, set_aside
 from workers.outages import SETBACKS, passes, patiently, said
-from workers.training import Progress, trainer_command
+from workers.training.trainer import Progress, trainer_command
 
 log = logging.getLogger("boomerang.workers")
 
@@ -160,6 +160,7 @@ def _train(context: Context, student: Student, teacher: Path, held: Holding) -> 
         job["micro_batch"] = student.micro_batch
     told = Progress(context, student, held)
     outcome = held.run(trainer_command(settings), job, run_folder, told)
+    told.settle()
     if outcome.starved:
         return replace(outcome, reason=f"{outcome.reason}{told.figures}")
     return outcome

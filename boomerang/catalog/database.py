@@ -1,15 +1,16 @@
 """One database behind the catalog: SQLite or PostgreSQL, with the same guarantees.
 
 Writers are serial. SQLite has one writer anyway; on PostgreSQL an advisory lock makes it so. The
-volume is small (states and one progress line a second), and in return a claim is a plain
-read-then-write, and event ids become visible in order, so that a stream of events skips none.
+volume is small (states, and the steps of each worker's distillations once a second), and in return
+a claim is a plain read-then-write, and event ids become visible in order, so that a stream of
+events skips none. What keeps a lease alive does not stand in that line.
 """
 
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,14 @@ from sqlalchemy import (
 )
 
 from boomerang.catalog.base import SCHEMA_VERSION, Base, SchemaRow
-from boomerang.catalog.records.states import Lease, LostLease
+from boomerang.catalog.records.states import Lease
 from boomerang.catalog.tables import EventRow, LeaseRow
 from boomerang.errors import BadRequest
 
 _WRITERS = 0x626F6F6D
 """Key of the advisory lock that PostgreSQL writers take."""
+_WAITING = 4
+"""Writers of one process that wait for their turn in PostgreSQL."""
 _PATIENCE = 30.0
 """Seconds that SQLite is given while others hold its database."""
 _SILENCE = 10.0
@@ -91,6 +94,11 @@ class Session(orm.Session):
         super().__init__(engine)
         self._clock = clock
 
+    @property
+    def writes(self) -> bool:
+        """Whether it is a writer's."""
+        return bool(self.get_bind().get_execution_options().get("boomerang_write"))
+
     def now(self) -> float:
         """Unix seconds by the clock that every worker shares: the database's."""
         return self._clock(self)
@@ -120,11 +128,7 @@ class Session(orm.Session):
     def guard(self, lease: Lease) -> None:
         """Refuse a write of a holder that was replaced. Raises LostLease."""
         if self.held(lease) is None:
-            raise LostLease(
-                f"The lease {lease.fence} of {lease.subject} was lost.",
-                value=lease.subject,
-                fix="Let the new holder finish.",
-            )
+            raise lease.lost()
 
 
 class Database:
@@ -140,9 +144,8 @@ class Database:
         self._sqlite = self.engine.dialect.name == "sqlite"
         self._writer = self.engine.execution_options(boomerang_write=True)
         # SQLite's busy handler polls and is not fair; threads of one process queue here instead.
-        self._gate: threading.Lock | nullcontext[None] = (
-            threading.Lock() if self._sqlite else nullcontext()
-        )
+        # On PostgreSQL those that wait would hold all connections, and leases need some.
+        self._gate = threading.BoundedSemaphore(1 if self._sqlite else _WAITING)
         try:
             self._create()
         except BaseException:
@@ -196,6 +199,19 @@ class Database:
             self._serialise(session.connection())
             if lease is not None:
                 session.guard(lease)
+            yield session
+
+    @contextmanager
+    def renew(self) -> Iterator[Session]:
+        """A session for one statement that guards itself and tells no event.
+
+        In PostgreSQL it waits for no other writer, but for one of the same row.
+        """
+        if self._sqlite:
+            with self.write() as session:
+                yield session
+            return
+        with Session(self.engine, self.now) as session, session.begin():
             yield session
 
     def close(self) -> None:

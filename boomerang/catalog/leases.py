@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from functools import cache
 
-from sqlalchemy import delete
+from sqlalchemy import delete, tuple_, update
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import FactName, Lease
@@ -26,8 +26,8 @@ class LeaseStore(Store):
     def lease_acquire(self, subject: str, holder: str, seconds: float) -> Lease | None:
         """Take a lease that is free or expired; None while somebody else holds it."""
         with self.db.write() as session:
-            now = session.now()
-            row = session.get(LeaseRow, subject)
+            # Its holder may be about to renew it, and waits for no writer.
+            row, now = session.get(LeaseRow, subject, with_for_update=True), session.now()
             if row is None:
                 row = LeaseRow(subject=subject, holder=None, fence=0, expires=0.0)
                 session.add(row)
@@ -39,11 +39,11 @@ class LeaseStore(Store):
 
     def lease_renew(self, lease: Lease, seconds: float) -> bool:
         """Prolong a lease; False where somebody else has taken it since."""
-        with self.db.write() as session:
-            row = session.held(lease)
-            if row is not None:
-                row.expires = session.now() + seconds
-            return row is not None
+        mine = (LeaseRow.subject, LeaseRow.holder, LeaseRow.fence)
+        is_mine = tuple_(*mine) == tuple_(lease.subject, lease.holder, lease.fence)
+        with self.db.renew() as session:
+            renewed = update(LeaseRow).where(is_mine).values(expires=session.now() + seconds)
+            return bool(session.execute(renewed).rowcount)  # type: ignore[attr-defined]
 
     def lease_release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens where somebody else has taken it since."""
@@ -69,13 +69,21 @@ class LeaseStore(Store):
 
 def holder_of(session: Session, subject: str) -> str | None:
     """Who holds a lease that has not expired."""
-    row = session.get(LeaseRow, subject)
+    row = _decided(session, subject)
     return row.holder if row is not None and row.expires > session.now() else None
+
+
+def _decided(session: Session, subject: str) -> LeaseRow | None:
+    """The row of a lease; in a writer's hands one that ran out cannot be renewed meanwhile."""
+    row = session.get(LeaseRow, subject)
+    if row is None or row.holder is None or not session.writes or row.expires > session.now():
+        return row
+    return session.get(LeaseRow, subject, with_for_update=True, populate_existing=True)
 
 
 def died(session: Session, subject: str) -> bool:
     """Whether a lease ran out in its holder's hands, told once: nobody has it afterwards."""
-    row = session.get(LeaseRow, subject)
+    row = _decided(session, subject)
     if row is None or row.holder is None or row.expires > session.now():
         return False
     row.holder = None

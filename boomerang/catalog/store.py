@@ -69,8 +69,13 @@ def student_row(session: Session, key: str) -> StudentRow:
     """The row of a student. Raises NotFound."""
     row = session.get(StudentRow, key)
     if row is None:
-        raise NotFound(f"There is no student {key!r}.", value=key, fix="Ask for its family.")
+        raise missing_student(key)
     return row
+
+
+def missing_student(key: str) -> NotFound:
+    """What is said of a student that there is not."""
+    return NotFound(f"There is no student {key!r}.", value=key, fix="Ask for its family.")
 
 
 def member_row(session: Session, family: str, k: int) -> MemberRow:

@@ -196,7 +196,7 @@ def test_a_catalog_that_is_away_for_a_moment_costs_no_run(
 ) -> None:
     ask(context, "quick")
     catalog = context.catalog
-    for name in ("student_progress", "student_saved", "student_note", "student_whole"):
+    for name in ("progress", "student_saved", "student_note", "student_whole"):
         monkeypatch.setattr(catalog, name, fails(2, getattr(catalog, name), AWAY))
     assert distill(context, KEY) == "ready"
     student = catalog.student(KEY)

@@ -69,6 +69,14 @@ class Lease:
     fence: int
     expires: float
 
+    def lost(self) -> LostLease:
+        """What is said to a holder that was replaced."""
+        return LostLease(
+            f"The lease {self.fence} of {self.subject} was lost.",
+            value=self.subject,
+            fix="Let the new holder finish.",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:

@@ -1,4 +1,4 @@
-"""The distillation of a student: its progress, its checkpoints, its memory, and what came of it."""
+"""The distillation of a student: its checkpoints, its memory, and what came of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,47 +10,26 @@ from boomerang.catalog.leases import WORK, revoke, work_of
 from boomerang.catalog.rebuilding import found_of_student, student_made
 from boomerang.catalog.records.families import Family, NewMember
 from boomerang.catalog.records.rebuilds import Item
-from boomerang.catalog.records.states import PROGRESS, Fact, Lease, StudentState
+from boomerang.catalog.records.states import Fact, Lease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Limits, Setback, achieved, again
-from boomerang.catalog.store import Store, record, student_row
+from boomerang.catalog.store import record, student_row
 from boomerang.catalog.stores.measuring import unsettle
 from boomerang.catalog.stores.members import MEASURES, change_fact, replace_members
 from boomerang.catalog.stores.publications import outdate_cards, outdate_weights
 from boomerang.catalog.stores.requests import reopen, reword
 from boomerang.catalog.stores.students import begin_anew, change_state
 from boomerang.catalog.students.keeping import expect, kept
+from boomerang.catalog.students.progress import ProgressStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, RequestRow
 from boomerang.catalog.transitions import Actor
-
-_PROGRESS = ("step", "steps", "loss", "ce", "kl", "cosine", "tokens", "tokens_per_s", "eta_s")
-
 
 Refit = Callable[[Family], Sequence[NewMember]]
 """The members that a family has once the layers its student keeps are known."""
 
 
-class DistillationStore(Store):
-    """How far distillations are, by the key of the student."""
-
-    def student_progress(
-        self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None, event: bool = True
-    ) -> None:
-        """Store where a distillation stands; `event` also tells the event stream.
-
-        Values other than step, steps, loss, ce, kl, cosine, tokens, tokens_per_s and eta_s are
-        ignored. Step 0 after a checkpoint is a run that begins anew. Raises LostLease, NotFound.
-        """
-        known = {name: values[name] for name in _PROGRESS if name in values}
-        with self.db.write(lease) as session:
-            row = student_row(session, key)
-            if known.get("step") == 0 and row.saved is not None:
-                begin_anew(row)
-            for name, value in known.items():
-                setattr(row, name, value)
-            row.updated = session.now()
-            if event:
-                session.note(PROGRESS, known, student=key)
+class DistillationStore(ProgressStore):
+    """Distillations, by the key of the student."""
 
     def student_saved(
         self, key: str, values: Mapping[str, Any], *, lease: Lease | None = None

@@ -23,7 +23,7 @@ from boomerang.service.settings import Settings
 from tests.distill.jobs import events, job, told
 from tests.distill.test_survival import EACH, curve, of_kind, weights
 from tests.support.places import ROOT
-from workers.training import trainer_command
+from workers.training.trainer import trainer_command
 
 pytestmark = pytest.mark.slow("several processes of torch that wait for each other")
 

@@ -1,17 +1,21 @@
 """How a student is trained: the command line of the trainer, and what it says on the way."""
 
 import logging
+import math
 import subprocess
 import sys
+import threading
 import time
 from functools import lru_cache
 from typing import Any
 
+from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.students import Student
 from boomerang.service.settings import Settings
 from workers.context import Context
 from workers.leases import Holding
 from workers.outages import passes, patiently
+from workers.training.batches import Batches, Series
 
 _TRAINER = ("-m", "boomerang.distill")
 _COUNT = "import torch; print(torch.cuda.device_count())"
@@ -39,20 +43,36 @@ def visible_devices() -> int:
 
 log = logging.getLogger("boomerang.workers")
 
-_PROGRESS_SECONDS = 0.9
-"""How long a step may go unwritten: a fast trainer does not make a transaction of each."""
+_TELL_SECONDS = 0.9
+"""Of how many seconds one step is told, at least; more on a long run."""
+_once = threading.Lock()
+
+
+def batches_of(catalog: Catalog) -> Batches:
+    """What all the trainers of this process have their steps written by."""
+    with _once:
+        return _batches(catalog)
+
+
+@lru_cache(maxsize=1)
+def _batches(catalog: Catalog) -> Batches:
+    return Batches(catalog, passes)
 
 
 class Progress:
     """Takes the trainer's events to the catalog.
 
-    Progress is thinned out for the event stream: one a second at first, fewer on a long run. A step
-    is left out while the catalog is away: what comes next says it all. Anything else waits.
+    Steps are written with those of other trainers, the newest within a second, and thinned out for
+    the event stream: one a second at first, fewer on a long run. They are left out while the
+    catalog is away: what comes next says it all. Anything else waits, and comes after the steps
+    before it.
     """
 
     def __init__(self, context: Context, student: Student, held: Holding) -> None:
         self._catalog, self._student, self._held = context.catalog, student, held
-        self._started, self._last, self._written = time.monotonic(), 0.0, 0.0
+        self._started, self._last = time.monotonic(), -math.inf
+        self._batches = batches_of(context.catalog)
+        self._series = Series(student.key, held.lease)
         self.figures = ""
         """The memory that it needs and has, as it estimated them."""
 
@@ -60,20 +80,13 @@ class Progress:
         """Take one event. Raises LostLease, and what keeps it from being written."""
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
         key, lease, catalog = self._student.key, self._held.lease, self._catalog
-        if kind == "start":
-            self._written = time.monotonic()
-            patiently(self._held)(catalog.student_progress, key, values, lease=lease)
-        elif kind == "step":
+        if kind == "step":
             tell = values.get("step") == values.get("steps") or self._due()
-            if not tell and time.monotonic() - self._written < _PROGRESS_SECONDS:
-                return
-            self._written = time.monotonic()
-            try:
-                catalog.student_progress(key, values, lease=lease, event=tell)
-            except Exception as error:
-                if not passes(error):
-                    raise
-                log.warning("progress of student %s was not written: %s", key, error)
+            self._batches.put(self._series, values, tell=tell)
+            return
+        self.settle()
+        if kind == "start":
+            patiently(self._held)(catalog.student_progress, key, values, lease=lease)
         elif kind == "checkpoint":
             patiently(self._held)(catalog.student_saved, key, values, lease=lease)
         elif kind == "memory":
@@ -84,9 +97,13 @@ class Progress:
                 self.figures = f", with {free / 2**30:.2f} GiB for about {need / 2**30:.2f}"
             patiently(self._held)(catalog.student_note, key, kind, values, lease=lease)
 
+    def settle(self) -> None:
+        """Have the last step written. Raises LostLease, and what was refused of it."""
+        self._batches.flush(self._series)
+
     def _due(self) -> bool:
         now = time.monotonic()
-        if now - self._last < max(0.9, (now - self._started) / 600):
+        if now - self._last < max(_TELL_SECONDS, (now - self._started) / 600):
             return False
         self._last = now
         return True
