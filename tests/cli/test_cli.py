@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow("the command line as a process, many times")
 
 COMMANDS = (
     "plan", "distill", "heal", "measure", "assemble", "chat", "publish", "verify", "request",
-    "rebuild", "serve", "worker", "demo",
+    "families", "show", "cancel", "delete", "events", "download", "rebuild", "serve", "worker",
+    "demo",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -17,6 +17,10 @@ POLL_SECONDS = 0.5
 RETRY_SECONDS = 60.0
 """How long a service that stopped answering is waited for."""
 
+
+T = TypeVar("T")
+Told = tuple[int, str, dict[str, Any]]
+"""An event: its id, its kind, its values."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -58,9 +62,30 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def get(self, path: str) -> dict[str, Any]:
-        """GET JSON. Raises Refused or Unreachable."""
-        return _answer(self._patient(lambda: self._client.get(path)))
+    def get(self, path: str, *, choices: bool = False) -> dict[str, Any]:
+        """GET JSON, also where another address has it; with `choices` also that there are several.
+
+        Raises Refused or Unreachable.
+        """
+        answer = self._patient(lambda: self._client.get(path, follow_redirects=True))
+        if choices and answer.status_code == 300:
+            found: dict[str, Any] = answer.json()
+            return found
+        return _answer(answer)
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE; what the answer says, which may be nothing. Raises Refused or Unreachable."""
+        answer = self._patient(lambda: self._client.delete(path))
+        return {} if answer.status_code == 204 else _answer(answer)
+
+    def head(self, path: str) -> Mapping[str, str]:
+        """The headers of what GET sends as bytes. Raises Refused or Unreachable."""
+        answer = self._patient(lambda: self._client.head(path, headers={"Accept": "*/*"}))
+        if not answer.is_success:
+            # An answer to HEAD has no body that says why; GET has.
+            with self.streamed(path):
+                pass
+        return answer.headers
 
     def post(
         self, path: str, body: Mapping[str, Any], *, token: str | None = None
@@ -79,14 +104,14 @@ class Service:
         return _answer(self._patient(lambda: self._client.post(path, json=body, headers=headers)))
 
     def _patient(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        """Send again where the service says when: it did nothing yet, as it waits for the Hub."""
+        """Send again where the service says when: it did nothing yet, as others are before."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             with _errors(self.url):
                 answer = send()
             after = answer.headers.get("retry-after", "")
             wait = int(after) if after.isdigit() else RETRY_SECONDS
-            if answer.status_code != 503 or time.monotonic() + wait > until:
+            if answer.status_code not in (429, 503) or time.monotonic() + wait > until:
                 return answer
             time.sleep(wait)
 
@@ -96,29 +121,34 @@ class Service:
 
     def steady(self, path: str) -> dict[str, Any]:
         """GET JSON, also across a restart of the service. Raises Refused or Unreachable."""
+        return self.steadily(lambda: self.get(path))
+
+    def steadily(self, ask: Callable[[], T]) -> T:
+        """Ask again for a while as long as the service does not answer. Raises as `ask`."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return self.get(path)
+                return ask()
             except Unreachable:
                 if time.monotonic() > until:
                     raise
                 time.sleep(POLL_SECONDS)
 
-    def events(self, id_: str, after: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    def events(self, id_: str, after: int) -> Iterator[Told | None]:
         """Yield (id, kind, values) of a family's events after one, until the stream ends.
 
-        Raises Refused or Unreachable.
+        None means that the service is still there. Raises Refused or Unreachable.
         """
-        path = f"/families/{quote(id_, safe='')}/events?after={after}"
-        with self._streamed(path, "text/event-stream") as answer:
+        path = f"/families/{quote(id_, safe='')}/events"
+        last = {"Last-Event-ID": str(after)}
+        with self.streamed(path, "text/event-stream", last) as answer:
             yield from parse_events(answer.iter_lines())
 
     def download(self, path: str, to: Path, progress: Callable[[int, int], None]) -> int:
         """GET a file to disk and return its bytes; it appears whole or not at all."""
         part = to.with_name(f".{to.name}.part")
         try:
-            with self._streamed(path, "*/*") as answer:
+            with self.streamed(path) as answer:
                 total, done = int(answer.headers["content-length"]), 0
                 with part.open("wb") as file:
                     for chunk in answer.iter_raw():
@@ -133,24 +163,28 @@ class Service:
             part.unlink(missing_ok=True)
 
     @contextmanager
-    def _streamed(self, path: str, accept: str) -> Iterator[httpx.Response]:
-        with (
-            _errors(self.url),
-            self._client.stream("GET", path, headers={"Accept": accept}) as answer,
-        ):
+    def streamed(
+        self, path: str, accept: str = "*/*", headers: Mapping[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """The answer to a GET, to be read as it comes. Raises Refused or Unreachable."""
+        sent = {"Accept": accept, **(headers or {})}
+        with _errors(self.url), self._client.stream("GET", path, headers=sent) as answer:
             if not answer.is_success:
                 answer.read()
                 _answer(answer)
             yield answer
 
 
-def parse_events(lines: Iterator[str]) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def parse_events(lines: Iterator[str]) -> Iterator[Told | None]:
     """Server-sent events from their lines (https://html.spec.whatwg.org/#parsing-an-event-stream).
 
-    Events without an id or whose data is no JSON object are left out.
+    A comment is None. Events without an id or whose data is no JSON object are left out.
     """
     fields: dict[str, str] = {}
     for line in lines:
+        if line.startswith(":"):
+            yield None
+            continue
         if line:
             name, _, value = line.partition(":")
             fields[name] = value.removeprefix(" ")
@@ -170,7 +204,7 @@ def _answer(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success and isinstance(body, dict):
         return body
     said = body if isinstance(body, dict) else {}
-    detail = said.get("detail") or said.get("title")
+    detail = said.get("detail") or said.get("title") or said.get("error")
     if isinstance(detail, str):
         raise Refused(detail, value=said.get("value"), fix=str(said.get("fix") or ""))
     raise Refused(
