@@ -7,7 +7,7 @@ that of several reapers only one rings.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
 
@@ -57,10 +57,14 @@ SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id (sweep and tell are for none)."""
+    """A job to send: what, and for which student key or family id (sweep and tell are for none).
+
+    `trace` is the id of the request that asked for it last, where one did.
+    """
 
     job: Next
     subject: str
+    trace: str | None = field(default=None, compare=False)
 
 
 class ReapingStore(Store):
@@ -105,7 +109,7 @@ class _Look(Look):
                 if wait is None:
                     change_keying(self.session, row, Keying.FAILED, row.reason, Actor.REAPER)
             elif self._due(row):
-                yield Due("key", row.id)
+                yield Due("key", row.id, row.trace)
 
     def students(self) -> Iterator[Due]:
         """Those that are unfinished, and those that are ready and to be looked at."""
@@ -131,7 +135,7 @@ class _Look(Look):
                 told = {"reason": said, "again_in": wait}
                 self.session.note("unverified", told, student=row.key)
             elif self._due(row):
-                yield Due("distill", row.key)
+                yield Due("distill", row.key, row.trace)
 
     def _become(self, row: StudentRow, state: StudentState, reason: str) -> None:
         change_state(self.session, row, state, reason, Actor.REAPER)
@@ -146,7 +150,7 @@ class _Look(Look):
                 wait, said = self._lost(job)
                 not_kept(self.session, row, job, said, wait)
             elif self._due(job):
-                yield Due("keep", row.key)
+                yield Due("keep", row.key, job.trace)
 
     def unsettled(self) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
@@ -162,12 +166,12 @@ class _Look(Look):
                 state = Measuring.FAILED if wait is None else Measuring.WAITING
                 change_measuring(self.session, row, state, said, Actor.REAPER)
             elif self._due(row):
-                yield Due("measure", row.id)
+                yield Due("measure", row.id, row.trace)
 
     def requests(self) -> Iterator[Due]:
         """Families whose requests are open, or that have something to be published again."""
         moved = self._lost_members() | self._to_try_again()
-        families = self._stale(moved)
+        families, traces = self._stale(moved), dict[str, str | None]()
         statement = select(RequestRow, FamilyRow).join(FamilyRow, FamilyRow.id == RequestRow.family)
         statement = statement.where(
             RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
@@ -181,7 +185,8 @@ class _Look(Look):
                 continue
             if family.settled and self._due(request):
                 families.add(family.id)
-        yield from (Due("settle", family) for family in sorted(families))
+                traces[family.id] = request.trace
+        yield from (Due("settle", family, traces.get(family)) for family in sorted(families))
 
     def unswept(self) -> Iterator[Due]:
         late = [self._late(row) for row in self.session.scalars(select(SweepRow))]
@@ -199,7 +204,7 @@ class _Look(Look):
                 if wait is None:
                     end_following(self.session, row.family, None, said)
             elif self._due(row):
-                yield Due("follow", row.family)
+                yield Due("follow", row.family, row.trace)
 
     def untold(self) -> Iterator[Due]:
         """Notices that nobody has taken yet."""

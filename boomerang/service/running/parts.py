@@ -83,7 +83,8 @@ def front_end(settings: Settings, environment: Mapping[str, str]) -> Daemon:
         sys.executable, "-m", "uvicorn", "app.main:app", "--host", settings.host,
         "--port", str(settings.port), "--no-access-log",
         "--http", "app.serving.zerocopy:Connection",
-        "--timeout-graceful-shutdown", "3", "--log-level", settings.log_level.lower(),
+        # Until the application's own logs begin (app/main.py) only what is wrong.
+        "--timeout-graceful-shutdown", "3", "--log-level", "warning",
     ]  # fmt: skip
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     return Daemon(
