@@ -11,6 +11,7 @@ from boomerang.errors import BadRequest
 from boomerang.processes.trace import current
 
 SCHEMA_VERSION = 11
+"""What programs of before there were steps (migrations/) read, and refuse: it stays."""
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 

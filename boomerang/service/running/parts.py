@@ -161,7 +161,7 @@ def valkey(settings: Settings) -> Daemon:
 
 def expect_resend(settings: Settings) -> None:
     """The queue is new and empty, whatever was in the one before it."""
-    catalog = Catalog(settings.database_url)
+    catalog = Catalog(settings.database_url, migrate=settings.migrate)
     try:
         catalog.expect_resend()
     finally:
