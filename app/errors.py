@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from boomerang.catalog.records.states import CatalogChanged
 from boomerang.errors import (
     BadRequest,
     BoomerangError,
@@ -58,7 +57,6 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (HubBusy, 503),
     (PlayBusy, 429),
     (NoPlayer, 503),
-    (CatalogChanged, 503),
     (HubFailure, 502),
 )
 

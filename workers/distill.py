@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from boomerang.catalog.keys.turns import Turn
 from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.records.students import Origin, Student
@@ -16,7 +17,9 @@ from boomerang.recipes.recipe import Recipe
 from boomerang.service.jobs import Measure, PushStudent, Rebuild
 from boomerang.service.models import pairs
 from workers.context import Context
-from workers.leases import End, Holding, holding
+from workers.devices.charging import charged, distilling_devices
+from workers.devices.turns import student_turn
+from workers.leases import End, Holding
 from workers.models.folders import (
     bytes_below,
     check_pair,
@@ -34,28 +37,38 @@ log = logging.getLogger("boomerang.workers")
 
 
 def distill(context: Context, key: str) -> str:
-    """Make the student `key` ready, whatever that takes; return what was done, in a word.
+    """Make a student ready, whatever that takes; return what was done, in a word.
 
-    One that is ready is verified where somebody asked for that, and distilled again only where its
-    own bytes are not whole. What stands in the way for a while is waited for: the student is queued
-    for later, and goes on from its checkpoint.
+    It is the one whose turn it is (catalog/keys/turns.py): `key` where nothing else waits. One that
+    is ready is verified where somebody asked for that, and distilled again only where its own bytes
+    are not whole. What stands in the way for a while is waited for: the student is queued for
+    later, and goes on from its checkpoint.
     """
     if context.stopping.is_set():
         return "stopping"
-    done = _distill(context, key)
+    key, done = _distill(context, key)
     for family in context.catalog.open_rebuilds(key):
         context.producer.send(Rebuild(family=family))
     return done
 
 
-def _distill(context: Context, key: str) -> str:
-    catalog = context.catalog
-    with holding(context, f"student:{key}", lambda: catalog.student(key).cancel) as held:
+def _distill(context: Context, named: str) -> tuple[str, str]:
+    """The student that was taken, and what was done."""
+    with student_turn(context, named, lambda key: context.catalog.student(key).cancel) as taken:
+        turn, held = taken
         if held is None:
-            return "already running"
-        student = catalog.student(key)
-        if student.state in (StudentState.FAILED, StudentState.CANCELLED):
-            return str(student.state)
+            return turn.subject, turn.said
+        return turn.subject, _taken(context, turn, held)
+
+
+def _taken(context: Context, turn: Turn, held: Holding) -> str:
+    catalog, key = context.catalog, turn.subject
+    student = catalog.student(key)
+    if student.state in (StudentState.FAILED, StudentState.CANCELLED):
+        return str(student.state)
+    if student.state is StudentState.READY and student.verify is None:
+        return "ready"
+    with charged(context, turn.owner, distilling_devices(context)):
         try:
             if student.state is StudentState.READY:
                 return _verify(context, student, held)
@@ -77,8 +90,6 @@ def _distill(context: Context, key: str) -> str:
 def _verify(context: Context, student: Student, held: Holding) -> str:
     """Look whether a student that is ready is whole; one that cannot be looked at stays ready."""
     catalog, settings = context.catalog, context.settings
-    if student.verify is None:
-        return "ready"
     try:
         # First: nothing can be said of what is made of it, nor made again, where it is damaged.
         looked = check_teacher(context, student, held)

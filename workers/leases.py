@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -38,15 +37,13 @@ class Holding:
     """A lease that is kept alive; `ended` is set as soon as the work must end, `end` says why."""
 
     def __init__(self, context: Context, lease: Lease, cancelled: Callable[[], bool]) -> None:
-        self.lease, subject = lease, lease.subject
+        self.lease = lease
         self.ended = threading.Event()
         self.end: End | None = None
         self._context = context
         self._cancelled = cancelled
         self._done = threading.Event()
-        # What it logs is about the same request.
-        beat = copy_context().run
-        self._thread = threading.Thread(target=beat, args=(self._beat,), name=f"lease {subject}")
+        self._thread = threading.Thread(target=self._beat, name=f"lease {lease.subject}")
 
     def _beat(self) -> None:
         seconds = self._context.settings.lease_seconds
@@ -113,16 +110,27 @@ class Holding:
             log.exception("the lease of %s could not be given back", self.lease.subject)
 
 
+def holder_here() -> str:
+    """A name for this thread as the holder of a lease."""
+    return f"{this_holder()}:{threading.get_ident()}"
+
+
 @contextmanager
 def holding(
     context: Context, subject: str, cancelled: Callable[[], bool] = lambda: False
 ) -> Iterator[Holding | None]:
     """Hold the lease of a subject during a block; None where somebody else works on it."""
-    holder = f"{this_holder()}:{threading.get_ident()}"
-    lease = context.catalog.lease_acquire(subject, holder, context.settings.lease_seconds)
+    lease = context.catalog.lease_acquire(subject, holder_here(), context.settings.lease_seconds)
     if lease is None:
         yield None
         return
+    with kept(context, lease, cancelled) as held:
+        yield held
+
+
+@contextmanager
+def kept(context: Context, lease: Lease, cancelled: Callable[[], bool]) -> Iterator[Holding]:
+    """Keep a lease alive during a block, and give it back."""
     held = Holding(context, lease, cancelled)
     held.start()
     try:
@@ -138,7 +146,9 @@ def reap(context: Context) -> int:
     """Look once; return how many jobs were sent."""
     settings = context.settings
     keep = bool(settings.students)
-    due = context.catalog.reap(settings.requeue_seconds, settings.max_attempts, keep=keep)
+    due = context.catalog.reap(
+        settings.requeue_seconds, settings.max_attempts, keep=keep, allowance=settings.allowance
+    )
     return sum(context.producer.due(job) for job in due)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from boomerang.catalog.keys.turns import Turn
 from boomerang.catalog.records.families import Family, has_result
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Student
@@ -19,7 +20,9 @@ from boomerang.texts.datasets import SCHEME
 from boomerang.texts.task_names import harness_version
 from boomerang.texts.texts import locations
 from workers.context import Context
-from workers.leases import End, Holding, holding
+from workers.devices.charging import charged
+from workers.devices.turns import family_turn
+from workers.leases import End, Holding
 from workers.models.folders import check_pair, fetch_student, fetch_teacher
 from workers.models.plans import check
 from workers.outages import SETBACKS, passes, patiently, said
@@ -33,23 +36,28 @@ NO_TEXTS = "there are no texts to measure with"
 def measure(context: Context, family_id: str) -> str:
     """Choose a family's patch order and measure its members; return what was done, in a word.
 
+    It is the family whose turn it is (catalog/keys/turns.py): this one where nothing else waits.
     Without texts, or where measuring fails, the order `auto` becomes `last` and the members stay
     unmeasured; only `klpatch`, which is a measurement, cannot do without.
     """
     if context.stopping.is_set():
         return "stopping"
-    catalog = context.catalog
-    with holding(context, f"family:{family_id}", lambda: cancelled(context, family_id)) as held:
-        if held is None:
-            return "already running"
-        family = catalog.family(family_id)
-        student = catalog.student(family.student)
-        if student.state is not StudentState.READY:
-            return "not ready"
-        if family.settled:
-            return "already settled"
-        if family.cancel:
-            return _ended(context, family_id, held, End.CANCELLED)
+    with family_turn(context, family_id, lambda family: cancelled(context, family)) as taken:
+        turn, held = taken
+        return turn.said if held is None else _taken(context, turn, held)
+
+
+def _taken(context: Context, turn: Turn, held: Holding) -> str:
+    catalog, family_id = context.catalog, turn.subject
+    family = catalog.family(family_id)
+    student = catalog.student(family.student)
+    if student.state is not StudentState.READY:
+        return "not ready"
+    if family.settled:
+        return "already settled"
+    if family.cancel:
+        return _ended(context, family_id, held, End.CANCELLED)
+    with charged(context, turn.owner, 1):
         try:
             return _Measuring(context, family, student, held).work()
         except LostLease:

@@ -11,6 +11,8 @@ from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
 from boomerang.catalog.jobs.reading import JobStore
+from boomerang.catalog.keys.turns import TurnStore
+from boomerang.catalog.keys.usage import UsageStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.listing.families import ListingStore
 from boomerang.catalog.reaping import ReapingStore
@@ -49,20 +51,20 @@ class Catalog(
     FollowingStore,
     NoticeStore,
     EventStore,
+    UsageStore,
+    TurnStore,
     LeaseStore,
     JobStore,
     ReapingStore,
 ):
     """Everything the service remembers, in SQLite or PostgreSQL."""
 
-    def __init__(self, url: str, *, migrate: bool = True) -> None:
-        """Open the database at a SQLAlchemy address; make its tables, or bring older ones up to
-        date, where needed.
+    def __init__(self, url: str) -> None:
+        """Open the database at a SQLAlchemy address, and create its tables where needed.
 
-        Raises BadRequest for another database, for one that a later version has changed, and for
-        an older one where it may not `migrate`.
+        Raises BadRequest for another database, or one of another schema version.
         """
-        super().__init__(Database(url, migrate=migrate))
+        super().__init__(Database(url))
 
     def counts(self) -> dict[str, int]:
         """How many families, members and students (by state) there are."""

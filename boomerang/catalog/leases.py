@@ -26,16 +26,7 @@ class LeaseStore(Store):
     def lease_acquire(self, subject: str, holder: str, seconds: float) -> Lease | None:
         """Take a lease that is free or expired; None while somebody else holds it."""
         with self.db.write() as session:
-            # Its holder may be about to renew it, and waits for no writer.
-            row, now = session.get(LeaseRow, subject, with_for_update=True), session.now()
-            if row is None:
-                row = LeaseRow(subject=subject, holder=None, fence=0, expires=0.0)
-                session.add(row)
-            if row.holder is not None and row.expires > now:
-                return None
-            row.holder, row.fence, row.expires = holder, row.fence + 1, now + seconds
-            row.since = now
-            return Lease(subject, holder, row.fence, row.expires)
+            return acquire(session, subject, holder, seconds)
 
     def lease_renew(self, lease: Lease, seconds: float) -> bool:
         """Prolong a lease; False where somebody else has taken it since."""
@@ -65,6 +56,20 @@ class LeaseStore(Store):
         """Who holds a lease now, if anybody."""
         with self.db.read() as session:
             return holder_of(session, subject)
+
+
+def acquire(session: Session, subject: str, holder: str, seconds: float) -> Lease | None:
+    """Take a lease that is free or expired within a transaction; None while somebody holds it."""
+    # Its holder may be about to renew it, and waits for no writer.
+    row, now = session.get(LeaseRow, subject, with_for_update=True), session.now()
+    if row is None:
+        row = LeaseRow(subject=subject, holder=None, fence=0, expires=0.0)
+        session.add(row)
+    if row.holder is not None and row.expires > now:
+        return None
+    row.holder, row.fence, row.expires = holder, row.fence + 1, now + seconds
+    row.since = now
+    return Lease(subject, holder, row.fence, row.expires)
 
 
 def holder_of(session: Session, subject: str) -> str | None:

@@ -7,11 +7,12 @@ that of several reapers only one rings.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
 from boomerang.catalog.hooks.following import end_following
+from boomerang.catalog.keys.turns import Room
 from boomerang.catalog.leases import (
     WORK,
     died,
@@ -23,6 +24,7 @@ from boomerang.catalog.leases import (
 )
 from boomerang.catalog.looking import Look
 from boomerang.catalog.rebuilding import found_of_student, unrebuilt
+from boomerang.catalog.records.allowances import UNLIMITED, Allowance
 from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import Fact, Keying, Next, StudentState
 from boomerang.catalog.store import Store
@@ -57,32 +59,33 @@ SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id (sweep and tell are for none).
-
-    `trace` is the id of the request that asked for it last, where one did.
-    """
+    """A job to send: what, and for which student key or family id (sweep and tell are for none)."""
 
     job: Next
     subject: str
-    trace: str | None = field(default=None, compare=False)
 
 
 class ReapingStore(Store):
     """What was lost, found."""
 
-    def reap(self, patience: float, max_attempts: int, *, keep: bool = False) -> tuple[Due, ...]:
+    def reap(
+        self, patience: float, max_attempts: int, *, keep: bool = False,
+        allowance: Allowance = UNLIMITED,
+    ) -> tuple[Due, ...]:  # fmt: skip
         """Find the jobs that nobody holds, and mark them as sent by the caller.
 
         A job that had a setback, or whose holder's lease ran out, is due after a wait; one that
         waits in a queue is due after `patience` seconds, then after twice as long each time
         (it may just stand behind others). A job that lost its holder `max_attempts` times in a row
-        fails. With `keep` students that are ready are kept on the Hub.
+        fails. With `keep` students that are ready are kept on the Hub. No student is due whose key
+        has all that it may have: by its quotas, or else by `allowance`.
         """
         with self.db.write() as session:
             look = _Look(session, patience, max_attempts)
             return (
-                *look.unkeyed(), *look.students(), *look.unsettled(), *look.requests(),
-                *look.unswept(), *look.unfollowed(), *look.untold(), *look.unrebuilt(),
+                *look.unkeyed(), *look.students(Room(session, allowance)),
+                *look.unsettled(), *look.requests(), *look.unswept(),
+                *look.unfollowed(), *look.untold(), *look.unrebuilt(),
                 *(look.unkept() if keep else ()),
             )  # fmt: skip
 
@@ -109,9 +112,9 @@ class _Look(Look):
                 if wait is None:
                     change_keying(self.session, row, Keying.FAILED, row.reason, Actor.REAPER)
             elif self._due(row):
-                yield Due("key", row.id, row.trace)
+                yield Due("key", row.id)
 
-    def students(self) -> Iterator[Due]:
+    def students(self, room: Room) -> Iterator[Due]:
         """Those that are unfinished, and those that are ready and to be looked at."""
         states = (StudentState.QUEUED.value, StudentState.DISTILLING.value)
         asked = (StudentRow.state == StudentState.READY) & StudentRow.verify.is_not(None)
@@ -134,8 +137,9 @@ class _Look(Look):
                     found_of_student(self.session, row.key, [unseen], Actor.REAPER)
                 told = {"reason": said, "again_in": wait}
                 self.session.note("unverified", told, student=row.key)
-            elif self._due(row):
-                yield Due("distill", row.key, row.trace)
+            elif (ready or room.lacks(row.owner) is None) and self._due(row):
+                room.begin(row.owner)
+                yield Due("distill", row.key)
 
     def _become(self, row: StudentRow, state: StudentState, reason: str) -> None:
         change_state(self.session, row, state, reason, Actor.REAPER)
@@ -150,7 +154,7 @@ class _Look(Look):
                 wait, said = self._lost(job)
                 not_kept(self.session, row, job, said, wait)
             elif self._due(job):
-                yield Due("keep", row.key, job.trace)
+                yield Due("keep", row.key)
 
     def unsettled(self) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
@@ -166,12 +170,12 @@ class _Look(Look):
                 state = Measuring.FAILED if wait is None else Measuring.WAITING
                 change_measuring(self.session, row, state, said, Actor.REAPER)
             elif self._due(row):
-                yield Due("measure", row.id, row.trace)
+                yield Due("measure", row.id)
 
     def requests(self) -> Iterator[Due]:
         """Families whose requests are open, or that have something to be published again."""
         moved = self._lost_members() | self._to_try_again()
-        families, traces = self._stale(moved), dict[str, str | None]()
+        families = self._stale(moved)
         statement = select(RequestRow, FamilyRow).join(FamilyRow, FamilyRow.id == RequestRow.family)
         statement = statement.where(
             RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
@@ -185,8 +189,7 @@ class _Look(Look):
                 continue
             if family.settled and self._due(request):
                 families.add(family.id)
-                traces[family.id] = request.trace
-        yield from (Due("settle", family, traces.get(family)) for family in sorted(families))
+        yield from (Due("settle", family) for family in sorted(families))
 
     def unswept(self) -> Iterator[Due]:
         late = [self._late(row) for row in self.session.scalars(select(SweepRow))]
@@ -204,7 +207,7 @@ class _Look(Look):
                 if wait is None:
                     end_following(self.session, row.family, None, said)
             elif self._due(row):
-                yield Due("follow", row.family, row.trace)
+                yield Due("follow", row.family)
 
     def untold(self) -> Iterator[Due]:
         """Notices that nobody has taken yet."""

@@ -1,0 +1,1 @@
+"""Turns on the devices of this machine, and what they cost."""

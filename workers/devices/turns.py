@@ -1,0 +1,51 @@
+"""A turn on a device: what is fairest of all that waits, held under its lease."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from boomerang.catalog.keys.turns import Turn
+from workers.context import Context
+from workers.leases import Holding, holder_here, kept
+
+log = logging.getLogger("boomerang.workers")
+
+
+@contextmanager
+def student_turn(
+    context: Context, named: str, cancelled: Callable[[str], bool]
+) -> Iterator[tuple[Turn, Holding | None]]:
+    """Hold the student whose turn it is, where a message named one; None where it is held already,
+    or has to wait.
+    """
+    settings = context.settings
+    turn = context.catalog.student_turn(
+        named, holder_here(), settings.lease_seconds, settings.allowance
+    )
+    if turn.subject != named:
+        log.info("student %s is before %s", turn.subject, named)
+    with _held(context, turn, cancelled) as held:
+        yield turn, held
+
+
+@contextmanager
+def family_turn(
+    context: Context, named: str, cancelled: Callable[[str], bool]
+) -> Iterator[tuple[Turn, Holding | None]]:
+    """Hold the family that is to be measured next, as `student_turn`."""
+    turn = context.catalog.family_turn(named, holder_here(), context.settings.lease_seconds)
+    if turn.subject != named:
+        log.info("family %s is before %s", turn.subject, named)
+    with _held(context, turn, cancelled) as held:
+        yield turn, held
+
+
+@contextmanager
+def _held(
+    context: Context, turn: Turn, cancelled: Callable[[str], bool]
+) -> Iterator[Holding | None]:
+    if turn.lease is None:
+        yield None
+        return
+    with kept(context, turn.lease, lambda: cancelled(turn.subject)) as held:
+        yield held
