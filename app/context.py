@@ -98,7 +98,8 @@ class Context:
     def __init__(self, settings: Settings) -> None:
         settings.check()
         self.settings, self.redact = settings, Redactor(settings)
-        self.catalog, self.producer = Catalog(settings.database_url), Producer(settings.redis_url)
+        self.catalog = Catalog(settings.database_url, migrate=settings.migrate)
+        self.producer = Producer(settings.redis_url)
         self.cache, self.watch = CatalogCache(self.catalog), EventWatch(self.catalog)
         self.pairs = Pairs(settings, self.catalog, self.producer)
         self.volumes = Volumes(settings, self.catalog, self.pairs)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from boomerang.catalog.records.states import CatalogChanged
 from boomerang.errors import (
     BadRequest,
     BoomerangError,
@@ -57,6 +58,7 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (HubBusy, 503),
     (PlayBusy, 429),
     (NoPlayer, 503),
+    (CatalogChanged, 503),
     (HubFailure, 502),
 )
 

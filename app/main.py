@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from app import errors
 from app.api import families, further, history, jobs, models, plan, rebuilds, service, webhooks
@@ -16,15 +17,17 @@ from app.pages import assets, pages, problems
 from app.play import openai, streams
 from app.security.guard import Guard
 from app.security.sessions import Sessions
+from app.watching.figures import Figures
+from app.watching.requests import Watched
 from boomerang import __version__
-from boomerang.processes.redacted import redact_logs
+from boomerang.processes.logs import begin_logs
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings, get_settings
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    redact_logs()
+    begin_logs(app.state.settings.log_format, app.state.settings.log_level)
     app.state.context = Context(app.state.settings)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
@@ -37,9 +40,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.context.stop()
 
 
+class _App(DescribedAPI):
+    """The application, whose every answer is told of: those to its own faults, too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Watched(super().build_middleware_stack(), self.state.figures)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A front end with these settings, or those of the environment."""
-    app = DescribedAPI(
+    app = _App(
         title="Boomerang",
         version=__version__,
         summary="Any model size between a student and its teacher.",
@@ -48,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.settings = settings or get_settings()
-    app.state.sessions = Sessions(app.state.settings)
+    app.state.sessions, app.state.figures = Sessions(app.state.settings), Figures()
     errors.install(app, Redactor(app.state.settings), problems.shown)
     app.add_middleware(
         Guard, settings=app.state.settings, sessions=app.state.sessions, shown=problems.shown

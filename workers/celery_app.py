@@ -4,14 +4,15 @@ Tasks are threads: the heavy ones wait for a subprocess, the others copy files. 
 once that its worker is asked to stop, and an end of the worker is the end of all of it.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
 
 from boomerang.processes.daemon import READY
-from boomerang.processes.redacted import redact_logs
+from boomerang.processes.logs import begin_logs
 from boomerang.service import jobs
 from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
@@ -21,6 +22,7 @@ from workers.hooks import following, telling
 from workers.leases import start_reaper
 from workers.models import keeping, plans, rebuild
 from workers.play.playing import play, start_keeper
+from workers.watching.tasks import watched
 
 M = TypeVar("M", bound=Message)
 
@@ -30,10 +32,11 @@ app: Any = celery_app(get_settings().redis_url)
 def _register(kind: type[M], work: Callable[[Context, M], str]) -> None:
     """Have messages of a kind worked on."""
 
-    def task(**payload: Any) -> str:
-        return work(context(), kind(**payload))
+    def task(self: Any, **payload: Any) -> str:
+        told = kind(**payload)
+        return watched(told, self.request, lambda: work(context(), told))
 
-    app.task(name=kind.task)(task)
+    app.task(name=kind.task, bind=True)(task)
 
 
 _register(jobs.KeyFamily, lambda here, told: keying.key(here, told.family))
@@ -55,8 +58,15 @@ _register(jobs.Play, lambda here, told: play(here, told.id, told.family, told.k)
 _register(jobs.Sweep, lambda here, told: assemble.sweep(here))
 
 
+def _logs(**_: Any) -> None:
+    settings = get_settings()
+    begin_logs(settings.log_format, settings.log_level)
+    # What they say of every task is said by ours, with what it is about.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def _prepare(**_: Any) -> None:
-    redact_logs()
     # Made before there are threads that would each make one.
     publish.keep_xet(context())
 
@@ -76,6 +86,8 @@ def _end(**_: Any) -> None:
     context().stopping.set()
 
 
+# Whoever connects to this one has Celery leave the logs alone.
+setup_logging.connect(_logs)
 worker_init.connect(_prepare)
 worker_ready.connect(_begin)
 worker_shutting_down.connect(_end)

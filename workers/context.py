@@ -27,4 +27,8 @@ class Context:
 def context() -> Context:
     """The context of this process."""
     settings = get_settings()
-    return Context(settings, Catalog(settings.database_url), Producer(settings.redis_url))
+    return Context(
+        settings,
+        Catalog(settings.database_url, migrate=settings.migrate),
+        Producer(settings.redis_url),
+    )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,15 @@ class Holding:
     """A lease that is kept alive; `ended` is set as soon as the work must end, `end` says why."""
 
     def __init__(self, context: Context, lease: Lease, cancelled: Callable[[], bool]) -> None:
-        self.lease = lease
+        self.lease, subject = lease, lease.subject
         self.ended = threading.Event()
         self.end: End | None = None
         self._context = context
         self._cancelled = cancelled
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name=f"lease {lease.subject}")
+        # What it logs is about the same request.
+        beat = copy_context().run
+        self._thread = threading.Thread(target=beat, args=(self._beat,), name=f"lease {subject}")
 
     def _beat(self) -> None:
         seconds = self._context.settings.lease_seconds

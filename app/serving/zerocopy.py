@@ -64,8 +64,10 @@ class _Offered:
     async def _file(self, cycle: Any, message: Message) -> None:
         """Send `count` bytes of the descriptor `file` from `offset` on; more of the body follows.
 
-        Raises OSError where the file cannot be read, RuntimeError for more than Content-Length.
+        How many of them were sent is left in the message, as `sent`. Raises OSError where the file
+        cannot be read, RuntimeError for more than Content-Length.
         """
+        message["sent"] = 0
         at, left = message["offset"], message["count"]
         if not message.get("more_body") or left > cycle.expected_content_length:
             raise RuntimeError(f"{left} bytes of a file do not fit into this answer")
@@ -81,6 +83,7 @@ class _Offered:
                 sent = await to_thread.run_sync(_push, to, message["file"], at, left,
                                                 limiter=_senders)  # fmt: skip
                 at, left = at + sent, left - sent
+                message["sent"] += sent
                 cycle.expected_content_length -= sent
                 if left:
                     await _writable(to)

@@ -8,8 +8,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import Float, TypeDecorator
 
 from boomerang.errors import BadRequest
+from boomerang.processes.trace import current
 
 SCHEMA_VERSION = 11
+"""What programs of before there were steps (migrations/) read, and refuse: it stays."""
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -65,7 +67,7 @@ class Attempts(Sent):
     away_since: Mapped[float | None]
     waited: Mapped[float | None]
     due: Mapped[float | None]
-    trace: Mapped[str | None]
+    trace: Mapped[str | None] = mapped_column(default=current)
 
 
 class SchemaRow(Base):

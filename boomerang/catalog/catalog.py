@@ -59,12 +59,14 @@ class Catalog(
 ):
     """Everything the service remembers, in SQLite or PostgreSQL."""
 
-    def __init__(self, url: str) -> None:
-        """Open the database at a SQLAlchemy address, and create its tables where needed.
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        """Open the database at a SQLAlchemy address; make its tables, or bring older ones up to
+        date, where needed.
 
-        Raises BadRequest for another database, or one of another schema version.
+        Raises BadRequest for another database, for one that a later version has changed, and for
+        an older one where it may not `migrate`.
         """
-        super().__init__(Database(url))
+        super().__init__(Database(url, migrate=migrate))
 
     def counts(self) -> dict[str, int]:
         """How many families, members and students (by state) there are."""

@@ -14,23 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    create_engine,
-    event,
-    func,
-    insert,
-    inspect,
-    make_url,
-    orm,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, orm, select, text
 
-from boomerang.catalog.base import SCHEMA_VERSION, Base, SchemaRow
-from boomerang.catalog.records.states import Lease
+from boomerang.catalog.migrations import schema
+from boomerang.catalog.records.states import CatalogChanged, Lease
 from boomerang.catalog.tables import EventRow, LeaseRow
 from boomerang.errors import BadRequest
 
@@ -42,49 +29,9 @@ _PATIENCE = 30.0
 """Seconds that SQLite is given while others hold its database."""
 _SILENCE = 10.0
 """Seconds that a PostgreSQL writer may say nothing before it loses its transaction."""
-
-_LATER: dict[int, dict[str, tuple[str, ...]]] = {
-    1: {"members": ("generation", "flags")},
-    2: {"members": ("tasks",), "families": ("tasks",)},
-    3: {
-        "students": (
-            "away_since", "due", "saved", "micro_batch", "killed_at", "verify", "files",
-        ),
-        "families": ("away_since", "due", "cancel"),
-        "requests": ("away_since", "due"),
-    },
-    4: {},
-    5: {"members": ("made_of",)},
-    6: {
-        **dict.fromkeys(("students", "families", "requests", "tries", "provisional"), ("waited",)),
-        "repositories": ("made_of",),
-    },
-    7: {
-        "students": ("map_rule", "pinned", "map_reason"),
-        "families": ("replaced",),
-        "members": ("agreement", "acceptance", "drafted", "by_position"),
-    },
-    8: {
-        "families": ("outdated", "about"),
-        "members": ("errors",),
-        "students": ("hub_repo", "hub_commit"),
-        "repositories": ("commit", "files", "gated", "credential"),
-    },
-    9: {"leases": ("since",), "requests": ("updated",), "families": ("shape", "state")},
-    10: {
-        **dict.fromkeys(
-            ("families", "follows", "keeping", "notices", "provisional", "rebuilds", "tries"),
-            ("trace",),
-        ),
-        "requests": ("trace", "owner"),
-        "students": ("trace", "owner"),
-    },
-}  # fmt: skip
-"""Columns that a schema lacks, by table; each may be null."""
-_FILLED = {
-    9: "UPDATE families SET state = (SELECT state FROM students WHERE key = families.student)"
-}
-"""What is written into them where more is known, by schema."""
+# A writer that is frozen, or on a machine that fell silent, would stop all others.
+_ALONE = "set_config('idle_in_transaction_session_timeout', :ms, true), pg_advisory_xact_lock(:key)"
+_REVISION = f"SELECT version_num FROM {schema.REVISIONS.name}"  # noqa: S608 - a constant
 
 
 class Session(orm.Session):
@@ -134,46 +81,44 @@ class Session(orm.Session):
 class Database:
     """Engine, schema and the two kinds of transaction. Safe to share between threads."""
 
-    def __init__(self, url: str) -> None:
-        """Connect, and create the tables where there are none.
+    def __init__(self, url: str, *, migrate: bool = True) -> None:
+        """Connect, create the tables where there are none, and bring older ones up to date.
 
-        Raises BadRequest for a database that is neither SQLite nor PostgreSQL, or whose tables
-        were made by another version.
+        Raises BadRequest for a database that is neither SQLite nor PostgreSQL, that a later
+        version has changed, or that is older and may not be changed (`migrate`).
         """
-        self.engine = _engine(url)
+        self.engine = engine_of(url)
         self._sqlite = self.engine.dialect.name == "sqlite"
         self._writer = self.engine.execution_options(boomerang_write=True)
         # SQLite's busy handler polls and is not fair; threads of one process queue here instead.
         # On PostgreSQL those that wait would hold all connections, and leases need some.
         self._gate = threading.BoundedSemaphore(1 if self._sqlite else _WAITING)
         try:
-            self._create()
+            self._bring(migrate)
         except BaseException:
             self.close()
             raise
 
-    def _create(self) -> None:
+    def _bring(self, migrate: bool) -> None:
+        with self.engine.begin() as connection:
+            found = schema.read(connection)
+        if found.current:
+            return
+        schema.check(found)
         with self._gate, self._writer.begin() as connection:
-            self._serialise(connection)
-            Base.metadata.create_all(connection)
-            version = connection.execute(select(SchemaRow.version)).scalar()
-            if version is None:
-                connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
-            elif version in _LATER:
-                _migrate(connection, version)
-            elif version != SCHEMA_VERSION:
-                raise BadRequest(
-                    f"The catalog has schema {version}; this program needs {SCHEMA_VERSION}.",
-                    value=version,
-                    fix="Run the version of Boomerang that made it, or use another database.",
-                )
+            schema.wait_for_writers(self.engine, connection)
+            if not self._sqlite:
+                connection.execute(text(f"SELECT {_ALONE}"), _turn())
+            schema.bring(connection, migrate=migrate)
 
-    def _serialise(self, connection: Connection) -> None:
-        if not self._sqlite:
-            # A writer that is frozen, or on a machine that fell silent, would stop all others.
-            silence = {"key": _WRITERS, "ms": str(int(_SILENCE * 1000))}
-            limit = "set_config('idle_in_transaction_session_timeout', :ms, true)"
-            connection.execute(text(f"SELECT {limit}, pg_advisory_xact_lock(:key)"), silence)
+    def _begin(self, connection: Connection) -> None:
+        """Wait for one's turn to write, and refuse to where the tables are others by now."""
+        if self._sqlite:
+            revision = connection.exec_driver_sql(_REVISION).scalar()
+        else:
+            turn = text(f"SELECT {_ALONE}, ({_REVISION})")
+            revision = connection.execute(turn, _turn()).one()[-1]
+        _same(revision)
 
     def now(self, session: Session) -> float:
         """Unix seconds by the database's clock."""
@@ -193,10 +138,11 @@ class Database:
         """A session for one change: committed when the block ends, rolled back when it raises.
 
         No other writer, in any process, is between its first statement and its commit meanwhile.
-        Raises LostLease where `lease` is no longer its holder's.
+        Raises LostLease where `lease` is no longer its holder's, CatalogChanged where a later
+        version has changed the tables since they were opened.
         """
         with self._gate, Session(self._writer, self.now) as session, session.begin():
-            self._serialise(session.connection())
+            self._begin(session.connection())
             if lease is not None:
                 session.guard(lease)
             yield session
@@ -212,6 +158,7 @@ class Database:
                 yield session
             return
         with Session(self.engine, self.now) as session, session.begin():
+            _same(session.scalar(text(_REVISION)))
             yield session
 
     def close(self) -> None:
@@ -219,23 +166,8 @@ class Database:
         self.engine.dispose()
 
 
-def _migrate(connection: Connection, version: int) -> None:
-    """Bring older tables to the present shape, one version after another."""
-    for older in range(version, SCHEMA_VERSION):
-        for table, columns in _LATER[older].items():
-            # A table that is younger than the schema was made whole just now.
-            there = {column["name"] for column in inspect(connection).get_columns(table)}
-            for column in (name for name in columns if name not in there):
-                kind = Base.metadata.tables[table].c[column].type.compile(connection.dialect)
-                connection.execute(text(f'ALTER TABLE {table} ADD COLUMN "{column}" {kind}'))
-        if older in _FILLED:
-            connection.execute(text(_FILLED[older]))
-    for index in (one for table in Base.metadata.sorted_tables for one in table.indexes):
-        index.create(connection, checkfirst=True)
-    connection.execute(update(SchemaRow).values(version=SCHEMA_VERSION))
-
-
-def _engine(url: str) -> Engine:
+def engine_of(url: str) -> Engine:
+    """The engine of a database, not opened yet. Raises BadRequest where it is of another kind."""
     address = make_url(url)
     backend = address.get_backend_name()
     if backend == "postgresql":
@@ -254,6 +186,19 @@ def _engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _same(revision: str | None) -> None:
+    if revision != schema.HEAD:
+        raise CatalogChanged(
+            f"The catalog was brought to schema {revision}; this program knows {schema.HEAD}.",
+            value=revision,
+            fix="Restart it with the version of Boomerang that did so.",
+        )
+
+
+def _turn() -> dict[str, object]:
+    return {"key": _WRITERS, "ms": str(int(_SILENCE * 1000))}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -7,7 +7,7 @@ that of several reapers only one rings.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
 
@@ -59,10 +59,14 @@ SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id (sweep and tell are for none)."""
+    """A job to send: what, and for which student key or family id (sweep and tell are for none).
+
+    `trace` is the id of the request that asked for it last, where one did.
+    """
 
     job: Next
     subject: str
+    trace: str | None = field(default=None, compare=False)
 
 
 class ReapingStore(Store):
@@ -83,10 +87,9 @@ class ReapingStore(Store):
         with self.db.write() as session:
             look = _Look(session, patience, max_attempts)
             return (
-                *look.unkeyed(), *look.students(Room(session, allowance)),
-                *look.unsettled(), *look.requests(), *look.unswept(),
-                *look.unfollowed(), *look.untold(), *look.unrebuilt(),
-                *(look.unkept() if keep else ()),
+                *look.unkeyed(), *look.students(Room(session, allowance)), *look.unsettled(),
+                *look.requests(), *look.unswept(), *look.unfollowed(), *look.untold(),
+                *look.unrebuilt(), *(look.unkept() if keep else ()),
             )  # fmt: skip
 
     def expect_resend(self) -> None:
@@ -112,7 +115,7 @@ class _Look(Look):
                 if wait is None:
                     change_keying(self.session, row, Keying.FAILED, row.reason, Actor.REAPER)
             elif self._due(row):
-                yield Due("key", row.id)
+                yield Due("key", row.id, row.trace)
 
     def students(self, room: Room) -> Iterator[Due]:
         """Those that are unfinished, and those that are ready and to be looked at."""
@@ -124,12 +127,12 @@ class _Look(Look):
                 continue
             ready = row.state == StudentState.READY
             if row.cancel and not ready:
-                self._become(row, StudentState.CANCELLED, CANCELLED)
+                change_state(self.session, row, StudentState.CANCELLED, CANCELLED, Actor.REAPER)
             elif died(self.session, f"student:{row.key}") or row.state == StudentState.DISTILLING:
                 wait, said = self._lost(row)
                 if not ready:
                     state = StudentState.FAILED if wait is None else StudentState.QUEUED
-                    self._become(row, state, said)
+                    change_state(self.session, row, state, said, Actor.REAPER)
                     continue
                 row.verify = None if wait is None else row.verify
                 if wait is None:
@@ -139,10 +142,7 @@ class _Look(Look):
                 self.session.note("unverified", told, student=row.key)
             elif (ready or room.lacks(row.owner) is None) and self._due(row):
                 room.begin(row.owner)
-                yield Due("distill", row.key)
-
-    def _become(self, row: StudentRow, state: StudentState, reason: str) -> None:
-        change_state(self.session, row, state, reason, Actor.REAPER)
+                yield Due("distill", row.key, row.trace)
 
     def unkept(self) -> Iterator[Due]:
         """Students of ours that are ready, and not on the Hub."""
@@ -154,7 +154,7 @@ class _Look(Look):
                 wait, said = self._lost(job)
                 not_kept(self.session, row, job, said, wait)
             elif self._due(job):
-                yield Due("keep", row.key)
+                yield Due("keep", row.key, job.trace)
 
     def unsettled(self) -> Iterator[Due]:
         statement = select(FamilyRow).join(StudentRow, StudentRow.key == FamilyRow.student)
@@ -170,12 +170,12 @@ class _Look(Look):
                 state = Measuring.FAILED if wait is None else Measuring.WAITING
                 change_measuring(self.session, row, state, said, Actor.REAPER)
             elif self._due(row):
-                yield Due("measure", row.id)
+                yield Due("measure", row.id, row.trace)
 
     def requests(self) -> Iterator[Due]:
         """Families whose requests are open, or that have something to be published again."""
         moved = self._lost_members() | self._to_try_again()
-        families = self._stale(moved)
+        families, traces = self._stale(moved), dict[str, str | None]()
         statement = select(RequestRow, FamilyRow).join(FamilyRow, FamilyRow.id == RequestRow.family)
         statement = statement.where(
             RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value)),
@@ -189,7 +189,8 @@ class _Look(Look):
                 continue
             if family.settled and self._due(request):
                 families.add(family.id)
-        yield from (Due("settle", family) for family in sorted(families))
+                traces[family.id] = request.trace
+        yield from (Due("settle", family, traces.get(family)) for family in sorted(families))
 
     def unswept(self) -> Iterator[Due]:
         late = [self._late(row) for row in self.session.scalars(select(SweepRow))]
@@ -207,7 +208,7 @@ class _Look(Look):
                 if wait is None:
                     end_following(self.session, row.family, None, said)
             elif self._due(row):
-                yield Due("follow", row.family)
+                yield Due("follow", row.family, row.trace)
 
     def untold(self) -> Iterator[Due]:
         """Notices that nobody has taken yet."""

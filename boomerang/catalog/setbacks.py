@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from boomerang.processes.trace import current
+
 if TYPE_CHECKING:
     # Settings know the limits, and load no database for that.
     from boomerang.catalog.base import Attempts
@@ -67,6 +69,7 @@ def afresh(row: "Attempts", now: float) -> None:
     """Somebody wants it anew, as if nobody had tried yet; the caller sends the job."""
     achieved(row)
     row.sent, row.sends = now, 0
+    row.trace = current() or row.trace
 
 
 def later(reason: str, wait: float) -> str:

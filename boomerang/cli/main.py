@@ -28,6 +28,7 @@ COMMANDS = {
     "rebuild": ("service.rebuilding", "Look at all that is there of families, and mend it."),
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
+    "migrate": ("upkeep.migrating", "Bring the catalog of a service up to date."),
     "demo": ("demo.demo", "Distil the small teacher of the examples and show every size."),
 }
 """In which module of this package a command is the function of its name, and what it does."""

@@ -19,6 +19,7 @@ from boomerang.distill.learner import Learner
 from boomerang.distill.memory.available import give_back_large_blocks
 from boomerang.distill.parallel.launch import joined, leave, process_rank
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
+from boomerang.processes.logs import begin_child_logs
 from boomerang.processes.reporting import Reporter, locked, run_job
 
 
@@ -54,4 +55,5 @@ def _failed(error: Exception) -> TrainingFailed:
 
 
 if __name__ == "__main__":
+    begin_child_logs()
     leave(main(sys.argv[1:]))

@@ -23,6 +23,7 @@ from boomerang.errors import BoomerangError, TrainingFailed
 from boomerang.play.held import Held
 from boomerang.play.job import Ask, PlayJob
 from boomerang.play.writing import answer
+from boomerang.processes.logs import begin_child_logs
 from boomerang.processes.reporting import Reporter, run_job
 
 _LOOK = 0.2
@@ -129,4 +130,5 @@ def _failed(error: Exception) -> TrainingFailed:
 
 
 if __name__ == "__main__":
+    begin_child_logs()
     sys.exit(main(sys.argv[1:]))

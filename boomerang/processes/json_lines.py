@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.errors import BoomerangError, TrainingFailed
+from boomerang.processes import trace
 from boomerang.processes.child import send, start
 from boomerang.processes.reporting import event_of
 
@@ -30,13 +31,15 @@ than 120 s with OpenMP's own; where nobody else wanted them both were alike.
 
 
 def environment() -> dict[str, str]:
-    """The environment for such a process: this one's, and what it does not say about waiting.
+    """The environment for such a process: this one's, whom it works for, and what it does not say
+    about waiting.
 
     OpenMP's threads otherwise spin until the last of them is done, which can take ever so long
     where other programs want the processor too.
     """
     said = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
-    return {**os.environ} if said else {**os.environ, "GOMP_SPINCOUNT": SPINS}
+    told = {**os.environ, **trace.told()}
+    return told if said else {**told, "GOMP_SPINCOUNT": SPINS}
 
 
 _TAIL = 2000
@@ -215,6 +218,15 @@ def outcome_of(code: int, last: dict[str, Any], log: Path, starved: bool) -> Out
         return Outcome(Ending.DIED, code, reason, starved=starved)
     tail = log.read_bytes()[-_TAIL:].decode(errors="replace").splitlines()
     # A launcher such as torchrun ends its report with a line of signs.
-    words = [line.strip() for line in tail if any(letter.isalnum() for letter in line)]
+    words = [_event(line.strip()) for line in tail if any(letter.isalnum() for letter in line)]
     why = f": {words[-1]}" if words else ""
     return Outcome(Ending.DIED, code, f"its process ended with status {code}{why}")
+
+
+def _event(line: str) -> str:
+    """What a line of a log says: its event, where it is JSON."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return line
+    return str(said.get("event") or line) if isinstance(said, dict) else line

@@ -1,4 +1,4 @@
-"""No token of the Hub in anything that is said or logged, whoever quoted it."""
+"""No token or password in anything that is said or logged, whoever quoted it."""
 
 import logging
 import re
@@ -8,9 +8,17 @@ from typing import Any
 _TOKEN = re.compile(r"\bhf_(?:(?:oauth|jwt)_[\w.-]+|[A-Za-z0-9]{30,})")
 
 
+_KEY = re.compile(r"\bbmr_[A-Za-z0-9]+_[\w-]{16,}")
+_PASSWORD = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
+
+
 def without_tokens(text: str) -> str:
-    """A text, with dots for the tokens in it."""
-    return _TOKEN.sub("hf_…", text) if "hf_" in text else text
+    """A text, with dots for tokens of the Hub, keys of ours, and passwords in addresses."""
+    if "hf_" in text:
+        text = _TOKEN.sub("hf_…", text)
+    if "bmr_" in text:
+        text = _KEY.sub("bmr_…", text)
+    return _PASSWORD.sub(r"\1:…@", text) if "://" in text else text
 
 
 class _Record(logging.LogRecord):

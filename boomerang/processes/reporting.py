@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from boomerang.errors import BadRecipe, BoomerangError, Interrupted
 from boomerang.processes.child import end_with_parent
+
+log = logging.getLogger("boomerang.job")
 
 STOPPED = 128 + signal.SIGTERM
 """The exit status of a process that was told to stop, and did so in good order."""
@@ -131,15 +134,22 @@ def run_job(
     or `expected`.
     """
     caught: tuple[type[Exception], ...] = (MemoryError, RuntimeError, OSError, *expected)
+    log.info("begun")
     with report.supervised():
         try:
             work()
         except Stopped:
+            log.info("stopped as asked")
             return STOPPED
         except BoomerangError as error:
-            report.failed(error)
-            return 1
+            return _failed(report, error)
         except caught as error:
-            report.failed(failed(error))
-            return 1
+            return _failed(report, failed(error))
+    log.info("done")
     return 0
+
+
+def _failed(report: Reporter, error: BoomerangError) -> int:
+    report.failed(error)
+    log.error("failed: %s", error)
+    return 1

@@ -14,6 +14,7 @@ from pathlib import Path
 from transformers.utils import logging
 
 from boomerang.errors import MAKE_ROOM, Interrupted, TrainingFailed, no_room
+from boomerang.processes.logs import begin_child_logs
 from boomerang.processes.reporting import Reporter, run_job
 from boomerang.quality.choosing.maps import MapJob, run_map
 from boomerang.quality.measuring import MeasureJob, run
@@ -46,4 +47,5 @@ def _failed(error: Exception) -> TrainingFailed:
 
 
 if __name__ == "__main__":
+    begin_child_logs()
     sys.exit(main(sys.argv[1:]))

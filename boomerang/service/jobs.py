@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Created
 from boomerang.hub.rights import Gate
+from boomerang.processes import trace
 
 QUEUES = ("distill", "measure", "assemble", "publish")
 """What every service has workers for."""
@@ -136,6 +137,10 @@ class Play(Message):
     k: int
 
 
+def _headers(id_: str | None) -> dict[str, str]:
+    return {} if id_ is None else {trace.HEADER: id_}
+
+
 MESSAGES: tuple[type[Message], ...] = tuple(Message.__subclasses__())
 log = logging.getLogger("boomerang.jobs")
 
@@ -174,12 +179,18 @@ class Producer:
             self._app = celery_app(self._url)
         return self._app
 
-    def send(self, job: Message) -> bool:
-        """Send a job; False where the queue cannot be reached (a reaper will send it later)."""
+    def send(self, job: Message, id_: str | None = None) -> bool:
+        """Send a job; False where the queue cannot be reached (a reaper will send it later).
+
+        It is done for the request `id_`, or the one that is worked on now.
+        """
         from kombu.exceptions import OperationalError  # noqa: PLC0415 - as Celery
 
         try:
-            self.app.send_task(job.task, kwargs=job.model_dump(mode="json"), queue=job.queue)
+            self.app.send_task(
+                job.task, kwargs=job.model_dump(mode="json"), queue=job.queue,
+                headers=_headers(id_ or trace.current()),
+            )  # fmt: skip
         except OperationalError as error:
             log.warning("%s could not be sent: %s", job.task, type(error).__name__)
             return False
@@ -195,9 +206,9 @@ class Producer:
     def due(self, due: Due) -> bool:
         """Send a job that a reaper found."""
         if due.job == "distill":
-            return self.send(Distill(key=due.subject))
+            return self.send(Distill(key=due.subject), due.trace)
         if due.job == "keep":
-            return self.send(PushStudent(key=due.subject))
+            return self.send(PushStudent(key=due.subject), due.trace)
         if due.job == "sweep":
             return self.send(Sweep())
         if due.job == "tell":
@@ -206,7 +217,7 @@ class Producer:
             "key": KeyFamily, "measure": Measure, "settle": Settle, "follow": Follow,
             "rebuild": Rebuild,
         }  # fmt: skip
-        return self.send(kinds[due.job](family=due.subject))
+        return self.send(kinds[due.job](family=due.subject), due.trace)
 
     def sweep(self, digests: Sequence[str]) -> bool:
         """Send the removal of members' folders, if there are any to remove."""

@@ -14,10 +14,11 @@ from boomerang.checkpoint.folders import Folders
 from boomerang.errors import BadRequest
 from boomerang.service.allowances.settings import AllowanceSettings
 from boomerang.service.playing.settings import PlaySettings
+from boomerang.service.upkeep.settings import UpkeepSettings
 from boomerang.service.watching.settings import WatchingSettings
 
 
-class Settings(PlaySettings, AllowanceSettings, WatchingSettings):
+class Settings(PlaySettings, AllowanceSettings, WatchingSettings, UpkeepSettings):
     """Settings of the service: environment variables with the prefix `BOOMERANG_`.
 
     A few of them are also read under the name that the rest of the world gives them.

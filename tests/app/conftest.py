@@ -102,7 +102,7 @@ class Front:
 
     def start(self) -> "Front":
         arguments = ["app.main:app", "--http", "app.serving.zerocopy:Connection", "--no-access-log"]
-        arguments += ["--port", str(self.port)]
+        arguments += ["--port", str(self.port), "--log-level", "warning"]
         if self.environment["PYTHONPATH"] == str(ROOT):
             self.process = begin(arguments, self.environment, self.home.parent, self.log)
         else:

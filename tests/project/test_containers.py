@@ -407,7 +407,7 @@ WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
         "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
-        "measurer", "log_level", "player", "play_idle",
+        "measurer", "player", "play_idle",
     }
 )  # fmt: skip
 """Settings that only these processes read; every process needs the others, and HF_TOKEN."""

@@ -7,6 +7,7 @@ one sequence at a time.
 """
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -14,9 +15,11 @@ import sys
 import time
 from pathlib import Path
 
+from boomerang.processes.logs import begin_child_logs
 from boomerang.processes.reporting import Reporter
 
 say = Reporter()
+log = logging.getLogger("boomerang.job")
 
 
 def main() -> None:
@@ -24,6 +27,9 @@ def main() -> None:
     recipe, run, steps = job["recipe"], Path(job["run"]), 4
     mode = recipe.get("fake") or recipe["name"]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if mode != "crash":
+        begin_child_logs()
+    log.info("begun")
     with (run / "starts").open("a") as starts:
         starts.write(f"{os.getpid()}\n")
     starts = len((run / "starts").read_text().splitlines())

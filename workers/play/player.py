@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,7 +98,9 @@ class Player:
         command = self._settings.player or PLAYER
         self._folder = TemporaryDirectory(prefix="boomerang-play-")
         folder = Path(self._folder.name)
-        self._child = self._starter.submit(Talking, command, pair.job(), folder).result()
+        self._child = self._starter.submit(
+            copy_context().run, Talking, command, pair.job(), folder
+        ).result()
         self._pair = pair
         log.info("a player was started (process %s)", self._child.pid)
 

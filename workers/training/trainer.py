@@ -59,6 +59,10 @@ def _batches(catalog: Catalog) -> Batches:
     return Batches(catalog, passes)
 
 
+_LOGGED = frozenset({"start", "checkpoint", "memory", "estimate", "unsound", "done", "error"})
+"""What the trainer says of itself that is worth a line of the worker's log, too."""
+
+
 class Progress:
     """Takes the trainer's events to the catalog.
 
@@ -80,6 +84,8 @@ class Progress:
         """Take one event. Raises LostLease, and what keeps it from being written."""
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
         key, lease, catalog = self._student.key, self._held.lease, self._catalog
+        if kind in _LOGGED:
+            log.info("%s of %s", kind, key, extra={"child": "trainer", "subject": key, **values})
         if kind == "step":
             tell = values.get("step") == values.get("steps") or self._due()
             self._batches.put(self._series, values, tell=tell)

@@ -54,6 +54,12 @@ class Fact(StrEnum):
 FactName = Literal["built", "measured", "published"]
 
 
+class CatalogChanged(BoomerangError):
+    """A later version of Boomerang has changed the catalog since this program opened it."""
+
+    slug, title = "catalog-changed", "This program is older than its catalog"
+
+
 class LostLease(BoomerangError):
     """Somebody else took over: whoever sees this must stop and write nothing more."""
 

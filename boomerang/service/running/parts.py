@@ -83,7 +83,8 @@ def front_end(settings: Settings, environment: Mapping[str, str]) -> Daemon:
         sys.executable, "-m", "uvicorn", "app.main:app", "--host", settings.host,
         "--port", str(settings.port), "--no-access-log",
         "--http", "app.serving.zerocopy:Connection",
-        "--timeout-graceful-shutdown", "3", "--log-level", settings.log_level.lower(),
+        # Until the application's own logs begin (app/main.py) only what is wrong.
+        "--timeout-graceful-shutdown", "3", "--log-level", "warning",
     ]  # fmt: skip
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     return Daemon(
@@ -160,7 +161,7 @@ def valkey(settings: Settings) -> Daemon:
 
 def expect_resend(settings: Settings) -> None:
     """The queue is new and empty, whatever was in the one before it."""
-    catalog = Catalog(settings.database_url)
+    catalog = Catalog(settings.database_url, migrate=settings.migrate)
     try:
         catalog.expect_resend()
     finally:

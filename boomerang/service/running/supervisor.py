@@ -55,7 +55,7 @@ def serve(settings: Settings, say: Say = print) -> None:
                 parts.append(_start(valkey(settings), say, stop))
                 told["BOOMERANG_REDIS_URL"] = valkey_url(settings)
             # A catalog that this program cannot use is refused before anything else begins.
-            Catalog(settings.database_url).close()
+            Catalog(settings.database_url, migrate=settings.migrate).close()
             if not settings.redis_url:
                 expect_resend(settings)
             for part in (*workers(settings, told), front_end(settings, told)):

@@ -1,10 +1,27 @@
 """What an operator can set of what the service says of itself."""
 
-from pydantic import Field
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
+
+from boomerang.processes.logs import LogFormat
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class WatchingSettings(BaseSettings):
     """The part of the settings that is about logs, traces and figures."""
 
-    log_level: str = Field(default="INFO", description="How much the workers say.")
+    log_level: Level = Field(
+        default="INFO", description="How much is logged: DEBUG, INFO, WARNING or ERROR."
+    )
+    log_format: LogFormat = Field(
+        default="auto",
+        description="How it is logged: `json`, `text`, or `auto`: text on a terminal, else JSON.",
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value

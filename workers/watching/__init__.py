@@ -1,0 +1,1 @@
+"""What a worker says of itself: a line for each task, figures, whether it is there."""
