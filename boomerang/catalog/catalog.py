@@ -30,6 +30,7 @@ from boomerang.catalog.stores.students import StudentStore
 from boomerang.catalog.students.distillation import DistillationStore
 from boomerang.catalog.students.history import HistoryStore
 from boomerang.catalog.students.keeping import KeepingStore
+from boomerang.catalog.students.pruning import PruningStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
 
 
@@ -41,6 +42,7 @@ class Catalog(
     DistillationStore,
     KeepingStore,
     HistoryStore,
+    PruningStore,
     MemberStore,
     MeasuringStore,
     RequestStore,

@@ -151,8 +151,8 @@ class Settings(PlaySettings, AllowanceSettings, WatchingSettings, UpkeepSettings
     event_days: float = Field(
         default=30.0,
         gt=0,
-        description="How long the steps of a distillation stay in the event stream, and all that "
-        "happened to families that are gone.",
+        description="How long how far a distillation, a measuring or an upload was stays in the "
+        "event stream, and all that happened to families that are gone.",
     )
     stop_seconds: float = Field(
         default=20.0, gt=0, description="How long a process may take to stop before it is killed."

@@ -406,7 +406,8 @@ FRONT_END_ALONE = frozenset({
 WORKERS_ALONE = frozenset(
     {
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
-        "event_days", "checkpoint_seconds", "stop_seconds", "trainer", "trainer_devices",
+        "audit_days", "event_days", "checkpoint_seconds", "stop_seconds", "trainer",
+        "trainer_devices",
         "measurer", "player", "play_idle",
     }
 )  # fmt: skip

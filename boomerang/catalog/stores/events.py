@@ -1,15 +1,16 @@
-"""Events: read, and forgotten in time. `Session.note` writes each within the change it tells of."""
+"""Events, as they are read. `Session.note` writes each within the change it tells of."""
 
-from sqlalchemy import ColumnElement, case, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, case, false, func, or_, select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import PROGRESS, PUBLISHING, STEPS, Changes, Event, Fact
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.stores.provisional import ids_of
-from boomerang.catalog.students.history import is_json, worth_keeping
-from boomerang.catalog.tables import EventRow, FamilyRow, ProvisionalRow, StudentRow
+from boomerang.catalog.students.history import is_json
+from boomerang.catalog.tables import EventRow, FamilyRow
 
-_TICKS = (PROGRESS, PUBLISHING, "hashing", "checkpoint")
+TICKS = (PROGRESS, PUBLISHING, "hashing", "checkpoint")
+"""Events that say how far something is; a log leaves them out."""
 
 
 class EventStore(Store):
@@ -46,7 +47,7 @@ class EventStore(Store):
         """
         with self.db.read() as session:
             statement = select(EventRow).where(_of_family(session, family))
-            statement = statement.where(EventRow.kind.not_in(_TICKS), ~_so_far(session))
+            statement = statement.where(EventRow.kind.not_in(TICKS), ~so_far(session))
             if before is not None:
                 statement = statement.where(EventRow.id < before)
             newest = statement.order_by(EventRow.id.desc()).limit(limit + 1)
@@ -76,26 +77,8 @@ class EventStore(Store):
                 frozenset(student for _, student in found if student is not None),
             )
 
-    def prune_events(self, days: float) -> int:
-        """Forget events of so many days ago that tell nobody anything; return how many.
 
-        Those are the steps of distillations and of uploads, and all of families and students that
-        are gone; what the curve of a student is drawn from stays. The newest event stays, and ids
-        are never given again, so that whoever listens misses none.
-        """
-        with self.db.write() as session:
-            old = EventRow.time < session.now() - 86400 * days
-            gone = EventRow.family.is_not(None) & EventRow.family.not_in(select(FamilyRow.id))
-            gone &= EventRow.family.not_in(select(ProvisionalRow.id))
-            orphan = EventRow.family.is_(None) & EventRow.student.not_in(select(StudentRow.key))
-            last = EventRow.id < session.last_event()
-            drawn = EventRow.id.in_(worth_keeping(session))
-            ticks = or_(EventRow.kind == PUBLISHING, (EventRow.kind == PROGRESS) & ~drawn)
-            statement = delete(EventRow).where(old, last, or_(ticks, gone, orphan))
-            return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]
-
-
-def _so_far(session: Session) -> ColumnElement[bool]:
+def so_far(session: Session) -> ColumnElement[bool]:
     """How far a measuring is: it runs, for a reason that says that; or figures of a part."""
     state, reason, fact, figure = (
         EventRow.payload[name].as_string() for name in ("state", "reason", "fact", "perplexity")

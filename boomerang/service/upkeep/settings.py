@@ -12,3 +12,8 @@ class UpkeepSettings(BaseSettings):
         description="Whether a program that meets a catalog of an older version brings it up to "
         "date; where not, it refuses until somebody runs `boomerang migrate`.",
     )
+    audit_days: float = Field(
+        default=365.0,
+        gt=0,
+        description="How long it stays known who did what, and how much each key used on a day.",
+    )
