@@ -47,4 +47,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000, timeout=3); c.request('GET', '/healthz'); exit(c.getresponse().status != 200)"]
 # Event streams never end by themselves: without a limit a stop would wait for every open page.
-CMD ["uvicorn", "app.main:app", "--http", "app.serving.zerocopy:Connection", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--no-access-log", "--timeout-graceful-shutdown", "20"]
+CMD ["uvicorn", "app.main:app", "--http", "app.serving.zerocopy:Connection", "--host", "0.0.0.0", "--port", "8000", "--no-server-header", "--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "20"]
