@@ -349,6 +349,12 @@ def resolved(text: str) -> str:
     return re.sub(r"\$\{\w+:-([^${}]*)\}", r"\1", text)
 
 
+def seconds(text: str) -> float:
+    """What compose says of a time."""
+    number, unit = re.fullmatch(r"(\d+)([sm])", text).groups()
+    return int(number) * {"s": 1, "m": 60}[unit]
+
+
 def test_containers_can_change_nothing_but_their_volumes():
     for name, service in SERVICES.items():
         assert service["read_only"] is True, name

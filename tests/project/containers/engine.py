@@ -30,6 +30,7 @@ from tests.project.test_containers import (
     final_stage,
     health_command,
     installed,
+    seconds,
 )
 from tests.support.places import ROOT
 
@@ -231,9 +232,3 @@ def image_of(name: str) -> str:
     image = Path(SERVICES[name]["build"]["dockerfile"]).name.removesuffix(".Dockerfile")
     assert image in IMAGES
     return image
-
-
-def seconds(text: str) -> float:
-    """What compose says of a time."""
-    number, unit = re.fullmatch(r"(\d+)([sm])", text).groups()  # type: ignore[union-attr]
-    return int(number) * {"s": 1, "m": 60}[unit]
