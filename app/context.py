@@ -96,10 +96,10 @@ class Context:
     """The parts of a running front end. Raises BadRequest for settings that are not safe."""
 
     def __init__(self, settings: Settings) -> None:
-        settings.check()
         self.settings, self.redact = settings, Redactor(settings)
         self.catalog = Catalog(settings.database_url, migrate=settings.migrate)
         self.producer = Producer(settings.redis_url)
+        settings.check(keys=bool(self.catalog.ring().keys))
         self.cache, self.watch = CatalogCache(self.catalog), EventWatch(self.catalog)
         self.pairs = Pairs(settings, self.catalog, self.producer)
         self.volumes = Volumes(settings, self.catalog, self.pairs)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from boomerang.catalog.keys.owners import NotYours
 from boomerang.catalog.records.states import CatalogChanged
 from boomerang.errors import (
     BadRequest,
@@ -49,6 +50,7 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (NamespaceRefused, 403),
     (LacksScope, 403),
     (FormRefused, 403),
+    (NotYours, 403),
     (NotFound, 404),
     (NotReady, 409),
     (SourceChanged, 410),

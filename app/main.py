@@ -15,6 +15,7 @@ from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
 from app.pages import assets, pages, problems
 from app.play import openai, streams
+from app.security.audit import Auditor
 from app.security.guard import Guard
 from app.security.sessions import Sessions
 from app.watching.figures import Figures
@@ -29,6 +30,8 @@ from boomerang.service.settings import Settings, get_settings
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     begin_logs(app.state.settings.log_format, app.state.settings.log_level)
     app.state.context = Context(app.state.settings)
+    app.state.sessions.keys.follow(app.state.context.catalog)
+    app.state.auditor.follow(app.state.context.catalog)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
     gc.collect()
@@ -37,6 +40,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         gc.unfreeze()
+        await app.state.sessions.keys.stop()
+        await app.state.auditor.stop()
         await app.state.context.stop()
 
 
@@ -60,9 +65,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings or get_settings()
     app.state.sessions, app.state.figures = Sessions(app.state.settings), Figures()
     errors.install(app, Redactor(app.state.settings), problems.shown)
+    app.state.auditor = Auditor()
     app.add_middleware(
-        Guard, settings=app.state.settings, sessions=app.state.sessions, shown=problems.shown
-    )
+        Guard, settings=app.state.settings, sessions=app.state.sessions,
+        auditor=app.state.auditor, shown=problems.shown,
+    )  # fmt: skip
     app.mount(
         "/static/swagger", StaticFiles(packages=[("fastapi_offline", "static")]), name="swagger"
     )

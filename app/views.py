@@ -21,6 +21,7 @@ from app.context import Context
 from app.errors import problem
 from app.schemas.families import family_json, provisional_json
 from app.schemas.members import member_json
+from app.security.owners import owned
 from app.serving.catalog_cache import Snapshot, by_size
 from boomerang.catalog.records.families import Member, successor
 
@@ -64,16 +65,18 @@ class PageRoute(APIRoute):
         return Match.NONE, {}
 
 
-def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
-    """A family with its student and its ladder, also by an id that it has had.
+def family_view(request: Request, context: Context, id_: str, **more: Any) -> dict[str, Any]:
+    """A family with its student, its ladder and whose it is, also by an id that it has had.
 
     Raises FamilyNotFound.
     """
     catalog = context.catalog
     waiting = catalog.waiting(id_)
     if waiting is not None:
+        more |= owned(request, catalog, [id_])(id_)
         return provisional_json(waiting, context.redact, **more)
     family = catalog.family(catalog.family_id(id_))
+    more |= owned(request, catalog, [family.id])(family.id)
     student, name = catalog.student(family.student), context.cache.now().name(family.id)
     members, requests = catalog.members(family.id), catalog.requests(family.id)
     if family.outdated is not None:
@@ -81,7 +84,7 @@ def family_view(context: Context, id_: str, **more: Any) -> dict[str, Any]:
     return family_json(family, student, members, requests, name, context.redact, **more)
 
 
-def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
+def family_views(request: Request, context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
     """Every family, newest first; before them those whose files are being hashed.
 
     They are asked for at once, however many there are.
@@ -91,8 +94,9 @@ def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
     students = {student.key: student for student in catalog.students()}
     outdated = [family for family in snapshot.families() if family.outdated is not None]
     after = {one.id: {"successor": successor(one, snapshot.families())} for one in outdated}
-    requests = catalog.all_requests()
-    return [provisional_json(one, context.redact) for one in catalog.all_waiting()] + [
+    requests, whose = catalog.all_requests(), owned(request, catalog)
+    waiting = catalog.all_waiting()
+    return [provisional_json(one, context.redact, **whose(one.id)) for one in waiting] + [
         family_json(
             family,
             students[family.student],
@@ -101,6 +105,7 @@ def family_views(context: Context, snapshot: Snapshot) -> list[dict[str, Any]]:
             names[family.id],
             context.redact,
             **after.get(family.id, {}),
+            **whose(family.id),
         )
         for family in snapshot.families()
         if family.id in names and family.student in students

@@ -37,54 +37,59 @@ async def create(
     """
     id_, plan = await actions.make(request, context, body, token)
     return await context.lanes.answered(
-        lambda: started(context, id_, budget=plan.budget, cost=plan.cost)
+        lambda: started(request, context, id_, budget=plan.budget, cost=plan.cost)
     )
 
 
 @router.get("/{id_}", response_model=FamilyAnswer, responses=_PAGE | problems(404))
-def read(id_: str, context: ContextDep) -> Response:
+def read(id_: str, request: Request, context: ContextDep) -> Response:
     """A family with its student and its whole ladder."""
-    return JSONResponse(family_view(context, id_), headers=VARY)
+    return JSONResponse(family_view(request, context, id_), headers=VARY)
 
 
 @router.get("", response_model=FamiliesAnswer)
 def index(request: Request, context: ContextDep, asked: Asked) -> Response:
     """Every family, newest first; before them those whose files are being hashed.
 
-    With any of `q`, `state`, `limit` and `before` it is one page of them, all newest first, and
-    says where the next is.
+    With any of `q`, `state`, `mine`, `limit` and `before` it is one page of them, all newest
+    first, and says where the next is.
     """
     if not request.query_params.keys() & Listing.model_fields.keys():
-        views = family_views(context, context.cache.now())
+        views = family_views(request, context, context.cache.now())
         return JSONResponse({"families": views}, headers=VARY)
-    return JSONResponse(listed(context, asked), headers=VARY)
+    return JSONResponse(listed(request, context, asked), headers=VARY)
 
 
 @router.delete(
     "/{id_}",
     response_model=LeftAnswer,
-    responses=problems(404, 409) | {204: {"description": "Nothing of it is on the Hub"}},
+    responses=problems(403, 404, 409) | {204: {"description": "Nothing of it is on the Hub"}},
 )
-def delete(id_: str, context: ContextDep) -> Response:
+def delete(id_: str, request: Request, context: ContextDep) -> Response:
     """Forget a family and what was built of it; its student stays cached.
 
     What was published of it stays on the Hub: the answer names the repositories, where there are
-    any.
+    any. It takes owning the family, or the scope `admin`; where other keys own it too, only this
+    one lets go of it, and it stays.
     """
-    left = actions.delete(context, id_)
+    left = actions.delete(request, context, id_)
     return JSONResponse({"repositories": left}) if left else Response(status_code=204)
 
 
 @router.post(
-    "/{id_}/cancel", status_code=202, response_model=FamilyAnswer, responses=problems(404, 409)
+    "/{id_}/cancel", status_code=202, response_model=FamilyAnswer, responses=problems(403, 404, 409)
 )
-def cancel(id_: str, context: ContextDep) -> Response:
-    """Stop the distillation, or the hashing before it."""
-    actions.cancel(context, id_)
-    return JSONResponse(family_view(context, id_), 202)
+def cancel(id_: str, request: Request, context: ContextDep) -> Response:
+    """Stop the distillation, or the hashing before it.
+
+    It takes owning the family, or the scope `admin`; where other keys own it too, only this one
+    lets go of it, and it goes on.
+    """
+    actions.cancel(request, context, id_)
+    return JSONResponse(family_view(request, context, id_), 202)
 
 
-def started(context: Context, id_: str, **more: Any) -> Response:
+def started(request: Request, context: Context, id_: str, **more: Any) -> Response:
     """The answer to who had something begun with a family."""
     headers = {"Location": f"/families/{id_}"}
-    return JSONResponse(family_view(context, id_, **more), 202, headers)
+    return JSONResponse(family_view(request, context, id_, **more), 202, headers)

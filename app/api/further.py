@@ -20,14 +20,15 @@ router = APIRouter(prefix="/families/{id_}", tags=["families"])
     responses=STARTED | problems(403, 404, 409, 422, 502, 503),
 )
 async def publish(
-    id_: str, body: PublishRequest, context: ContextDep, token: HubToken = None
+    id_: str, body: PublishRequest, request: Request, context: ContextDep, token: HubToken = None
 ) -> Response:
     """Push sizes of a family to the Hub once they are there; the same as asking for it with that.
 
-    `X-Hub-Token` is as of `POST /families`. What was pushed already is not pushed again.
+    `X-Hub-Token` is as of `POST /families`. What was pushed already is not pushed again. The key
+    that asks owns the family, too.
     """
-    id_ = await actions.publish(context, id_, body, token)
-    return await context.lanes.answered(lambda: started(context, id_))
+    id_ = await actions.publish(request, context, id_, body, token)
+    return await context.lanes.answered(lambda: started(request, context, id_))
 
 
 @router.post(
@@ -36,20 +37,29 @@ async def publish(
     response_model=FamilyAnswer,
     responses=STARTED | problems(404, 409, 422),
 )
-def measure(id_: str, context: ContextDep, body: MeasureRequest | None = None) -> Response:
-    """Measure a family that was not, or by more tasks, beside those that it has."""
+def measure(
+    id_: str, request: Request, context: ContextDep, body: MeasureRequest | None = None
+) -> Response:
+    """Measure a family that was not, or by more tasks, beside those that it has.
+
+    The key that asks owns the family, too.
+    """
     asked = body or MeasureRequest()
     tasks = dict.fromkeys(asked.tasks or (), asked.task_limit)
-    return started(context, actions.measure(context, id_, tasks))
+    return started(request, context, actions.measure(request, context, id_, tasks))
 
 
 @router.post(
-    "/retry", status_code=202, response_model=FamilyAnswer, responses=STARTED | problems(404, 409)
+    "/retry",
+    status_code=202,
+    response_model=FamilyAnswer,
+    responses=STARTED | problems(403, 404, 409),
 )
 def retry(id_: str, request: Request, context: ContextDep) -> Response:
     """Begin anew with what of a family failed or was cancelled; nothing else is done again.
 
-    What was to be published is tried again for keys with the scope `publish`, but for what was
-    asked with a token of the Hub: that takes asking with the token.
+    It takes owning the family, or the scope `admin`. What was to be published is tried again for
+    keys with the scope `publish`, but for what was asked with a token of the Hub: that takes asking
+    with the token.
     """
-    return started(context, actions.retry(request, context, id_))
+    return started(request, context, actions.retry(request, context, id_))

@@ -17,7 +17,7 @@ router = APIRouter(tags=["rebuilds"])
     "/families/{id_}/rebuild",
     status_code=202,
     response_model=FamilyAnswer,
-    responses=STARTED | problems(404, 409, 422),
+    responses=STARTED | problems(403, 404, 409, 422),
 )
 def rebuild(
     id_: str, request: Request, context: ContextDep, body: RebuildRequest | None = None
@@ -31,7 +31,7 @@ def rebuild(
     more = {"event": begun.event}
     if begun.rebuild is not None:
         more["rebuild"] = begun.rebuild
-    return started(context, begun.family, **more)
+    return started(request, context, begun.family, **more)
 
 
 @router.get("/families/{id_}/rebuilds", response_model=RebuildsAnswer, responses=problems(404))
@@ -55,14 +55,13 @@ def read(id_: str, number: int, context: ContextDep) -> Response:
 
 
 @router.post("/rebuilds", status_code=202, response_model=EveryRebuildAnswer)
-def rebuild_all(context: ContextDep) -> Response:
-    """Look at all that is there of every family, at each student once, and mend it."""
+def rebuild_all(request: Request, context: ContextDep) -> Response:
+    """Look at all that is there of every family, at each student once, and mend it.
+
+    Every family is each that the key owns; with the scope `admin` all that there are.
+    """
     catalog = context.catalog
-    waiting = [one.id for one in catalog.all_waiting() if actions.hashed_again(context, one.id)]
-    every = catalog.rebuild_all()
-    for one in {rebuilt.student.key: rebuilt for rebuilt in every}.values():
-        context.pairs.forget(one.student.key)
-        context.producer.start(one)
+    every, waiting = actions.rebuild_all(request, context)
     found = [catalog.rebuild_numbered(one.family.id, one.rebuild) for one in every]
     shown = [rebuild_json(one, context.redact) for one in found]
     return JSONResponse({"rebuilds": shown, "waiting": waiting}, 202)

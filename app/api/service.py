@@ -14,6 +14,7 @@ from app.errors import problem
 from app.feed import line_of
 from app.openapi import problems, text
 from app.schemas.answer import EventData, ReadyAnswer
+from app.security.ending import while_allowed
 
 health = APIRouter(tags=["health"])
 events = APIRouter(tags=["events"])
@@ -70,7 +71,8 @@ async def of_family(
 ) -> EventSourceResponse:
     """States, steps, losses and members of one family, from its first event on."""
     await run_in_threadpool(context.catalog.check_family, id_)
-    return EventSourceResponse(_events(context, id_, _start(request, after, 0)))
+    found = _events(context, id_, _start(request, after, 0))
+    return EventSourceResponse(while_allowed(request, found))
 
 
 @events.get("/events", response_class=EventSourceResponse, responses=_STREAM)
@@ -82,7 +84,8 @@ async def of_all(
     With `named=false` no event has a name, so that a page hears of kinds it does not know.
     """
     newest = await run_in_threadpool(context.catalog.last_event)
-    return EventSourceResponse(_of_all(context, _start(request, after, newest), named=named))
+    found = _of_all(context, _start(request, after, newest), named=named)
+    return EventSourceResponse(while_allowed(request, found))
 
 
 def _start(request: Request, after: int | None, otherwise: int) -> int:

@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 def family(id_: str, request: Request, context: ContextDep) -> Response:
     """One family: its sizes, its ladder, its distillation, and what happened to it."""
     event = context.catalog.last_event()
-    shown = labelled(context, id_)
+    shown = labelled(request, context, id_)
     facts: dict[str, Any] = {
         "family": shown, "view": None, "contexts": CONTEXTS, "badge": _BADGES,
         "records": {member["size"]: member for member in shown["members"]},
@@ -59,9 +59,9 @@ def families(request: Request) -> Response:
     return RedirectResponse(f"/?{query}" if query else "/", 307, VARY)
 
 
-def labelled(context: Context, id_: str) -> dict[str, Any]:
+def labelled(request: Request, context: Context, id_: str) -> dict[str, Any]:
     """A family with what pages call it: nothing that is being hashed has a name of its own."""
-    shown = family_view(context, id_)
+    shown = family_view(request, context, id_)
     names = context.cache.now().names_of([shown["id"]])
     return shown | {"label": names.get(shown["id"], shown["name"])}
 

@@ -12,7 +12,8 @@ from app.context import Context, ContextDep
 from app.listing import Asked, Listing, listed
 from app.pages.new import blank
 from app.pages.rendering import page
-from app.security.keys import may
+from app.security.keys import may, who
+from app.security.owners import owned
 from app.views import VARY, Representation, preferred
 from boomerang.catalog.listing.families import MANY
 from boomerang.catalog.records.families import Family, Provisional
@@ -28,18 +29,20 @@ router = APIRouter(include_in_schema=False)
 def home(request: Request, context: ContextDep, asked: Asked) -> Response:
     """A page of families, searched and of one state where that is asked for."""
     if preferred(request.headers) is Representation.JSON:
-        return JSONResponse(listed(context, asked, "/"), headers=VARY)
+        return JSONResponse(listed(request, context, asked, "/"), headers=VARY)
     event = context.catalog.last_event()
-    facts = {"asked": asked, "searching": asked.q or asked.state or asked.before}
+    facts = {"asked": asked, "searching": asked.q or asked.state or asked.before or asked.mine}
 
     def families() -> dict[str, Any]:
-        shown = asked.page(context)
+        shown = asked.page(request, context)
         first = not shown.families and not facts["searching"] and may(request, "build")
         return (blank(context) if first else {}) | {
             # The first thing to do here is to ask for one.
             "first": first,
-            "cards": _cards(context, shown),
-            "states": _states(context, asked),
+            # Where there are no keys, that a family is yours says nothing.
+            "keyed": who(request).id is not None,
+            "cards": _cards(request, context, shown),
+            "states": _states(context, asked, asked.owner(request)),
             "following": asked.following("/", shown),
             "newest": asked.address("/", before=None) if asked.before else None,
         }
@@ -47,9 +50,9 @@ def home(request: Request, context: ContextDep, asked: Asked) -> Response:
     return page(request, context, "home/home.html", event, facts, parts={"families": families})
 
 
-def _states(context: Context, asked: Listing) -> list[dict[str, Any]]:
+def _states(context: Context, asked: Listing, owner: str | None) -> list[dict[str, Any]]:
     """The states to choose from, each with its address: those there are, and the chosen one."""
-    counts = context.catalog.family_counts()
+    counts = context.catalog.family_counts(owner)
     return [
         {
             "name": state,
@@ -61,16 +64,17 @@ def _states(context: Context, asked: Listing) -> list[dict[str, Any]]:
     ]
 
 
-def _cards(context: Context, shown: FamilyPage) -> list[dict[str, Any]]:
+def _cards(request: Request, context: Context, shown: FamilyPage) -> list[dict[str, Any]]:
     rungs = context.catalog.rungs(shown.ids) if shown.ids else {}
-    cards = []
+    cards, whose = [], owned(request, context.catalog, [one.id for one in shown.families])
     for one in shown.families:
         if isinstance(one, Provisional):
             cards.append(_hashing(context, one))
         elif one.student in shown.students:
             name, student = shown.names.get(one.id, one.name), shown.students[one.student]
             cards.append(_card(context, one, name, student, rungs[one.id]))
-    return cards
+    keyed = who(request).id is not None
+    return [card | {"yours": keyed and whose(card["id"])["yours"]} for card in cards]
 
 
 def _card(

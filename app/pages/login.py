@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from app.context import Context, ContextDep
 from app.pages.rendering import page
 from app.security.forms import Posted
-from app.security.guesses import Guesses
+from app.security.guesses import Guesses, address_of
 from app.security.sessions import COOKIE, SECONDS, Sessions
 from app.security.visitors import next_page
 
@@ -32,7 +32,7 @@ def login(request: Request, context: ContextDep, asked: Next = None) -> Response
 def log_in(request: Request, context: ContextDep, form: Posted) -> Response:
     """Begin a session; the page again where the key is not known, or too many were tried."""
     sessions: Sessions = request.app.state.sessions
-    asked, address = str(form.get("next", "")), request.client.host if request.client else ""
+    asked, address = str(form.get("next", "")), address_of(request)
     wait = guesses.wait(address)
     if wait:
         unit = "second" if wait == 1 else "seconds"
@@ -44,11 +44,12 @@ def log_in(request: Request, context: ContextDep, form: Posted) -> Response:
     given = str(form.get("key", "")).strip()
     if not given:
         return _page(request, context, asked, "Type a key.", 422)
-    cookie = sessions.begin(given)
-    if cookie is None:
+    known, cookie = sessions.keys.known(given), sessions.begin(given)
+    if known is None or cookie is None:
         guesses.wrong(address)
         return _page(request, context, asked, "This service knows no such key.", 401)
     guesses.right(address)
+    request.state.who = known.who
     answer = RedirectResponse(next_page(asked), 303, _NO_STORE)
     sessions.give(request, answer, COOKIE, cookie, SECONDS)
     return answer
@@ -56,7 +57,7 @@ def log_in(request: Request, context: ContextDep, form: Posted) -> Response:
 
 @router.post("/logout")
 def log_out(request: Request, form: Posted) -> Response:
-    """End a session, in this browser: a copy of its cookie would last as long as it says."""
+    """End a session, whoever holds a copy of its cookie."""
     sessions: Sessions = request.app.state.sessions
     answer = RedirectResponse("/login?done=out" if sessions.keys else "/", 303, _NO_STORE)
     sessions.end(request, answer)

@@ -33,6 +33,7 @@ HEADERS = {
 NOTICES = {
     "asked": "It is asked for: this page follows it.",
     "cancelled": "It is cancelled. Tried again, it goes on where it was.",
+    "let-go": "You let go of it. Others asked for it, too: for them it stays.",
     "deleted": "The family is forgotten. Its student stays, for whoever asks for it again.",
     "rebuild": "What there is of it is looked at and mended; the report appears here.",
     "anew": "This is the new generation, made beside the one before.",

@@ -10,6 +10,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from app.context import ContextDep
 from app.openapi import problems, text
 from app.schemas.play import PlayEvent, PlayStateAnswer
+from app.security.ending import while_allowed
 from app.tried import ask, member_of
 from app.views import VARY
 from boomerang.service.playing.asked import MOST_CHARACTERS, Question
@@ -54,7 +55,8 @@ async def play(
     says how many are before it.
     """
     member = await member_of(context, family, size)
-    return EventSourceResponse(_events(await ask(request, context, member, body)))
+    found = _events(await ask(request, context, member, body))
+    return EventSourceResponse(while_allowed(request, found))
 
 
 async def _events(asking: Asking) -> AsyncIterator[ServerSentEvent]:

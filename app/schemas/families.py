@@ -81,6 +81,7 @@ EXAMPLE: dict[str, Any] = {
     "created": 1767225600.0, "updated": 1767225600.0, "student": STUDENT_EXAMPLE,
     "ladder": "final", "wants": [{"kind": "build", "what": "2.9B", "options": {}, "id": 1,
                                   "state": "no", "reason": None}],
+    "owners": ["ci"], "yours": True,
     "members": [MEMBER_EXAMPLE],
 }  # fmt: skip
 
@@ -173,6 +174,11 @@ class FamilyAnswer(Answer):
         "sizes may be others, and what was asked by a budget is bought of those"
     )
     wants: list[RequestAnswer]
+    owners: list[str] | None = Field(
+        description="names of the keys that asked for it and have not let go of it; null for keys "
+        "that neither are of them nor have the scope admin"
+    )
+    yours: bool = Field(description="whether the key that asks is of them; always without keys")
     members: list[MemberAnswer]
     successor: str | None = Field(
         default=None,

@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NO_SNIFF, OPENAI, LacksScope, Shown, openai_error, problem, too_long
-from app.security.keys import EVERYTHING, NOTHING, may, named, sent_key
+from app.security.audit import Auditor
+from app.security.guesses import Guesses, address_of
+from app.security.keys import EVERYTHING, NOTHING, may, sent_key
 from app.security.scopes import WEBHOOK, changes, reads, scope_of, takes_forms
 from app.security.sessions import Sessions
 from app.security.visitors import login_page, wants_page
@@ -25,19 +27,24 @@ from boomerang.service.settings import Settings
 
 BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
 """The longest body, and the longest list of names of files; no request of sense comes near."""
+WRONG, WRONG_SECONDS = 30, 2.0
+"""How many wrong keys of an address are answered at once, and after how long one more is."""
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
 
 
 class Guard:
     """ASGI middleware that refuses what may not pass, and says what the rest may do."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, sessions: Sessions, shown: Shown) -> None:
-        self.app, self._shown = app, shown
+    def __init__(
+        self, app: ASGIApp, settings: Settings, sessions: Sessions, auditor: Auditor, shown: Shown
+    ) -> None:
+        self.app, self._shown, self._auditor = app, shown, auditor
         self._sessions, self._keys = sessions, sessions.keys
         self._hosts = set(_LOOPBACK)
         self._hosts |= {settings.host, urlsplit(settings.public_url).hostname or settings.host}
         self._check_hosts = settings.loopback
         self._webhook = settings.webhook_secret.get_secret_value()
+        self._wrong = Guesses(free=WRONG, seconds=WRONG_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it here."""
@@ -45,19 +52,22 @@ class Guard:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
+        if scope_of(request.method, request.scope["path"]) or takes_forms(request.scope["path"]):
+            await self._keys.fresh()
         # What routes are chosen by, as it stands: nothing of the Host header is in it.
         most = LIST_BYTES if reads(request.method, request.scope["path"]) else BODY_BYTES
         refusal = self._refusal(request, most)
         if isinstance(refusal, JSONResponse):
             openai = request.scope["path"].startswith(OPENAI)
             refusal = openai_error(refusal) if openai else self._shown(request, refusal)
+        request.state.passed = refusal is None
         answer = refusal or self.app
-        await answer(scope, _bounded(receive, most), _plain(send, request))
+        await answer(scope, _bounded(receive, most), self._plain(send, request))
 
     def _refusal(self, request: Request, most: int) -> Response | None:
         # What is answered here is answered to nobody in particular.
         request.state.held, request.state.session = NOTHING if self._keys else EVERYTHING, None
-        request.state.who = NOBODY
+        request.state.who, request.state.key, request.state.digest = NOBODY, None, ""
         host = request.headers.get("host", "")
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         if self._check_hosts and name not in self._hosts:
@@ -88,17 +98,20 @@ class Guard:
         if not self._keys:
             return None
         given = sent_key(request)
-        known = None if given is None else self._keys.digest(given)
+        known = None if given is None else self._keys.known(given)
         session = self._sessions.of(request) if given is None else None
+        request.state.session = session
+        if session is not None:
+            known = session.known
         if known is not None:
-            request.state.held, request.state.who = known[1], named(known[0])
-        elif session is not None:
-            request.state.held, request.state.session = session.held, session
+            request.state.held, request.state.who = known.held, known.who
+            request.state.key, request.state.digest = known.key, known.digest
+            self._keys.used(known)
         needed = scope_of(request.method, request.scope["path"])
         if needed is None:
             return None
-        if known is None and session is None:
-            return _nobody(request, tried=given is not None)
+        if known is None:
+            return self._nobody(request, tried=given is not None)
         if session is not None and _from_nowhere(request):
             return problem(403, "origin", "From no page", "A session is for this service's pages.",
                            fix="Programs send Authorization: Bearer KEY.")  # fmt: skip
@@ -108,6 +121,48 @@ class Guard:
         headers = {"X-Error-Message": why}
         return problem(403, "scope", LacksScope.title, why, value=needed,
                        fix="Use a key with that scope.", headers=headers)  # fmt: skip
+
+    def _nobody(self, request: Request, *, tried: bool) -> Response:
+        """The answer to who shows no key that is known: a browser is sent to log in.
+
+        One that `tried` a password is asked for another by itself. Whoever tries many is told to
+        wait; a right key is heard all the same, as many may share an address. The Hub's client
+        shows the message; its token is our key.
+        """
+        page = wants_page(request)
+        if not tried and page:
+            return login_page(request)
+        if tried:
+            address = address_of(request)
+            wait = self._wrong.wait(address)
+            if wait:
+                return problem(429, "too-many", "Too many wrong keys",
+                               "Too many keys that nobody knows came from this address.",
+                               fix="Correct the key, then ask again.",
+                               headers={"Retry-After": str(wait)})  # fmt: skip
+            self._wrong.wrong(address)
+        asks = 'Basic realm="Boomerang: any name, and a key", charset="UTF-8"'
+        headers = {"WWW-Authenticate": asks if page else "Bearer",
+                   "X-Error-Message": "An API key is needed, as HF_TOKEN."}  # fmt: skip
+        return problem(401, "key", "A key is needed", "No known API key was sent.",
+                       fix="Send Authorization: Bearer KEY.", headers=headers)  # fmt: skip
+
+    def _plain(self, send: Send, request: Request) -> Send:
+        """Write down what was done, have browsers believe the type that an answer says, and no
+        cache keep what a session has.
+        """
+
+        async def plain(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = list(message.get("headers", ()))
+                await self._auditor.answered(request, message["status"], given)
+                if request.state.session is not None and b"cache-control" not in dict(given):
+                    # A cache on the way knows a key by its header, and nothing of our cookie.
+                    given.append((b"cache-control", b"private, no-cache"))
+                message["headers"] = [*given, *NO_SNIFF]
+            await send(message)
+
+        return plain
 
 
 def _of_another_site(request: Request, host: str) -> Response | None:
@@ -141,22 +196,6 @@ def _of_another_type(request: Request) -> Response | None:
                    value=kind, fix=f"Send Content-Type: {needed}.")  # fmt: skip
 
 
-def _nobody(request: Request, *, tried: bool) -> Response:
-    """The answer to who shows no key that is known: a browser is sent to log in.
-
-    One that `tried` a password is asked for another by itself. The Hub's client shows the message;
-    its token is our key.
-    """
-    page = wants_page(request)
-    if not tried and page:
-        return login_page(request)
-    asks = 'Basic realm="Boomerang: any name, and a key", charset="UTF-8"'
-    headers = {"WWW-Authenticate": asks if page else "Bearer",
-               "X-Error-Message": "An API key is needed, as HF_TOKEN."}  # fmt: skip
-    return problem(401, "key", "A key is needed", "No known API key was sent.",
-                   fix="Send Authorization: Bearer KEY.", headers=headers)  # fmt: skip
-
-
 def _bounded(receive: Receive, most: int) -> Receive:
     """Read at most so many bytes of a body, whatever its sender said that there would be."""
     read = 0
@@ -170,18 +209,3 @@ def _bounded(receive: Receive, most: int) -> Receive:
         return message
 
     return bounded
-
-
-def _plain(send: Send, request: Request) -> Send:
-    """Have browsers believe the type that an answer says, and no cache keep what a session has."""
-
-    async def plain(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            given = list(message.get("headers", ()))
-            if request.state.session is not None and b"cache-control" not in dict(given):
-                # A cache on the way knows a key by its header, and nothing of our cookie.
-                given.append((b"cache-control", b"private, no-cache"))
-            message["headers"] = [*given, *NO_SNIFF]
-        await send(message)
-
-    return plain

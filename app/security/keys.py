@@ -1,8 +1,6 @@
-"""Keys: those that are known, what each may do, and what a request was found to hold."""
+"""What a request was found to hold: which key, what it may do, whose families it may end."""
 
 import base64
-import hashlib
-import hmac
 
 from starlette.requests import Request
 
@@ -14,33 +12,6 @@ from boomerang.service.settings import Settings
 
 EVERYTHING, NOTHING = len(SCOPES), -1
 """What somebody may do, as the position in SCOPES of the most that is allowed."""
-
-
-class Keys:
-    """The keys of a service, by their sha256."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._held: dict[str, int] = {}
-        for key in settings.api_keys:
-            scope, digest = _read(key.get_secret_value())
-            held = EVERYTHING if scope is None else SCOPES.index(scope)
-            self._held[digest] = max(held, self._held.get(digest, held))
-
-    def __bool__(self) -> bool:
-        return bool(self._held)
-
-    def digests(self) -> tuple[tuple[str, int], ...]:
-        """The sha256 of every key in hex, with what it may do."""
-        return tuple(self._held.items())
-
-    def digest(self, given: str) -> tuple[str, int] | None:
-        """The sha256 of a key that is known, with what it may do; None for any other."""
-        if not given:
-            return None
-        sent = hashlib.sha256(given.encode(errors="replace")).hexdigest()
-        # Every one is compared, so that the time tells nothing.
-        found = [one for one in self._held.items() if hmac.compare_digest(one[0], sent)]
-        return found[0] if found else None
 
 
 def sent_key(request: Request) -> str | None:
@@ -60,15 +31,18 @@ def sent_key(request: Request) -> str | None:
         return ""
 
 
-def named(digest: str) -> Who:
-    """Whom a key of the environment stands for: it has no name but the start of its sha256."""
-    return Who(digest[:12], f"environment:{digest[:8]}")
-
-
 def who(request: Request) -> Who:
     """Who is behind a request, as the guard found; NOBODY where there are no keys."""
     found: Who = getattr(request.state, "who", NOBODY)
     return found
+
+
+def acting(request: Request) -> str | None:
+    """The key that a request ends and changes families by; None acts for all of their owners.
+
+    That is for keys of the scope `admin`, and for whoever there is where there are no keys.
+    """
+    return None if may(request, "admin") else who(request).id
 
 
 def may(request: Request, scope: KeyScope) -> bool:
@@ -104,13 +78,3 @@ def check_may_have(request: Request, family: Family) -> None:
             value=family.teacher,
             fix="Use a key with the scope 'build', or have BOOMERANG_READERS_OF_GATED set.",
         )
-
-
-def _read(text: str) -> tuple[KeyScope | None, str]:
-    """Scope (None is all) and sha256 of a key written `scope:key` or `scope:sha256$hex`."""
-    start, colon, rest = text.partition(":")
-    scope = next((one for one in SCOPES if colon and one == start), None)
-    secret = rest if scope else text
-    if secret.startswith("sha256$"):
-        return scope, secret.removeprefix("sha256$").lower()
-    return scope, hashlib.sha256(secret.encode()).hexdigest()

@@ -13,9 +13,10 @@ PLANNING = ("/plan", "/teachers", "/new")
 """What has the Hub asked with the service's own token, though it changes nothing."""
 TRYING = re.compile(r"/play(/[^/]+/[^/]+)?|/v1/(chat/)?completions")
 """What has a size write something, which changes nothing that others see."""
-PUBLISHING = re.compile(r"/families/[^/]+/(cancel|publish)")
-"""What ends somebody's work, beside DELETE (a family belongs to nobody in particular), or is for
-the Hub alone."""
+PUBLISHING = re.compile(r"/families/[^/]+/publish")
+"""What is for the Hub alone."""
+MANAGING = re.compile(r"/(keys|audit)(/.*)?")
+"""What is for who runs the service."""
 _DELETING = re.compile(r"/families/[^/]+/delete")
 
 
@@ -25,11 +26,13 @@ def scope_of(method: str, path: str) -> KeyScope | None:
         return None
     if path.startswith(FORMS):
         method, path = stands_for(method, path)
+    if MANAGING.fullmatch(path):
+        return "admin"
     if TRYING.fullmatch(path):
         return "read"
     if not changes(method, path):
         return "build" if path in PLANNING else "read"
-    return "publish" if method == "DELETE" or PUBLISHING.fullmatch(path) else "build"
+    return "publish" if PUBLISHING.fullmatch(path) else "build"
 
 
 def stands_for(method: str, path: str) -> tuple[str, str]:

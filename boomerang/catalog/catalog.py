@@ -11,12 +11,16 @@ from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
 from boomerang.catalog.jobs.reading import JobStore
+from boomerang.catalog.keys.audit import AuditStore
+from boomerang.catalog.keys.keys import KeyStore
+from boomerang.catalog.keys.owners import OwnerStore
 from boomerang.catalog.keys.turns import TurnStore
 from boomerang.catalog.keys.usage import UsageStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.listing.families import ListingStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
+from boomerang.catalog.stores.ending import EndingStore
 from boomerang.catalog.stores.events import EventStore
 from boomerang.catalog.stores.families import FamilyStore
 from boomerang.catalog.stores.files import FileStore
@@ -38,6 +42,7 @@ class Catalog(
     ProvisionalStore,
     RebuildStore,
     FamilyStore,
+    EndingStore,
     StudentStore,
     DistillationStore,
     KeepingStore,
@@ -55,6 +60,9 @@ class Catalog(
     EventStore,
     UsageStore,
     TurnStore,
+    KeyStore,
+    OwnerStore,
+    AuditStore,
     LeaseStore,
     JobStore,
     ReapingStore,

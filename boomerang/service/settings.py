@@ -60,7 +60,8 @@ class Settings(PlaySettings, AllowanceSettings, WatchingSettings, UpkeepSettings
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         description="Keys that clients must show, separated by commas; each may be written "
-        "`scope:key` (read, build or publish). Required on any address but loopback.",
+        "`scope:key` (read, build, publish or admin). On any address but loopback these or keys "
+        "of the catalog are required.",
     )
     webhook_secret: SecretStr = Field(
         default=SecretStr(""),
@@ -223,13 +224,17 @@ class Settings(PlaySettings, AllowanceSettings, WatchingSettings, UpkeepSettings
         except ValueError:
             return self.host == "localhost"
 
-    def check(self) -> None:
-        """Refuse settings that must not be served. Raises BadRequest."""
-        if not self.loopback and not self.api_keys:
+    def check(self, *, keys: bool = False) -> None:
+        """Refuse settings that must not be served; `keys`: whether the catalog has any that live.
+
+        Raises BadRequest.
+        """
+        if not self.loopback and not self.api_keys and not keys:
             raise BadRequest(
                 f"Listening on {self.host} without API keys would open the service to anyone.",
                 value=self.host,
-                fix="Set BOOMERANG_API_KEYS, or listen on 127.0.0.1.",
+                fix="`boomerang keys create NAME --scope admin` makes one. Or set "
+                "BOOMERANG_API_KEYS, or listen on 127.0.0.1.",
             )
         if self.notify_hosts and not self.signs:
             raise BadRequest(

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from app.context import Context, ContextDep
 from app.pages.rendering import page
-from app.security.keys import check_may
+from app.security.keys import acting, check_may
 from app.views import VARY, Representation, family_view, preferred
 
 router = APIRouter(include_in_schema=False)
@@ -18,13 +18,20 @@ _NAMED = 5
 
 @router.get("/families/{id_}/delete", response_class=HTMLResponse)
 def ask_to_delete(id_: str, request: Request, context: ContextDep) -> Response:
-    """The page that asks; to programs what it says. Raises LacksScope, FamilyNotFound."""
-    check_may(request, "publish")
+    """The page that asks; to programs what it says.
+
+    Raises LacksScope, FamilyNotFound, NotYours.
+    """
+    check_may(request, "build")
     event = context.catalog.last_event()
-    shown = family_view(context, id_)
+    shown = family_view(request, context, id_)
+    by = acting(request)
+    context.catalog.check_owner(shown["id"], by)
     facts = {
         "family": shown,
         "label": shown["name"],
+        # Whoever is not its last owner only lets go of it.
+        "shared": by is not None and context.catalog.is_shared(shown["id"], by),
         "built": sum(one["built"] == "yes" for one in shown["members"]),
         "measured": sum(one["measured"] == "yes" for one in shown["members"]),
     }
@@ -34,7 +41,7 @@ def ask_to_delete(id_: str, request: Request, context: ContextDep) -> Response:
         leaving = facts.get("leaving")
         return JSONResponse(context.redact({
             "family": shown["id"], "name": facts["label"], "members": len(shown["members"]),
-            "built": facts["built"], "measured": facts["measured"],
+            "built": facts["built"], "measured": facts["measured"], "shared": facts["shared"],
             "leaving": None if leaving is None else asdict(leaving),
         }), headers=VARY)  # fmt: skip
     return page(request, context, "family/delete.html", event, facts)

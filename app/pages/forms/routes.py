@@ -19,10 +19,10 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.post("/forms/families/{id_}/cancel")
-def cancel(id_: str, context: ContextDep, form: Posted) -> Response:
+def cancel(id_: str, request: Request, context: ContextDep, form: Posted) -> Response:
     """Stop what is done for a family."""
-    actions.cancel(context, id_)
-    return seen(id_, "cancelled")
+    ended = actions.cancel(request, context, id_)
+    return seen(id_, "cancelled" if ended else "let-go")
 
 
 @router.post("/forms/families/{id_}/retry")
@@ -40,14 +40,14 @@ def rebuild(id_: str, request: Request, context: ContextDep, form: Posted) -> Re
 
 
 @router.post("/forms/families/{id_}/measure")
-def measure(id_: str, context: ContextDep, form: Posted) -> Response:
+def measure(id_: str, request: Request, context: ContextDep, form: Posted) -> Response:
     """Measure what was not, and by more tasks."""
     tasks = texts.tasks(str(form.get("tasks", "")))
-    return seen(actions.measure(context, id_, tasks), "measure")
+    return seen(actions.measure(request, context, id_, tasks), "measure")
 
 
 @router.post("/forms/families/{id_}/publish")
-async def publish(id_: str, context: ContextDep, form: Posted) -> Response:
+async def publish(id_: str, request: Request, context: ContextDep, form: Posted) -> Response:
     """Push a size, or every one, to the Hub."""
     said = texts.typed(form)
     fields = texts.publish_fields(said) | {"size": said.get("size", "")}
@@ -56,13 +56,15 @@ async def publish(id_: str, context: ContextDep, form: Posted) -> Response:
     except ValidationError as error:
         [(name, words), *_] = texts.wrong_fields(error).items()
         raise BadRequest(f"{name or 'The form'}: {words}", fix="Go back and correct it.") from None
-    return seen(await actions.publish(context, id_, body, said.get("hub_token")), "publish")
+    token = said.get("hub_token")
+    return seen(await actions.publish(request, context, id_, body, token), "publish")
 
 
 @router.post("/forms/families/{id_}/delete")
-def delete(id_: str, context: ContextDep, form: Posted) -> Response:
-    """Forget a family."""
-    actions.delete(context, id_)
+def delete(id_: str, request: Request, context: ContextDep, form: Posted) -> Response:
+    """Forget a family, or let go of one that others own, too."""
+    if actions.delete(request, context, id_) is None:
+        return seen(id_, "let-go")
     return RedirectResponse("/?done=deleted", 303)
 
 

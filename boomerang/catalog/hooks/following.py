@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import catch_up, hand_on
+from boomerang.catalog.keys.owners import owners_follow
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import Lease
 from boomerang.catalog.setbacks import Limits, Setback, again
@@ -85,8 +86,9 @@ class FollowingStore(Store):
                 end_following(session, family, by, reason)
 
     def _hand_on(self, session: Session, family: str, by: str) -> None:
-        """Who is told of a family is told of the one that follows it, too."""
+        """Who is told of a family, or owns it, is told of the one that follows it, or owns that."""
         urls, row = hand_on(session, family, by), session.get(FamilyRow, by)
+        owners_follow(session, family, by)
         if row is not None:
             catch_up(session, row, urls)
 

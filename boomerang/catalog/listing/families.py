@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from boomerang.catalog.database import Session
+from boomerang.catalog.keys.owners import owned
 from boomerang.catalog.records.families import Family, Member, Provisional, Request, successor
 from boomerang.catalog.records.listing import SHOWN_STATES, FamilyPage, Place, Rung, ShownState
 from boomerang.catalog.records.students import Student
@@ -49,15 +50,16 @@ class ListingStore(Store):
         *,
         limit: int = 24,
         before: Place | None = None,
+        owner: str | None = None,
     ) -> FamilyPage:
-        """The newest families before a place, at most `limit`; of one state, where it is given.
+        """The newest families before a place, at most `limit`; of one state or key, where given.
 
         `search` stands in the name or the teacher, whatever the case of ASCII letters, or begins
         the id.
         """
         with self.db.read() as session:
-            keyed = _page(FamilyRow, search, state, limit + 1, before)
-            unkeyed = _page(ProvisionalRow, search, state, limit + 1, before)
+            keyed = _page(FamilyRow, search, state, limit + 1, before, owner)
+            unkeyed = _page(ProvisionalRow, search, state, limit + 1, before, owner)
             found: list[Family | Provisional] = [
                 *(record(Family, row) for row in session.scalars(keyed)),
                 *(record(Provisional, row) for row in session.scalars(unkeyed)),
@@ -75,11 +77,15 @@ class ListingStore(Store):
                 following=None if last is None else Place(last.created, last.id),
             )
 
-    def family_counts(self) -> dict[ShownState, int]:
-        """How many families there are of each state, where that is less than MANY; else MANY."""
+    def family_counts(self, owner: str | None = None) -> dict[ShownState, int]:
+        """How many families there are of each state, where that is less than MANY; else MANY.
+
+        Of a key's alone, where it is given.
+        """
         with self.db.read() as session:
             found = dict.fromkeys(SHOWN_STATES, 0)
-            for state, count in session.execute(_COUNTS):
+            asked = _COUNTS if owner is None else _counts(owner)
+            for state, count in session.execute(asked):
                 found[state] = min(MANY, found[state] + count)
             return found
 
@@ -132,19 +138,20 @@ class ListingStore(Store):
         return {family.id: successor(family, others) for family in outdated}
 
 
-def _counts() -> CompoundSelect[ShownState, int]:
+def _counts(owner: str | None = None) -> CompoundSelect[ShownState, int]:
     asked = []
     for state in SHOWN_STATES:
         for rows in (FamilyRow, ProvisionalRow):
-            some = _of(rows, state).with_only_columns(rows.id).limit(MANY).subquery()
+            some = _of(rows, state, owner).with_only_columns(rows.id).limit(MANY).subquery()
             asked.append(select(literal(state), func.count()).select_from(some))
     return union_all(*asked)
 
 
 def _page(
-    rows: Rows, search: str, state: ShownState | None, limit: int, before: Place | None
-) -> Select[tuple[FamilyRow]] | Select[tuple[ProvisionalRow]]:
-    asked = _of(rows, state)
+    rows: Rows, search: str, state: ShownState | None, limit: int, before: Place | None,
+    owner: str | None,
+) -> Select[tuple[FamilyRow]] | Select[tuple[ProvisionalRow]]:  # fmt: skip
+    asked = _of(rows, state, owner)
     if search:
         asked = asked.where(_says(rows, search))
     if before is not None:
@@ -154,11 +161,13 @@ def _page(
 
 
 def _of(
-    rows: Rows, state: ShownState | None
+    rows: Rows, state: ShownState | None, owner: str | None
 ) -> Select[tuple[FamilyRow]] | Select[tuple[ProvisionalRow]]:
     asked = select(rows) if state is None else select(rows).where(rows.state == state)
     if rows is ProvisionalRow:
         asked = asked.where(ProvisionalRow.became.is_(None))
+    if owner is not None:
+        asked = asked.where(rows.id.in_(owned(owner)))
     return asked  # type: ignore[return-value]
 
 

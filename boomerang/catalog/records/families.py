@@ -194,7 +194,7 @@ def successor(family: Family, others: Iterable[Family]) -> str | None:
 class Planned:
     """A request turned into the records that the catalog keeps.
 
-    `notify` is an address that is told what becomes of the family.
+    `notify` is an address that is told what becomes of the family, `owner` the key that asked.
     """
 
     family: NewFamily
@@ -202,6 +202,7 @@ class Planned:
     members: tuple[NewMember, ...]
     requests: tuple[NewRequest, ...]
     notify: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

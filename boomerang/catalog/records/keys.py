@@ -1,7 +1,7 @@
-"""Keys as the catalog knows them, and who is behind a request."""
+"""Keys as the catalog knows them, who is behind a request, and what was done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 KeyScope = Literal["read", "build", "publish", "admin"]
@@ -33,3 +33,33 @@ class Key:
     expires: float | None = None
     revoked: float | None = None
     used: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """What decides who passes: live keys by their sha256, and the nonces of ended sessions.
+
+    `ever` is whether any key was made, whatever became of it.
+    """
+
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+    ever: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """What somebody did: `action` upon `subject`, with the HTTP status of the answer.
+
+    `key` and `name` are whose key it was, None where none was known; `time` is seconds since 1970.
+    """
+
+    id: int
+    time: float
+    key: str | None
+    name: str | None
+    action: str
+    subject: str | None
+    status: int
+    trace: str | None
+    detail: Mapping[str, Any] | None

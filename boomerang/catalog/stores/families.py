@@ -1,14 +1,13 @@
-"""Families: asked for, listed, rebuilt, cancelled, deleted."""
+"""Families: asked for, found, measured, tried again."""
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
-from boomerang.catalog.hooks.outbox import catch_up, forget_listeners, listen
-from boomerang.catalog.leases import holder_of
-from boomerang.catalog.rebuilding import end_rebuilds
+from boomerang.catalog.hooks.outbox import catch_up, listen
+from boomerang.catalog.keys.owners import check_owner, own
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import (
     Created,
@@ -24,19 +23,10 @@ from boomerang.catalog.records.students import NewStudent, Student
 from boomerang.catalog.setbacks import afresh
 from boomerang.catalog.store import Store, facts_of, family_row, record, student_row
 from boomerang.catalog.stores.measuring import change_measuring, unsettle
-from boomerang.catalog.stores.publications import free_name, give_name, held_repos, outdate_cards
-from boomerang.catalog.stores.requests import CANCELLED, give_up, keep_request, reopen_failed
-from boomerang.catalog.stores.students import cancel, obtain, obtain_again
-from boomerang.catalog.tables import (
-    FamilyRow,
-    MemberRow,
-    RebuildRow,
-    RequestRow,
-    RevisionRow,
-    StaleRow,
-    StudentRow,
-    SweepRow,
-)
+from boomerang.catalog.stores.publications import give_name, outdate_cards
+from boomerang.catalog.stores.requests import keep_request, reopen_failed
+from boomerang.catalog.stores.students import obtain, obtain_again
+from boomerang.catalog.tables import FamilyRow, MemberRow, StudentRow
 from boomerang.catalog.transitions import Actor, Measuring
 from boomerang.errors import NotReady
 
@@ -60,15 +50,17 @@ class FamilyStore(Store):
         *,
         notify: str | None = None,
         credential: Credential | None = None,
+        owner: str | None = None,
     ) -> Created:
         """Make a family, or find it: the same request is the same family.
 
         The address `notify` is told what becomes of it, and at once how it stands; the `credential`
-        that requests name is kept with them. Of any number of equal calls at once, exactly one is
-        told to send the distillation. A student that failed or was cancelled is queued again.
+        that requests name is kept with them, and the key that asked is an `owner`. Of any number of
+        equal calls at once, exactly one is told to send the distillation. A student that failed or
+        was cancelled is queued again.
         """
         plan = Planned(family=new, student=student, members=tuple(members),
-                       requests=tuple(requests), notify=notify)  # fmt: skip
+                       requests=tuple(requests), notify=notify, owner=owner)  # fmt: skip
         with self.db.write() as session:
             keep_credential(session, credential)
             created = self._create(session, plan)
@@ -76,7 +68,7 @@ class FamilyStore(Store):
             return created
 
     def _create(self, session: Session, plan: Planned, generation: int = 1) -> Created:
-        student, send = obtain(session, plan.student, generation)
+        student, send = obtain(session, plan.student, generation, plan.owner)
         new = plan.family
         row = session.get(FamilyRow, new.id)
         created, revived = row is None, False
@@ -87,7 +79,8 @@ class FamilyStore(Store):
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
             _learn(session, row, new)
             revived = self._wanted_again(session, row)
-        asked = [keep_request(session, row.id, request) for request in plan.requests]
+        own(session, row.id, plan.owner, made=created)
+        asked = [keep_request(session, row.id, one, plan.owner) for one in plan.requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived
         following = (
@@ -123,25 +116,37 @@ class FamilyStore(Store):
         return row
 
     def add_requests(
-        self, family: str, requests: Sequence[NewRequest], *, credential: Credential | None = None
+        self,
+        family: str,
+        requests: Sequence[NewRequest],
+        *,
+        credential: Credential | None = None,
+        owner: str | None = None,
     ) -> Created:
         """Ask a family for more builds or publications. Raises FamilyNotFound.
 
-        The `credential` that they name is kept with them.
+        The `credential` that they name is kept with them; the key that asks joins its owners.
         """
         with self.db.write() as session:
             row = family_row(session, family)
+            own(session, family, owner, made=False)
             keep_credential(session, credential)
-            asked = [keep_request(session, family, request) for request in requests]
+            asked = [keep_request(session, family, request, owner) for request in requests]
             student = student_row(session, row.student)
             following = _following(session, row, student, False, any(asked), False)
             forget_unneeded(session)
             return led_to(row, student, False, following)
 
-    def measure(self, family: str, tasks: Mapping[str, int | None]) -> Created:
-        """Have a family measured that was not, and by more tasks. Raises FamilyNotFound."""
+    def measure(
+        self, family: str, tasks: Mapping[str, int | None], owner: str | None = None
+    ) -> Created:
+        """Have a family measured that was not, and by more tasks. Raises FamilyNotFound.
+
+        The key that asks joins its owners.
+        """
         with self.db.write() as session:
             row = family_row(session, family)
+            own(session, family, owner, made=False)
             row.tasks = {**(row.tasks or {}), **tasks} or None
             student = student_row(session, row.student)
             unmeasured = bool(row.settled) and row.measuring != Fact.YES
@@ -149,14 +154,15 @@ class FamilyStore(Store):
             following = _following(session, row, student, False, False, lacks)
             return led_to(row, student, False, following)
 
-    def retry(self, family: str, *, publishing: bool) -> Created:
-        """Begin anew with what of a family failed or was cancelled. Raises FamilyNotFound.
+    def retry(self, family: str, *, publishing: bool, by: str | None = None) -> Created:
+        """Begin anew with what of a family failed or was cancelled, `by` which key.
 
         That is its student, its measuring, the tasks that failed, and what was asked of it: of
-        that the publications only where `publishing` is allowed.
+        that the publications only where `publishing` is allowed. Raises FamilyNotFound, NotYours.
         """
         with self.db.write() as session:
             row = family_row(session, family)
+            check_owner(session, family, by)
             revived = self._wanted_again(session, row)
             asked = reopen_failed(session, family, publishing=publishing)
             student, send = obtain_again(session, row.student)
@@ -180,58 +186,6 @@ class FamilyStore(Store):
             statement = statement.where(FamilyRow.student == student)
         with self.db.read() as session:
             return tuple(record(Family, row) for row in session.scalars(statement))
-
-    def cancel(self, family: str) -> Student:
-        """End what is done for a family: at once, or by its worker in a second.
-
-        Its student's distillation ends where no other family waits for it, and its own measuring.
-        What was asked of it is done only for whoever asks again, and may: not for a rebuild.
-        """
-        with self.db.write() as session:
-            row = family_row(session, family)
-            give_up(session, family, CANCELLED)
-            end_rebuilds(session, family, CANCELLED)
-            student = student_row(session, row.student)
-            ready, over = student.state == StudentState.READY, StudentState(student.state).over
-            if over and (row.settled or not ready):
-                return record(Student, student)
-            row.cancel = True
-            session.flush()
-            if not over and _wanted(session, student) is None:
-                cancel(session, student)
-            elif not row.settled and holder_of(session, f"family:{family}") is None:
-                change_measuring(session, row, Measuring.FAILED, CANCELLED, Actor.REQUEST)
-            return record(Student, student)
-
-    def delete_family(self, family: str) -> tuple[str, ...]:
-        """Forget a family; return the digests of members that no other family has, to be swept.
-
-        Its student stays (the next request finds it), unless it is unfinished and nobody else
-        waits for it: then it is cancelled. Its repositories stay too, and the event names them.
-        Raises FamilyNotFound.
-        """
-        with self.db.write() as session:
-            row = family_row(session, family)
-            student = student_row(session, row.student)
-            digests = set(
-                session.scalars(select(MemberRow.digest).where(MemberRow.family == family))
-            )
-            free_name(session, family)
-            forget_listeners(session, family)
-            for table in (RequestRow, RebuildRow, MemberRow, RevisionRow, StaleRow):
-                session.execute(delete(table).where(table.family == family))
-            session.delete(row)
-            session.flush()
-            forget_unneeded(session)
-            kept = session.scalars(select(MemberRow.digest).where(MemberRow.digest.in_(digests)))
-            digests -= set(kept)
-            for digest in digests:
-                session.merge(SweepRow(digest=digest, sent=session.now(), sends=0))
-            if _wanted(session, student) is None:
-                cancel(session, student)
-            left = held_repos(session, family)
-            session.note("family", {"state": "deleted", "repositories": left}, family=family)
-            return tuple(sorted(digests))
 
 
 def _refuse_other_layers(row: StudentRow, planned: NewStudent) -> None:
@@ -269,14 +223,6 @@ def led_to(row: FamilyRow, student: StudentRow, created: bool, following: Next |
     """What a change of a family led to."""
     family, made = record(Family, row), record(Student, student)
     return Created(family=family, student=made, created=created, next=following)
-
-
-def _wanted(session: Session, student: StudentRow) -> str | None:
-    """A family that waits for a student, if there is one."""
-    waits = select(FamilyRow.id).where(
-        FamilyRow.student == student.key, FamilyRow.cancel.is_not(True)
-    )
-    return session.scalars(waits).first()
 
 
 def _lacks_tasks(session: Session, family: FamilyRow) -> bool:

@@ -15,6 +15,14 @@ from sqlalchemy import select
 from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import announce, catch_up, forget_listeners, hand_on, listen
+from boomerang.catalog.keys.owners import (
+    check_owner,
+    first_owner,
+    forget_owners,
+    lets_go,
+    own,
+    owners_follow,
+)
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import Created, Planned, Provisional
 from boomerang.catalog.records.states import Keying, Lease
@@ -43,6 +51,7 @@ class ProvisionalStore(FamilyStore):
             now, id_ = session.now(), planned.family.id
             row = session.get(ProvisionalRow, id_)
             send = row is None or row.state != Keying.HASHING
+            made = row is None or row.became is not None
             if row is None:
                 empty: dict[str, list[Any]] = {"asked": [], "requests": []}
                 row = ProvisionalRow(id=id_, state="", created=now, updated=now, **empty)
@@ -53,6 +62,7 @@ class ProvisionalStore(FamilyStore):
                 row.done, row.total = 0, total
                 session.add(row)
                 self._begin(session, row)
+            own(session, id_, planned.owner, made=made)
             if planned.notify is not None:
                 listen(session, id_, planned.notify)
             keep_credential(session, credential)
@@ -116,7 +126,11 @@ class ProvisionalStore(FamilyStore):
             row = session.get(ProvisionalRow, family)
             if row is None or row.state != Keying.HASHING or row.asked != list(asked):
                 return ()
-            made = [self._create(session, one) for one in planned]
+            owner = first_owner(session, family)
+            made = [self._create(session, replace(one, owner=owner)) for one in planned]
+            for one in made:
+                owners_follow(session, family, one.family.id)
+            forget_owners(session, {family} - {one.family.id for one in made})
             row.became, row.done = made[0].family.id, row.total
             change_keying(session, row, Keying.KEYED, None, Actor.WORKER)
             urls = hand_on(session, family, row.became)
@@ -152,40 +166,55 @@ class ProvisionalStore(FamilyStore):
             if row is not None and row.state == Keying.HASHING:
                 change_keying(session, row, Keying.FAILED, reason, Actor.WORKER)
 
-    def give_up(self, family: str) -> bool:
-        """Cancel a provisional family; False where there is none of that id to be keyed.
+    def give_up(self, family: str, by: str | None = None) -> bool | None:
+        """Cancel a provisional family; None where there is none of that id to be keyed.
 
-        It is published only for whoever asks for that again, and may: not for a rebuild.
-        """
-        with self.db.write() as session:
-            row = _unkeyed(session, family)
-            if row is not None and row.state == Keying.HASHING:
-                row.asked = _joined([], [{**one, "publish": None} for one in row.asked])
-                row.requests = [request for request in row.requests if request["kind"] != "publish"]
-                change_keying(session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
-            return row is not None
-
-    def forget_waiting(self, family: str) -> bool:
-        """Forget a provisional family; False where there is none of that id to be keyed."""
-        with self.db.write() as session:
-            row = _unkeyed(session, family)
-            if row is not None:
-                session.delete(row)
-                forget_listeners(session, family)
-                session.flush()
-                forget_unneeded(session)
-                session.note("family", {"state": "deleted"}, family=family)
-            return row is not None
-
-    def hash_again(self, family: str) -> bool | None:
-        """Ask for a provisional family to be made; whether the caller must send the hashing.
-
-        None where there is none of that id to be keyed.
+        It is published only for whoever asks for that again, and may: not for a rebuild. False
+        where it goes on, as others own it beside the key that it is cancelled `by`. Raises
+        NotYours.
         """
         with self.db.write() as session:
             row = _unkeyed(session, family)
             if row is None:
                 return None
+            if lets_go(session, family, by):
+                return False
+            if row.state == Keying.HASHING:
+                row.asked = _joined([], [{**one, "publish": None} for one in row.asked])
+                row.requests = [request for request in row.requests if request["kind"] != "publish"]
+                change_keying(session, row, Keying.CANCELLED, CANCELLED, Actor.REQUEST)
+            return True
+
+    def forget_waiting(self, family: str, by: str | None = None) -> bool | None:
+        """Forget a provisional family; None where there is none of that id to be keyed.
+
+        False where it stays, as others own it beside the key that it is deleted `by`. Raises
+        NotYours.
+        """
+        with self.db.write() as session:
+            row = _unkeyed(session, family)
+            if row is None:
+                return None
+            if lets_go(session, family, by):
+                return False
+            session.delete(row)
+            forget_listeners(session, family)
+            forget_owners(session, [family])
+            session.flush()
+            forget_unneeded(session)
+            session.note("family", {"state": "deleted"}, family=family)
+            return True
+
+    def hash_again(self, family: str, by: str | None = None) -> bool | None:
+        """Ask for a provisional family to be made; whether the caller must send the hashing.
+
+        None where there is none of that id to be keyed. Raises NotYours.
+        """
+        with self.db.write() as session:
+            row = _unkeyed(session, family)
+            if row is None:
+                return None
+            check_owner(session, family, by)
             send = row.state in _OVER
             if send:
                 self._begin(session, row)

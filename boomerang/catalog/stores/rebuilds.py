@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import hand_on
+from boomerang.catalog.keys.owners import check_owner, first_owner, owned, owners_follow
 from boomerang.catalog.rebuilding import (
     OPEN,
     ask_rebuild,
@@ -113,29 +114,39 @@ class RebuildStore(FamilyStore):
             if row is not None:
                 change_rebuild(session, row, state, reason, Actor.WORKER)
 
-    def rebuild(self, family: str, force: bool = False) -> Rebuilt:
+    def rebuild(self, family: str, force: bool = False, by: str | None = None) -> Rebuilt:
         """Have all that is there of a family looked at and mended, or with `force` made anew.
 
         Without force the student is verified, and distilled again where it is not whole; then its
         members are looked at. One rebuild of a family that is not over is joined. With force the
-        family returned is a new one, whose student has the next generation.
+        family returned is a new one, whose student has the next generation; it has the same owners
+        and is charged to the key that asked, `by` which. Raises FamilyNotFound, NotYours.
         """
         with self.db.write() as session:
-            return self._rebuild(session, family_row(session, family), force)
+            row = family_row(session, family)
+            check_owner(session, family, by)
+            return self._rebuild(session, row, force, by)
 
-    def rebuild_all(self) -> tuple[Rebuilt, ...]:
-        """Have every family looked at and mended, and each student once, newest family first."""
+    def rebuild_all(self, by: str | None = None) -> tuple[Rebuilt, ...]:
+        """Have every family looked at and mended, and each student once, newest family first.
+
+        Of a key, `by` which, only those that it owns.
+        """
         with self.db.write() as session:
             newest = select(FamilyRow).order_by(FamilyRow.created.desc(), FamilyRow.id)
+            if by is not None:
+                newest = newest.where(FamilyRow.id.in_(owned(by)))
             rows = session.scalars(newest).all()
             return tuple(self._rebuild(session, row, force=False) for row in rows)
 
-    def _rebuild(self, session: Session, row: FamilyRow, force: bool) -> Rebuilt:
+    def _rebuild(
+        self, session: Session, row: FamilyRow, force: bool, by: str | None = None
+    ) -> Rebuilt:
         student = student_row(session, row.student)
         event = session.last_event()
         session.note("family", {"state": "rebuild", "force": force}, family=row.id)
         if force:
-            made = self._next_generation(session, row, student)
+            made = self._next_generation(session, row, student, by)
             asked = ask_rebuild(session, family_row(session, made.family.id), force)
             return Rebuilt(**vars(made), event=event, rebuild=asked.id)
         self._wanted_again(session, row)
@@ -151,7 +162,9 @@ class RebuildStore(FamilyStore):
         made = led_to(row, student, False, "distill")
         return Rebuilt(**vars(made), event=event, rebuild=asked.id)
 
-    def _next_generation(self, session: Session, row: FamilyRow, student: StudentRow) -> Created:
+    def _next_generation(
+        self, session: Session, row: FamilyRow, student: StudentRow, by: str | None
+    ) -> Created:
         same = select(StudentRow.generation).where(StudentRow.root == student.root)
         generation = max(session.scalars(same)) + 1
         key, layermap = (
@@ -172,7 +185,9 @@ class RebuildStore(FamilyStore):
             student=NewStudent(**made_of),
             members=tuple(members),
             requests=tuple(NewRequest(**facts_of(NewRequest, one)) for one in asked),
+            owner=by or first_owner(session, row.id),
         )
         made = self._create(session, plan, generation)
+        owners_follow(session, row.id, made.family.id)
         hand_on(session, row.id, made.family.id)
         return made

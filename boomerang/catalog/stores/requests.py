@@ -110,11 +110,11 @@ def resolve(members: tuple[Member, ...], what: str) -> tuple[Member, ...]:
     return members if what == "*" else meant([members], what)
 
 
-def keep_request(session: Session, family: str, new: NewRequest) -> bool:
-    """Keep a request; return whether there is anything to do for it.
+def keep_request(session: Session, family: str, new: NewRequest, owner: str | None = None) -> bool:
+    """Keep a request of a key; return whether there is anything to do for it.
 
     An equal request that is open or done is the same one; one that failed is opened again, and one
-    that was done and is so no longer.
+    that was done and is so no longer. One that several keys asked for is no key's alone.
     """
     digest = digest_of(new.options)
     same = select(RequestRow).where(
@@ -133,11 +133,14 @@ def keep_request(session: Session, family: str, new: NewRequest) -> bool:
             options_digest=digest,
             state="",
             sent=session.now(),
+            owner=owner,
         )
         session.add(row)
         session.flush()
     elif row.state != Fact.FAILED and not _undone(session, row):
+        row.owner = owner if row.owner == owner else None
         return False
+    row.owner = owner
     afresh(row, session.now())
     forget_tries(session, f"settle:{family}")
     change_request(session, row, Fact.NO, None, Actor.REQUEST)
@@ -211,6 +214,14 @@ def give_up(session: Session, family: str, reason: str) -> None:
     """End the requests of a family that are open, on request."""
     unfinished = RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value))
     for row in session.scalars(select(RequestRow).where(RequestRow.family == family, unfinished)):
+        change_request(session, row, Fact.FAILED, reason, Actor.REQUEST)
+
+
+def give_up_own(session: Session, family: str, owner: str | None, reason: str) -> None:
+    """End the requests of a family that are open and that one key alone asked for."""
+    unfinished = RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value))
+    mine = (RequestRow.family == family) & (RequestRow.owner == owner)
+    for row in session.scalars(select(RequestRow).where(mine, unfinished)).all():
         change_request(session, row, Fact.FAILED, reason, Actor.REQUEST)
 
 

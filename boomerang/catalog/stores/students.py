@@ -102,9 +102,12 @@ class StudentStore(Store):
             session.note(kind, payload, student=key)
 
 
-def obtain(session: Session, new: NewStudent, generation: int = 1) -> tuple[StudentRow, bool]:
+def obtain(
+    session: Session, new: NewStudent, generation: int = 1, owner: str | None = None
+) -> tuple[StudentRow, bool]:
     """The row of a student, and whether it must be sent to the queue by this caller.
 
+    The key that asked for it first is charged for it.
     A student that failed or was cancelled is queued again: whoever asks anew wants it.
     """
     key = salted_key(new.key, generation)
@@ -114,6 +117,7 @@ def obtain(session: Session, new: NewStudent, generation: int = 1) -> tuple[Stud
     now = session.now()
     values = facts_of(NewStudent, new)
     values |= {"key": key, "root": new.key, "kept": list(new.kept), "generation": generation}
+    values["owner"] = owner
     row = StudentRow(**values, state="", created=now, updated=now, sent=now)
     session.add(row)
     session.flush()

@@ -52,9 +52,12 @@ def check_hashed(catalog: Catalog, id_: str) -> str:
 
 
 def publish(
-    settings: Settings, catalog: Catalog, id_: str, body: PublishRequest, token: str | None
-) -> Created:
+    settings: Settings, catalog: Catalog, id_: str, body: PublishRequest, token: str | None,
+    owner: str | None = None,
+) -> Created:  # fmt: skip
     """Ask for sizes of a family on the Hub, with the requester's own `token` where there is one.
+
+    The key that asks joins the family's owners.
 
     Raises SizeNotFound, BudgetOutOfRange, BadRequest, NamespaceRefused, HubFailure.
     """
@@ -64,17 +67,19 @@ def publish(
     kept, credential = settle(settings, asked, token)
     options = options_of(kept, family.teacher, gated=family.gated, private=family.private)
     request = NewRequest(kind="publish", what=what, options=options)
-    return catalog.add_requests(id_, [request], credential=credential)
+    return catalog.add_requests(id_, [request], credential=credential, owner=owner)
 
 
-def measure(catalog: Catalog, id_: str, tasks: Mapping[str, int | None]) -> Created:
+def measure(
+    catalog: Catalog, id_: str, tasks: Mapping[str, int | None], owner: str | None = None
+) -> Created:
     """Have a family measured that was not, and by `tasks` on so many examples of each (None: all).
 
     Raises BadTask.
     """
     if tasks:
         task_names.check(list(tasks), None)
-    return catalog.measure(id_, tasks)
+    return catalog.measure(id_, tasks, owner)
 
 
 def _named(catalog: Catalog, family: Family, size: str) -> str:

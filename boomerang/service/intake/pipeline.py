@@ -1,5 +1,7 @@
 """The way of a request: read, found, planned, and recorded once."""
 
+from dataclasses import replace
+
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import Created
@@ -17,11 +19,12 @@ from boomerang.texts import task_names
 
 def ask(
     settings: Settings, catalog: Catalog, producer: Producer, body: FamilyRequest,
-    credential: Credential | None = None,
+    credential: Credential | None = None, owner: str | None = None,
 ) -> tuple[str, Plan]:  # fmt: skip
     """Make the family of a request, or find it, and send what has to be done.
 
-    The requester's `credential`, which the body names, is kept as long as it is needed. Returns its
+    The requester's `credential`, which the body names, is kept as long as it is needed; the key
+    that asks is an `owner` of the family, None where the service itself asks. Returns its
     id, which is provisional where files have to be hashed or compared first. Raises
     whatever is wrong with the request.
     """
@@ -35,21 +38,24 @@ def ask(
             producer.send(Rehash(key=error.student))
         raise
     if plan.behind:
-        waiting, send = catalog.expect(plan.records, plan.behind, credential)
+        records = replace(plan.records, owner=owner)
+        waiting, send = catalog.expect(records, plan.behind, credential)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, plan
     try:
-        created = _recorded(catalog, plan, credential)
+        created = _recorded(catalog, plan, credential, owner)
     except LayersPinned:
         # Its layers are known by now, once and for all.
         plan = take(settings, catalog, body)
-        created = _recorded(catalog, plan, credential)
+        created = _recorded(catalog, plan, credential, owner)
     begin(created, settings, catalog, producer)
     return created.family.id, plan
 
 
-def _recorded(catalog: Catalog, plan: Plan, credential: Credential | None) -> Created:
+def _recorded(
+    catalog: Catalog, plan: Plan, credential: Credential | None, owner: str | None
+) -> Created:
     records = plan.records
     return catalog.create_family(
         records.family,
@@ -58,6 +64,7 @@ def _recorded(catalog: Catalog, plan: Plan, credential: Credential | None) -> Cr
         records.requests,
         notify=records.notify,
         credential=credential,
+        owner=owner,
     )
 
 

@@ -45,7 +45,8 @@ def serve(settings: Settings, say: Say = print) -> None:
     dies is started again, later each time. Raises BadRequest where the settings must not be
     served or another service has the same home, NotStarted where a part does not come up.
     """
-    settings.check()
+    closed = settings.loopback or bool(settings.api_keys)
+    settings.check(keys=closed or _has_keys(settings))
     settings.home.mkdir(parents=True, exist_ok=True)
     with _only_one(settings.home), _signals() as stop:
         parts: list[Daemon] = []
@@ -68,6 +69,15 @@ def serve(settings: Settings, say: Say = print) -> None:
             if not settings.redis_url:
                 tidy(socket_path(settings).parent, settings)
             say("stopped")
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Whether the catalog has a key that lives."""
+    catalog = Catalog(settings.database_url, migrate=settings.migrate)
+    try:
+        return bool(catalog.ring().keys)
+    finally:
+        catalog.close()
 
 
 def _start(part: Daemon, say: Say, stop: threading.Event) -> Daemon:
