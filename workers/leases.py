@@ -170,6 +170,7 @@ def _loop(context: Context) -> None:
             if time.monotonic() - pruned >= PRUNE_SECONDS:
                 context.catalog.prune_events(context.settings.event_days)
                 context.catalog.prune_usage(context.settings.audit_days)
+                context.catalog.prune_audit(context.settings.audit_days)
                 context.catalog.forget_credentials()
                 pruned = time.monotonic()
         except Exception:
