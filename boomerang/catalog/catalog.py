@@ -34,6 +34,7 @@ from boomerang.catalog.stores.students import StudentStore
 from boomerang.catalog.students.distillation import DistillationStore
 from boomerang.catalog.students.history import HistoryStore
 from boomerang.catalog.students.keeping import KeepingStore
+from boomerang.catalog.students.leftovers import LeftoverStore
 from boomerang.catalog.students.pruning import PruningStore
 from boomerang.catalog.tables import FamilyRow, MemberRow, ProvisionalRow, StudentRow
 
@@ -46,6 +47,7 @@ class Catalog(
     StudentStore,
     DistillationStore,
     KeepingStore,
+    LeftoverStore,
     HistoryStore,
     PruningStore,
     MemberStore,
