@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo smollm2 serve test test-long test-tasks check dist pin help bench-assembly bench-distillation bench-memory bench-publishing \
-	bench-quality bench-recipes bench-play bench-pages chaos chaos-catalog screenshots lock format clean
+	bench-quality bench-recipes bench-play bench-pages bench-scale chaos chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -45,6 +45,9 @@ bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 
 bench-pages: $(READY)  ## how fast the home page is with many families, and what open tabs cost: 3 minutes
 	$(BIN)/python -m benchmarks.pages
+
+bench-scale: $(READY)  ## many trainers, many downloads, a simulated team, a large catalog: ten minutes
+	$(BIN)/python -m benchmarks.scale $(SCALE)
 
 bench-play: $(READY)  ## sizes of one pair in memory beside each of them loaded alone: speed, memory, text
 	$(BIN)/python -m benchmarks.play $(PLAY)

@@ -21,8 +21,11 @@ BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.long("once more, 
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """A PostgreSQL of its own on a free port, thrown away afterwards; its address."""
+def postgres_server(*settings: str) -> Iterator[str]:
+    """A PostgreSQL of its own on a free port, thrown away afterwards; its address.
+
+    `settings`, as `fsync=on`, are instead of its own and of these here.
+    """
     # The server refuses to run as root, and its user may look neither into pytest's folders nor,
     # in general, into the environment that the binaries are installed in.
     user = "nobody" if os.getuid() == 0 else None
@@ -38,6 +41,7 @@ def postgres_server() -> Iterator[str]:
             user=user,
         )  # fmt: skip
         options = ["-c", "fsync=off", "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
+        options += [word for setting in settings for word in ("-c", setting)]
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
                 [str(binaries / "postgres"), "-D", str(data), *options], stderr=log, cwd="/",
