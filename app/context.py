@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.feed import POLL_SECONDS, Feed
 from app.serving.catalog_cache import CatalogCache
+from app.serving.served import Served
 from app.serving.volumes import Pairs, Volumes
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import HubBusy
@@ -107,10 +108,12 @@ class Context:
         self.teachers = Teachers(settings)
         self.lanes = Lanes(settings.hub_seconds)
         self.playing = Asker(settings, self.producer)
+        self.served = Served(self.catalog)
 
     async def stop(self) -> None:
         """Close what was opened."""
         await self.playing.close()
+        await self.served.stop()
         self.producer.close()
         self.catalog.close()
 

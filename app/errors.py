@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from boomerang.catalog.keys.owners import NotYours
+from boomerang.catalog.records.allowances import TooMany
 from boomerang.catalog.records.states import CatalogChanged
 from boomerang.errors import (
     BadRequest,
@@ -59,6 +60,7 @@ STATUS: tuple[tuple[type[BoomerangError], int], ...] = (
     (Unusable, 422),
     (HubBusy, 503),
     (PlayBusy, 429),
+    (TooMany, 429),
     (NoPlayer, 503),
     (CatalogChanged, 503),
     (HubFailure, 502),
@@ -119,11 +121,9 @@ def install(app: FastAPI, redact: Redactor, shown: Shown) -> None:
     @app.exception_handler(BoomerangError)
     async def ours(request: Request, error: BoomerangError) -> Response:
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-        retry = {409: "5", 429: "5", 503: str(math.ceil(getattr(error, "retry_after", 5)))}.get(
-            status
-        )
-        headers = {"Retry-After": retry} if retry else {}
-        if isinstance(error, LacksScope):
+        again = status in (409, 429, 503)
+        headers = {"Retry-After": str(math.ceil(getattr(error, "retry_after", 5)))} if again else {}
+        if isinstance(error, LacksScope | TooMany):
             headers["X-Error-Message"] = error.detail  # which the Hub's client shows
         value = redact.value(error.value) if isinstance(error.value, _SHOWN) else None
         answer = problem(status, error.slug, error.title, redact(error.detail), value=value,

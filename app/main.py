@@ -32,6 +32,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.context = Context(app.state.settings)
     app.state.sessions.keys.follow(app.state.context.catalog)
     app.state.auditor.follow(app.state.context.catalog)
+    app.state.served = app.state.context.served
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
     gc.collect()

@@ -81,7 +81,7 @@ def download_of(media_type: str, *others: str, **named: str) -> Responses:
         200: {"description": "All of it", "content": whole, "headers": shown},
         206: {"description": "The ranges asked for", "content": ranges, "headers": part},
         304: {"description": "If-None-Match names it: nothing is sent", "headers": shown},
-        **problems(412, 416),
+        **problems(412, 416, 429),
     }
 
 

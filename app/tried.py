@@ -7,7 +7,8 @@ import anyio
 from fastapi import Request, Response
 
 from app.context import Context
-from app.security.keys import check_may_have
+from app.security.allowances.allowed import allowance_of
+from app.security.keys import check_may_have, who
 from app.serving.catalog_cache import Snapshot, by_family, by_repo, by_size
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.states import StudentState
@@ -36,7 +37,8 @@ async def ask(
         check_ready(snapshot, family)
 
     await anyio.to_thread.run_sync(check)
-    return await context.playing.ask(member.family, member.k, question)
+    most = allowance_of(request).plays_at_once
+    return await context.playing.ask(member.family, member.k, question, who(request).id, most)
 
 
 async def while_there(request: Request, work: Callable[[], Awaitable[T]]) -> T | Response:

@@ -17,7 +17,10 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from app.errors import problem
+from app.security.allowances.allowed import allowance_of
+from app.security.keys import who
 from app.serving.sending import Span, Stream
+from app.serving.served import Served
 from boomerang.assembly.bytefile import ByteFile
 
 MOST = 64
@@ -50,7 +53,8 @@ async def serve(
 ) -> Response:  # fmt: skip
     """Answer GET or HEAD with a file or the ranges of it that are asked for.
 
-    The bytes are read while they are sent: see Stream for what happens when that fails.
+    The bytes are read while they are sent: see Stream for what happens when that fails. Raises
+    QuotaSpent where the key of the request has had its bytes of today.
     """
     shown = {"Accept-Ranges": "bytes", "ETag": f'"{etag}"', "Cache-Control": FRESH}
     shown |= headers or {}
@@ -72,6 +76,9 @@ async def serve(
     if request.method == "HEAD":
         shown["Content-Length"] = str(file.size)
         return Response(headers=shown, media_type=media_type)
+    served: Served | None = getattr(request.app.state, "served", None)
+    if served is not None:
+        await served.check(who(request).id, allowance_of(request).bytes_per_day)
     if wanted is None:
         return Stream([(0, file.size)], file, 200, shown, media_type)
     if len(wanted) == 1:

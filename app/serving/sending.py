@@ -11,7 +11,9 @@ from anyio import CapacityLimiter, to_thread
 from fastapi.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from app.serving.served import Served
 from app.serving.zerocopy import EXTENSION
+from app.watching.requests import SENT
 from boomerang.assembly.bytefile import ByteFile, Literal
 from boomerang.assembly.stream import BLOCK, Data, Part, Reader
 from boomerang.errors import BoomerangError
@@ -61,6 +63,7 @@ class Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises BoomerangError as long as nothing was sent."""
         reader = Reader(self._parts(), self._size)
+        message: Message = {}
         gone = asyncio.ensure_future(_gone(receive))
         started, sent = False, 0
         try:
@@ -72,9 +75,11 @@ class Stream(Response):
             started = True
             while not gone.done():
                 sent += count
-                more = sent < self._size
+                message["more_body"] = more = sent < self._size
                 async with asyncio.timeout(STALLED * max(1, count / BLOCK)):
-                    await send({**message, "more_body": more})
+                    await send(message)
+                _count(scope, message.get(SENT, count))
+                message = {}
                 if not more:
                     return
                 # A fast client never makes `send` wait; the others have their turn here.
@@ -96,6 +101,8 @@ class Stream(Response):
         finally:
             gone.cancel()
             reader.close()
+            # Of what was broken off, the part that the kernel has sent.
+            _count(scope, message.get(SENT, 0))
 
     def _parts(self) -> Iterable[Part]:
         for part in self._body:
@@ -103,6 +110,14 @@ class Stream(Response):
                 yield Literal(part), 0, len(part)
             else:
                 yield from self._file.spans(*part)
+
+
+def _count(scope: Scope, count: int) -> None:
+    """So many bytes were sent, to whoever is behind the request."""
+    state = scope.get("state", {})
+    served: Served | None = getattr(getattr(scope.get("app"), "state", None), "served", None)
+    if served is not None and "who" in state:
+        served.add(state["who"].id, count)
 
 
 def _body(block: Data) -> Message:

@@ -6,9 +6,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 import anyio
 
+from boomerang.catalog.records.allowances import TooMany
 from boomerang.errors import NoPlayer, PlayBusy, PlayOff
 from boomerang.service.jobs import Play, Producer
 from boomerang.service.playing import store
@@ -33,6 +35,7 @@ class Asker:
         self._settings, self._producer = settings, producer
         self._redact = Redactor(settings)
         self._client: Any = None
+        self._waiting: dict[str, WeakSet[Asking]] = {}
 
     @property
     def on(self) -> bool:
@@ -57,27 +60,50 @@ class Asker:
         except (RedisError, OSError):
             return False, 0
 
-    async def ask(self, family: str, k: int, question: Question) -> "Asking":
+    async def ask(
+        self, family: str, k: int, question: Question, by: str | None = None, most: int = 0
+    ) -> "Asking":
         """Put a question about a member of a family; what it gives has to be read or left.
 
-        Raises PlayOff, BadRequest for too many tokens, NoPlayer, PlayBusy.
+        Of the key that asks, `by` which, at most so many may wait here at once (0 is any number).
+        Raises PlayOff, BadRequest for too many tokens, NoPlayer, PlayBusy, TooMany.
         """
-        from redis.exceptions import RedisError  # noqa: PLC0415 - as above
-
         self.check_on()
         bounded = question.bounded(self._settings.play_tokens)
         asking = Asking(self._redis(), secrets.token_hex(12), self._redact)
+        if by is not None and most:
+            self._one_more(by, most, asking)
+        try:
+            await self._put(asking, Play(id=asking.id, family=family, k=k), bounded)
+        except BaseException:
+            asking.left = True
+            raise
+        return asking
+
+    async def _put(self, asking: "Asking", job: Play, bounded: Question) -> None:
+        from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
         try:
             if not await self._redis().exists(store.WORKERS):
                 raise _nobody()
             await asking.begin(json.dumps(bounded.told()))
         except (RedisError, OSError) as error:
             raise _nobody("The queue does not answer.") from error
-        job = Play(id=asking.id, family=family, k=k)
         if not await anyio.to_thread.run_sync(self._producer.send, job):
             await asking.leave()
             raise _nobody("The queue does not answer.")
-        return asking
+
+    def _one_more(self, by: str, most: int, asking: "Asking") -> None:
+        # Weakly: one whose client left before it was read is left by nobody.
+        waiting = self._waiting.setdefault(by, WeakSet())
+        if sum(not one.left for one in waiting) >= most:
+            raise TooMany(
+                f"{most} questions of this key wait already.",
+                value=most,
+                fix="Ask again once one of them is answered.",
+                retry_after=5,
+            )
+        waiting.add(asking)
 
     def _redis(self) -> Any:
         from redis.asyncio import Redis  # noqa: PLC0415 - as above
@@ -110,7 +136,7 @@ class Asking:
     def __init__(self, client: Any, id_: str, redact: Redactor) -> None:
         self.id = id_
         self._redis, self._redact = client, redact
-        self._said_at = 0.0
+        self._said_at, self.left = 0.0, False
 
     async def begin(self, question: str) -> None:
         """Take a place in the row, and leave the question there. Raises PlayBusy."""
@@ -213,6 +239,7 @@ class Asking:
 
     async def leave(self) -> None:
         """Want no answer any more."""
+        self.left = True
         from redis.exceptions import RedisError  # noqa: PLC0415 - as in Asker
 
         with suppress(RedisError, OSError):
