@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import NO_SNIFF, OPENAI, LacksScope, Shown, openai_error, problem, too_long
+from app.security.allowances.rates import Rates
 from app.security.audit import Auditor
 from app.security.guesses import Guesses, address_of
 from app.security.keys import EVERYTHING, NOTHING, may, sent_key
@@ -45,6 +46,7 @@ class Guard:
         self._check_hosts = settings.loopback
         self._webhook = settings.webhook_secret.get_secret_value()
         self._wrong = Guesses(free=WRONG, seconds=WRONG_SECONDS)
+        self._rates = Rates(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it here."""
@@ -56,7 +58,8 @@ class Guard:
             await self._keys.fresh()
         # What routes are chosen by, as it stands: nothing of the Host header is in it.
         most = LIST_BYTES if reads(request.method, request.scope["path"]) else BODY_BYTES
-        refusal = self._refusal(request, most)
+        refused = self._refusal(request, most)
+        refusal = self._rates.refusal(request, keyed=bool(self._keys)) or refused
         if isinstance(refusal, JSONResponse):
             openai = request.scope["path"].startswith(OPENAI)
             refusal = openai_error(refusal) if openai else self._shown(request, refusal)

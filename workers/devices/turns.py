@@ -1,14 +1,12 @@
 """A turn on a device: what is fairest of all that waits, held under its lease."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from boomerang.catalog.keys.turns import Turn
 from workers.context import Context
 from workers.leases import Holding, holder_here, kept
-
-log = logging.getLogger("boomerang.workers")
+from workers.watching.tasks import taken
 
 
 @contextmanager
@@ -22,8 +20,6 @@ def student_turn(
     turn = context.catalog.student_turn(
         named, holder_here(), settings.lease_seconds, settings.allowance
     )
-    if turn.subject != named:
-        log.info("student %s is before %s", turn.subject, named)
     with _held(context, turn, cancelled) as held:
         yield turn, held
 
@@ -34,8 +30,6 @@ def family_turn(
 ) -> Iterator[tuple[Turn, Holding | None]]:
     """Hold the family that is to be measured next, as `student_turn`."""
     turn = context.catalog.family_turn(named, holder_here(), context.settings.lease_seconds)
-    if turn.subject != named:
-        log.info("family %s is before %s", turn.subject, named)
     with _held(context, turn, cancelled) as held:
         yield turn, held
 
@@ -47,5 +41,6 @@ def _held(
     if turn.lease is None:
         yield None
         return
+    taken(turn.subject, turn.trace)
     with kept(context, turn.lease, lambda: cancelled(turn.subject)) as held:
         yield held

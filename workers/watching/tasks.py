@@ -3,12 +3,15 @@
 import logging
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from boomerang.processes import trace
 from boomerang.service.jobs import Message
 
 log = logging.getLogger("boomerang.workers.tasks")
+
+_ABOUT: ContextVar[dict[str, Any] | None] = ContextVar("boomerang_task", default=None)
 
 
 def watched(told: Message, request: Any, work: Callable[[], str]) -> str:
@@ -17,6 +20,7 @@ def watched(told: Message, request: Any, work: Callable[[], str]) -> str:
     about = {"task": name, "subject": subject, "task_id": request.id}
     began = time.monotonic()
     with trace.following(getattr(request, trace.HEADER, None)):
+        _ABOUT.set(about)
         log.info("%s begins", name, extra=about)
         outcome = "failed"
         try:
@@ -28,6 +32,15 @@ def watched(told: Message, request: Any, work: Callable[[], str]) -> str:
             took = {"outcome": outcome, "seconds": round(time.monotonic() - began, 3)}
             log.info("%s is over: %s", name, outcome, extra=about | took)
         return outcome
+
+
+def taken(subject: str, request_id: str | None) -> None:
+    """A message has rung for one, and the work of another is done: the task's lines are of that."""
+    trace.follow(request_id)
+    about = _ABOUT.get()
+    if about is not None and about["subject"] != subject:
+        about["subject"] = subject
+        log.info("%s begins", about["task"], extra=about)
 
 
 def subject_of(told: Message) -> str | None:

@@ -63,7 +63,7 @@ class Rates:
         if not keyed or path in _FREE or path.startswith("/static/"):
             return None
         id_ = who(request).id
-        key = getattr(request.state, "key", None)
+        key = request.state.key
         everything = id_ is not None and may(request, "admin")
         may_use = allowance_for(self._settings, key, everything=everything)
         if not may_use.requests_per_second:

@@ -40,6 +40,7 @@ def test_who_came_longest_ago_is_forgotten_first() -> None:
     assert rate.wait("a", 1.0, 1) == 0.0
 
 
+@pytest.mark.slow("a front end is asked often")
 def test_keys_and_addresses_are_told_to_wait(make_front: object) -> None:
     front: Front = make_front(  # type: ignore[operator]
         BOOMERANG_API_KEYS="admin:all,read:one,read:two",
