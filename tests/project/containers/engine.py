@@ -99,15 +99,15 @@ class Engine:
 
     def healthy(self, name: str) -> bool:
         """What the health check of its image says."""
-        command = [self._here(name, part) for part in health_command(image_of(name))]
+        return self.once(name, *health_command(image_of(name))).returncode == 0
+
+    def once(self, name: str, *command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run another command as this service would."""
+        here = [self._here(name, part) for part in command]
         environment = self.environment(name)
-        program = self._program(command[0], environment)
-        return (
-            subprocess.run(
-                command, env=environment, executable=program, cwd=self.cwd(name),
-                capture_output=True, timeout=60,
-            ).returncode
-            == 0
+        return subprocess.run(
+            here, env=environment, executable=self._program(here[0], environment),
+            cwd=self.cwd(name), capture_output=True, timeout=120,
         )  # fmt: skip
 
     def wait(self, name: str, check: Callable[[], object], limit: float = 120) -> None:
