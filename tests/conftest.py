@@ -14,6 +14,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
 
+from boomerang import retries
 from tests.support.databases import BOTH, empty_database, new_database, postgres_server
 from tests.support.slow import note_reasons, say_slow
 
@@ -36,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Which tests were slow, and why."""
     say_slow(terminalreporter)
+
+
+@pytest.fixture(autouse=True)
+def whole_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wait is shorter than it may be, so that tests can name it."""
+    monkeypatch.setattr(retries, "draw", lambda: 1.0)
 
 
 @pytest.fixture(scope="session")

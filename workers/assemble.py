@@ -1,6 +1,7 @@
 """Building a member as a folder: written beside its place, checked, then put there."""
 
 import hashlib
+import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.states import Fact, LostLease
+from boomerang.catalog.setbacks import Setback
 from boomerang.checkpoint.files import CARD, RECORD
 from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
@@ -17,8 +19,10 @@ from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases import Holding, holding
 from workers.models.members import made_of, member_files
-from workers.outages import failed
+from workers.outages import failed, said, setback
 from workers.settle import close_request
+
+log = logging.getLogger("boomerang.workers")
 
 WEIGHTS = ".safetensors"
 SAID = frozenset({CARD, RECORD})
@@ -149,10 +153,23 @@ def sweep(context: Context) -> str:
         with holding(context, work_of("built", digest)) as held:
             if held is None:
                 continue
-            folder = context.settings.member_folder(digest)
-            nobody = not context.catalog.referenced([digest])
-            if nobody and re.fullmatch("[0-9a-f]{40}", digest) and folder.is_dir():
-                shutil.rmtree(folder)
-                removed += 1
+            try:
+                removed += _swept(context, digest)
+            except Exception as error:
+                # One that cannot be removed must not keep the others.
+                if setback(error, f"the folder of {digest}") is Setback.OUTSIDE:
+                    log.warning("the folder of %s is not removed yet: %s", digest, said(error))
+                    continue
+                log.error("the folder of %s stays where it is: %s", digest, said(error))
             context.catalog.swept(digest)
     return f"{removed} removed"
+
+
+def _swept(context: Context, digest: str) -> bool:
+    """Remove a member's folder, if it has one and belongs to nobody. Raises what keeps it there."""
+    folder = context.settings.member_folder(digest)
+    nobody = not context.catalog.referenced([digest])
+    if not nobody or not re.fullmatch("[0-9a-f]{40}", digest) or not folder.is_dir():
+        return False
+    shutil.rmtree(folder)
+    return True

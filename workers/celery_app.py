@@ -20,6 +20,7 @@ from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
 from workers.leases import start_reaper
+from workers.messages import unread
 from workers.models import keeping, plans, rebuild
 from workers.play.playing import play, start_keeper
 from workers.watching.tasks import watched
@@ -27,13 +28,22 @@ from workers.watching.tasks import watched
 M = TypeVar("M", bound=Message)
 
 app: Any = celery_app(get_settings().redis_url)
+app.conf.worker_consumer = "workers.messages.unread:Consumer"
+unread.watch()
 
 
 def _register(kind: type[M], work: Callable[[Context, M], str]) -> None:
     """Have messages of a kind worked on."""
 
-    def task(self: Any, **payload: Any) -> str:
-        told = kind(**payload)
+    def task(self: Any, *unnamed: Any, **payload: Any) -> str:
+        try:
+            if unnamed:
+                raise ValueError("its fields have no names")
+            told = kind(**payload)
+        except ValueError as error:
+            # Never with what was in it.
+            unread.tell(kind.task, f"its fields are none of this task ({type(error).__name__})")
+            return "not read"
         return watched(told, self.request, lambda: work(context(), told))
 
     app.task(name=kind.task, bind=True)(task)

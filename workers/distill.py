@@ -10,7 +10,6 @@ from boomerang.catalog.records.rebuilds import Item
 from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.records.students import Origin, Student
 from boomerang.catalog.setbacks import Setback
-from boomerang.errors import BoomerangError
 from boomerang.processes.json_lines import Ending, Outcome
 from boomerang.recipes.healing import HEAL, without_heal
 from boomerang.recipes.recipe import Recipe
@@ -30,7 +29,7 @@ from workers.models.folders import (
 from workers.models.keeping import mend, take
 from workers.models.layers import with_layers
 from workers.models.verify import damage_of, hashes, set_aside
-from workers.outages import SETBACKS, passes, patiently, said
+from workers.outages import SETBACKS, patiently, said, setback
 from workers.training.trainer import Progress, trainer_command
 
 log = logging.getLogger("boomerang.workers")
@@ -78,13 +77,11 @@ def _taken(context: Context, turn: Turn, held: Holding) -> str:
         except Exception as error:
             if held.end is not None:
                 return _ended(context, student, held, held.end)
-            reason = said(error)
-            if passes(error):
-                log.warning("student %s: %s", key, reason)
-                return _again(context, student, held, Setback.OUTSIDE, reason)
-            if not isinstance(error, BoomerangError | OSError):
-                log.exception("student %s", key)
-            return _failed(context, student, held, reason)
+            reason, kind = said(error), setback(error, f"student {key}")
+            if kind is None:
+                return _failed(context, student, held, reason)
+            log.warning("student %s: %s", key, reason)
+            return _again(context, student, held, kind, reason)
 
 
 def _verify(context: Context, student: Student, held: Holding) -> str:
@@ -101,11 +98,9 @@ def _verify(context: Context, student: Student, held: Holding) -> str:
     except Exception as error:
         if held.end is not None:
             return held.end.name.lower()
-        if not isinstance(error, BoomerangError | OSError):
-            log.exception("student %s", student.key)
-        limits = settings.limits if passes(error) else None
-        reason = said(error)
-        catalog.student_not_seen(student.key, reason, limits, lease=held.lease)
+        reason, kind = said(error), setback(error, f"student {student.key}")
+        again = None if kind is None else (kind, settings.limits)
+        catalog.student_not_seen(student.key, reason, again, lease=held.lease)
         return "not verified"
     if damage is None:
         read = bytes_below(pairs.student_folder(settings, student))

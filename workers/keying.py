@@ -14,7 +14,7 @@ from boomerang.catalog.records.families import Created, Provisional
 from boomerang.catalog.records.states import Keying, LostLease
 from boomerang.checkpoint.folders import files_of
 from boomerang.checkpoint.sources import FileSource
-from boomerang.errors import BoomerangError, SourceChanged
+from boomerang.errors import SourceChanged
 from boomerang.service.intake.asked import KeptRequest
 from boomerang.service.intake.pipeline import begin, take
 from boomerang.service.intake.planned import Plan
@@ -23,7 +23,7 @@ from boomerang.service.models import pairs
 from boomerang.service.models.digests import take_hash
 from workers.context import Context
 from workers.leases import End, Holding, Over, holding
-from workers.outages import passes, patiently, said
+from workers.outages import patiently, said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -184,13 +184,12 @@ def _subject(source: FileSource) -> str:
 def _failed(context: Context, family: str, held: Holding, error: Exception) -> str:
     catalog, reason = context.catalog, said(error)
     try:
-        if passes(error):
+        kind = setback(error, f"family {family}")
+        if kind is not None:
             log.warning("family %s: %s", family, reason)
-            limits = context.settings.limits
-            patiently(held)(catalog.key_again, family, reason, limits, lease=held.lease)
+            limits, told = context.settings.limits, {"kind": kind, "lease": held.lease}
+            patiently(held)(catalog.key_again, family, reason, limits, **told)
             return "later"
-        if not isinstance(error, BoomerangError | OSError):
-            log.exception("family %s", family)
         catalog.keying_failed(family, reason, lease=held.lease)
     except LostLease:
         return "lost"

@@ -172,6 +172,7 @@ def _loop(context: Context) -> None:
                 context.catalog.prune_usage(context.settings.audit_days)
                 context.catalog.prune_audit(context.settings.audit_days)
                 context.catalog.forget_credentials()
+                context.catalog.forget_unread(context.settings.event_days)
                 pruned = time.monotonic()
         except Exception:
             # The database or the queue may be away for a while; the next look will tell.

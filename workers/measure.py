@@ -12,7 +12,7 @@ from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.catalog.setbacks import Setback
 from boomerang.catalog.stores.members import MEASURES
-from boomerang.errors import BoomerangError, FamilyNotFound
+from boomerang.errors import FamilyNotFound
 from boomerang.family.order_forms import PatchOrder, named_order
 from boomerang.family.pair import Pair
 from boomerang.service.models.members import ladder_members
@@ -25,7 +25,7 @@ from workers.devices.turns import family_turn
 from workers.leases import End, Holding
 from workers.models.folders import check_pair, fetch_student, fetch_teacher
 from workers.models.plans import check
-from workers.outages import SETBACKS, passes, patiently, said
+from workers.outages import SETBACKS, patiently, said, setback
 from workers.settle import settle
 
 log = logging.getLogger("boomerang.workers")
@@ -65,11 +65,9 @@ def _taken(context: Context, turn: Turn, held: Holding) -> str:
         except Exception as error:
             if held.end is not None:
                 return _ended(context, family_id, held, held.end)
-            reason = said(error)
-            if passes(error) and _again(context, family_id, held, Setback.OUTSIDE, reason):
+            reason, kind = said(error), setback(error, f"family {family_id}")
+            if kind is not None and _again(context, family_id, held, kind, reason):
                 return "again"
-            if not isinstance(error, BoomerangError | OSError):
-                log.exception("family %s", family_id)
             catalog.set_measuring(family_id, Fact.FAILED, reason, lease=held.lease)
             return "failed"
 
@@ -144,9 +142,9 @@ class _Measuring:
         if self.held.end is not None and not outcome.done:
             return _ended(self.context, self.family.id, self.held, self.held.end)
         if outcome.reason is not None:
-            setback = SETBACKS.get(outcome.ending)
+            kind = SETBACKS.get(outcome.ending)
             told = self.context, self.family.id, self.held
-            if setback is not None and _again(*told, setback, outcome.reason):
+            if kind is not None and _again(*told, kind, outcome.reason):
                 return "again"
             return self._without(outcome.reason, Fact.FAILED)
         if self.data is None:

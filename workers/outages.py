@@ -1,14 +1,10 @@
-"""Which errors pass by themselves, and waiting until they do."""
+"""What workers do about errors: wait until they have passed, try again later, or give up."""
 
-import errno
 import logging
 
 from kombu.exceptions import OperationalError as QueueError
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -20,9 +16,10 @@ from tenacity import (
 from boomerang.catalog.records.families import Member
 from boomerang.catalog.records.states import Fact, FactName, LostLease
 from boomerang.catalog.setbacks import Setback
-from boomerang.errors import MAKE_ROOM, BoomerangError, NotFound, no_room
+from boomerang.errors import MAKE_ROOM, NotFound, no_room
 from boomerang.processes.json_lines import Ending
 from boomerang.processes.redacted import without_tokens
+from boomerang.retries import Fate, fate, passes
 from workers.context import Context
 from workers.leases import Holding
 
@@ -32,28 +29,18 @@ SETBACKS = {Ending.AWAY: Setback.OUTSIDE, Ending.DIED: Setback.DIED}
 """The ends of a child after which it may succeed later: not where it refused what it was told."""
 
 _LONGEST_SECONDS = 5.0
-_AWAY = (
-    *(OperationalError, InterfaceError, PoolTimeout),
-    *(QueueError, RedisConnectionError, RedisTimeoutError),
-    *(ConnectionError, TimeoutError),
-)
-_FLEETING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO})
-"""What a folder of another machine says while that is away."""
 
 
-def passes(error: BaseException) -> bool:
-    """Whether an error is of something outside that is away: database, queue, Hub, network folder,
-    room on a disk.
+def setback(error: Exception, about: str) -> Setback | None:
+    """How an error counts: None where another attempt would end as this one did.
 
-    Anything else (a refusal, a damaged checkpoint, a bad recipe) will be the same again.
+    One that nobody has thought of goes into the log, and counts as if its worker had died.
     """
-    if isinstance(error, BoomerangError):
-        return error.transient
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    if isinstance(error, OSError) and (error.errno in _FLEETING or no_room(error)):
-        return True
-    return isinstance(error, _AWAY)
+    found = fate(error)
+    if found is Fate.UNKNOWN:
+        log.error("%s", about, exc_info=error)
+        return Setback.DIED
+    return Setback.OUTSIDE if found is Fate.LATER else None
 
 
 def said(error: BaseException) -> str:
@@ -91,13 +78,13 @@ def failed(
     What is said to be there stays so: it was only looked at, or is published again.
     """
     catalog, which = context.catalog, (member.family, member.k, fact)
-    if not isinstance(error, BoomerangError | OSError) and not passes(error):
-        log.exception("member %s of %s", member.size, member.family, exc_info=error)
+    kind = setback(error, f"member {member.size} of {member.family}")
     try:
         there = getattr(catalog.member(member.family, member.k), fact) is Fact.YES
         again, limits = catalog.member_again, context.settings.limits
-        may_pass = passes(error) and (not there or fact == "published")
-        if may_pass and patiently(held)(again, *which, said(error), limits, lease=held.lease):
+        may_pass = kind is not None and (not there or fact == "published")
+        told = {"kind": kind, "lease": held.lease}
+        if may_pass and patiently(held)(again, *which, said(error), limits, **told):
             return "again"
         state = Fact.YES if there else Fact.FAILED
         catalog.set_fact(*which, state, said(error), lease=held.lease)

@@ -15,13 +15,14 @@ from boomerang.errors import Unusable
 from boomerang.hub.publish import Elsewhere
 from boomerang.hub.publish import publish as push
 from boomerang.hub.rights import Gate
+from boomerang.retries import passes
 from boomerang.service.credentials import publishing_as
 from boomerang.service.intake.publishing import check_publishing
 from boomerang.service.jobs import Publish
 from workers.context import Context
 from workers.leases import End, Holding, Over, holding
 from workers.models.members import family_name, made_of, member_files
-from workers.outages import failed, passes
+from workers.outages import failed
 from workers.settle import (
     close_request,
     credential_of,

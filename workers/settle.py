@@ -13,6 +13,7 @@ from boomerang.service.jobs import Assemble, Message, Publish
 from workers.context import Context
 from workers.leases import holding
 from workers.models.members import card_now, family_name, made_of
+from workers.outages import patiently, said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -24,17 +25,29 @@ def settle(context: Context, family_id: str) -> str:
             # It may have read the requests before the one that this is about was there.
             context.catalog.settle_soon(family_id)
             return "already running"
-        family = context.catalog.family(family_id)
-        if family.chosen is None:
-            return "not settled"
-        sent = 0
-        for request in context.catalog.requests(family_id):
-            if request.state in (Fact.NO, Fact.RUNNING):
-                sent += _settle(context, family, request)
-        sent += refresh(context, family)
+        try:
+            sent = _settle_all(context, family_id)
+        except Exception as error:
+            kind = setback(error, f"what was asked of {family_id}")
+            again = None if kind is None else (kind, context.settings.limits)
+            with suppress(LostLease):
+                say = patiently(held)
+                say(context.catalog.settle_again, family_id, said(error), again, lease=held.lease)
+            return "failed" if kind is None else "again"
         with suppress(LostLease):
             context.catalog.settle_done(family_id, lease=held.lease)
-        return f"{sent} sent"
+        return "not settled" if sent is None else f"{sent} sent"
+
+
+def _settle_all(context: Context, family_id: str) -> int | None:
+    """Send what is asked of a family now; None where it has no order yet."""
+    family, sent = context.catalog.family(family_id), 0
+    if family.chosen is None:
+        return None
+    for request in context.catalog.requests(family_id):
+        if request.state in (Fact.NO, Fact.RUNNING):
+            sent += _settle(context, family, request)
+    return sent + refresh(context, family)
 
 
 def _settle(context: Context, family: Family, request: Request) -> int:

@@ -22,7 +22,7 @@ TITLES = {
     "publish": "Publication", "rebuild": "Rebuild", "follow": "Teacher's new commit",
     "notify": "Notices", "settle": "Sending what was asked for", "fetch": "Fetching a model",
     "compare": "Comparison of embeddings", "file": "Hashing a file",
-    "play": "Fetching a pair to try",
+    "play": "Fetching a pair to try", "message": "Messages that no worker can read:",
 }  # fmt: skip
 
 

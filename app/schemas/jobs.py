@@ -13,7 +13,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "kind": "distill", "stage": "waiting", "queue": "distill", "family": "0f3c9a7be214",
     "name": "Qwen3-4B-Base", "student": "5d" * 16, "what": None, "worker": None,
     "since": 1767226300.0, "due": 1767226420.0, "away_since": 1767226300.0, "attempts": 0,
-    "sends": 0, "done": 120, "total": 500,
+    "parked": False, "sends": 0, "done": 120, "total": 500,
     "reason": "The Hub is away; again in 120 s", "again": None,
     "fix": "It is tried again by itself, until what it needs was away for 6 h.",
 }  # fmt: skip
@@ -46,6 +46,10 @@ class JobAnswer(Answer):
     due: float | None = Field(description="when it is tried again, if something is in its way")
     away_since: float | None = Field(description="since when something that it needs is away")
     attempts: int = Field(description="how often in a row a worker died of it")
+    parked: bool = Field(
+        description="it was given up, as it kills its worker or fails in a way that nobody has "
+        "thought of; it is tried again when somebody asks for that"
+    )
     sends: int = Field(description="how often it was sent again, as nobody took it")
     reason: str | None
     fix: str | None = Field(description="what helps")
@@ -91,6 +95,8 @@ _FIXES: Mapping[JobKind, str] = {
     "build": "Put right what it names, then retry: sizes that are built stay.",
     "publish": "Put right what it names, then retry: sizes that are published stay.",
     "rebuild": "Put right what it names, then rebuild: its page says what was found.",
+    "message": "Nothing is lost by it: the job is sent again from the catalog. See that front end "
+    "and workers are of the same version, and that nobody else writes to the queue.",
 }
 
 
@@ -115,7 +121,8 @@ def _job(job: Job, redact: Redact, limits: Limits, *, workers: bool) -> dict[str
     # Machines of ours, and hosts that somebody wants told.
     shown["worker"] = _process(job.worker) if workers and job.worker else None
     shown["what"] = job.what if workers or job.kind != "notify" else None
-    shown["fix"] = _FIXES.get(job.kind) if failed else _waiting(job, limits)
+    helped = failed or job.kind == "message"
+    shown["fix"] = _FIXES.get(job.kind) if helped else _waiting(job, limits)
     shown["again"] = _AGAIN.get(job.kind) if failed else None
     return shown
 

@@ -60,13 +60,15 @@ class Attempts(Sent):
     """How often a job was tried (setbacks.py); `due` is when again, if anything is in its way.
 
     `waited` is when the wait after the last setback was over; it stays when `due` is gone.
-    `trace` is the id of the request that asked for it last.
+    `parked` says that it was given up as it kills its worker, or fails for a reason that nobody
+    has thought of, whenever it is tried. `trace` is the id of the request that asked for it last.
     """
 
     attempts: Mapped[int] = mapped_column(default=0)
     away_since: Mapped[float | None]
     waited: Mapped[float | None]
     due: Mapped[float | None]
+    parked: Mapped[bool | None]
     trace: Mapped[str | None] = mapped_column(default=current)
 
 

@@ -9,9 +9,10 @@ that of several reapers only one rings.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlalchemy import select, update
+from sqlalchemy import inspect, select, update
 
 from boomerang.catalog.hooks.following import end_following
+from boomerang.catalog.hooks.outbox import next_of, put_off
 from boomerang.catalog.keys.turns import Room
 from boomerang.catalog.leases import (
     WORK,
@@ -220,7 +221,11 @@ class _Look(Look):
             if died(self.session, subject):
                 mine = update(NoticeRow).where(NoticeRow.host == row.host)
                 self.session.execute(mine.values(sent=0.0, sends=0))
-            late |= self._due(row)
+                next_one = next_of(self.session, row.host)
+                if next_one is not None:
+                    put_off(self.session, next_one, "its worker was lost", at_most=self.most)
+            if inspect(row).persistent:
+                late |= self._due(row)
         if late:
             yield Due("tell", "")
 
@@ -296,5 +301,6 @@ class _Look(Look):
         row = self.session.get(TryRow, subject)
         if row is None or row.attempts < self.most:
             return row is not None and row.due is not None
+        request.attempts, request.parked = row.attempts, True
         change_request(self.session, request, Fact.FAILED, self._enough, Actor.REAPER)
         return True

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from boomerang.processes.trace import current
+from boomerang.retries import backoff, jittered
 
 if TYPE_CHECKING:
     # Settings know the limits, and load no database for that.
@@ -38,8 +39,10 @@ class Limits:
 
 
 def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float | None:
-    """Count a setback: seconds until the next attempt, None where there shall be none."""
-    wait: float
+    """Count a setback: seconds until the next attempt, None where there shall be none.
+
+    The wait is drawn from the later half of what `retries` says, and kept in `due`.
+    """
     row.due = None
     if row.waited is None or now > row.waited + _SLACK_SECONDS:
         # It has worked since: what is away now is away anew.
@@ -47,8 +50,9 @@ def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float |
     if kind is Setback.DIED:
         row.attempts += 1
         if row.attempts >= limits.attempts:
+            row.parked = True
             return None
-        wait = min(_FIRST_SECONDS * 2.0 ** (row.attempts - 1), _LONGEST_SECONDS)
+        wait = backoff(row.attempts, _FIRST_SECONDS, _LONGEST_SECONDS)
     else:
         row.away_since = now if row.away_since is None else row.away_since
         away = now - row.away_since
@@ -56,13 +60,14 @@ def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float |
             return None
         # As long as it has been away already: the waits double.
         wait = min(max(away, _FIRST_SECONDS), _LONGEST_SECONDS)
+    wait = jittered(wait)
     row.due = row.waited = now + wait
     return wait
 
 
 def achieved(row: "Attempts") -> None:
     """Something was achieved: the next setback is the first one."""
-    row.attempts, row.away_since, row.due = 0, None, None
+    row.attempts, row.away_since, row.due, row.parked = 0, None, None, None
 
 
 def afresh(row: "Attempts", now: float) -> None:

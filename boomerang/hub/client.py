@@ -26,6 +26,7 @@ from boomerang.errors import (
 )
 from boomerang.hub import library
 from boomerang.hub.hurry import in_haste
+from boomerang.retries import CONFLICTS, STATUSES, TOO_MANY, asked_wait, backoff, jittered
 
 if TYPE_CHECKING:
     from httpx2 import Client
@@ -37,9 +38,6 @@ ATTEMPTS = 5
 """How often a question is asked before the Hub counts as gone."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before the second attempt, doubled each time; and the most that Retry-After may ask."""
-TOO_MANY = 429
-RETRIED = frozenset({408, TOO_MANY, 500, 502, 503, 504})
-CONFLICTS = frozenset({409, 412})
 
 _QUERY = re.compile(r"(?<=\S)\?\S+=\S+")
 _RESET = re.compile(r"\bt=(\d+)")
@@ -139,7 +137,7 @@ class Patience:
 
     def restore(self) -> None:
         """Something arrived: what fails next fails for the first time."""
-        self._failures, self._wait = 0, FIRST_WAIT
+        self._failures = 0
 
     def __enter__(self) -> None: ...
 
@@ -151,12 +149,11 @@ class Patience:
         self._failures += 1
         if asked is None or self._failures == ATTEMPTS:
             return False
-        wanted = float(asked) if asked.isdigit() else None
+        wanted = asked_wait(asked)
         if in_haste(wanted, at_once=_may_pass(error)):
             return True
-        pause = max(self._wait, wanted or 0.0)
-        self._wait *= 2
-        self._sleep(min(pause, LONGEST_WAIT))
+        pause = jittered(backoff(self._failures, FIRST_WAIT, LONGEST_WAIT))
+        self._sleep(min(max(pause, wanted or 0.0), LONGEST_WAIT))
         return True
 
 
@@ -171,15 +168,13 @@ def _may_pass(error: BaseException | None) -> bool:
 
 def _worth_another(error: BaseException) -> str | None:
     """What Retry-After said (perhaps nothing); None where another attempt changes nothing."""
-    if isinstance(error, library.httpx2.TransportError):
-        return ""
-    if isinstance(error, library.errors.HfHubHTTPError) and error.response.status_code in RETRIED:
+    if isinstance(error, library.errors.HfHubHTTPError) and error.response.status_code in STATUSES:
         told = error.response.headers
         reset = _RESET.search(str(told.get("RateLimit", "")))
         return str(told.get("Retry-After", reset[1] if reset else ""))
-    if isinstance(error, StorageRefused) and error.status in RETRIED:
+    if isinstance(error, StorageRefused) and error.status in STATUSES:
         return error.retry_after
-    return None
+    return "" if isinstance(error, library.httpx2.TransportError) else None
 
 
 def patiently(ask: Callable[[], T]) -> T:
@@ -265,8 +260,8 @@ def _refused(repo_id: str, status: int) -> HubFailure:
     elif status in CONFLICTS:
         fix = "Somebody else changed it meanwhile: try again."
     else:
-        fix = "Try again later." if status in RETRIED else "Check the request."
-    kind = HubUnreachable if status in RETRIED | CONFLICTS else HubFailure
+        fix = "Try again later." if status in STATUSES else "Check the request."
+    kind = HubUnreachable if status in STATUSES | CONFLICTS else HubFailure
     return kind(
         f"The Hub refused a request for {repo_id!r} with status {status}.", value=repo_id, fix=fix
     )

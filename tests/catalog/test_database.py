@@ -11,7 +11,7 @@ from boomerang.catalog import database
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.database import Database
 from boomerang.errors import BadRequest
-from workers.outages import passes
+from boomerang.retries import passes
 
 
 def test_another_database_is_refused() -> None:

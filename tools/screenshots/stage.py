@@ -10,7 +10,7 @@ import httpx
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Family, NewRequest
 from boomerang.catalog.records.states import Fact, Lease, StudentState
-from boomerang.catalog.setbacks import Limits
+from boomerang.catalog.setbacks import Limits, Setback
 from boomerang.catalog.tables import LeaseRow, StudentRow
 from boomerang.family.order_forms import named_order
 from boomerang.service.models import pairs
@@ -203,7 +203,7 @@ def _work(catalog: Catalog, ready: Family, small: Family) -> None:
     catalog.set_fact(small.id, first.k, "built", Fact.FAILED, "The disk is full. Make room.")
     catalog.set_request(request.id, Fact.FAILED, f"{first.size}: The disk is full. Make room.")
     catalog.rebuild(small.id)
-    catalog.student_not_seen(small.student, "The Hub is away.", LIMITS)
+    catalog.student_not_seen(small.student, "The Hub is away.", (Setback.OUTSIDE, LIMITS))
 
 
 def _held(catalog: Catalog, subject: str, process: str) -> Lease:

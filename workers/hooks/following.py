@@ -4,12 +4,11 @@ import logging
 
 from boomerang.catalog.records.families import Family
 from boomerang.catalog.records.states import LostLease
-from boomerang.errors import BoomerangError
 from boomerang.service.intake.asked import KeptRequest
 from boomerang.service.intake.pipeline import ask
 from workers.context import Context
 from workers.leases import Holding, holding
-from workers.outages import passes, patiently, said
+from workers.outages import patiently, said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -38,14 +37,12 @@ def _follow(context: Context, family: Family, held: Holding) -> str:
         request = KeptRequest.model_validate(family.request).anew()
         made, _ = ask(context.settings, catalog, context.producer, request)
     except Exception as error:
-        reason = said(error)
-        if passes(error):
+        reason, kind = said(error), setback(error, f"family {family.id}")
+        if kind is not None:
             log.warning("family %s: %s", family.id, reason)
-            limits = context.settings.limits
-            patiently(held)(catalog.follow_again, family.id, reason, limits, lease=lease)
+            limits, told = context.settings.limits, {"kind": kind, "lease": lease}
+            patiently(held)(catalog.follow_again, family.id, reason, limits, **told)
             return "again"
-        if not isinstance(error, BoomerangError | OSError):
-            log.exception("family %s", family.id)
         catalog.followed(family.id, by=None, reason=reason, lease=lease)
         return "failed"
     catalog.followed(family.id, by=made, lease=lease)

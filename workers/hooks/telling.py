@@ -3,9 +3,11 @@
 import logging
 
 from boomerang.catalog.records.states import LostLease
+from boomerang.catalog.setbacks import Setback
 from boomerang.service.notify import NobodyThere, NotTaken, body_of, send
 from workers.context import Context
 from workers.leases import Holding, holding
+from workers.outages import said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -36,6 +38,12 @@ def _tell(context: Context, host: str, held: Holding) -> int:
             away = isinstance(error, NobodyThere)
             log.warning("%s %s was not taken by %s: %s", notice.kind, notice.id, host, error)
             catalog.notice_again(notice.id, str(error), away=away, lease=held.lease)
+            continue
+        except Exception as error:
+            if setback(error, f"{notice.kind} {notice.id}") is Setback.OUTSIDE:
+                raise
+            # Those behind it must not wait for a fault that is this one's.
+            catalog.notice_again(notice.id, said(error), away=False, lease=held.lease)
             continue
         catalog.notice_taken(notice.id, lease=held.lease)
         taken += 1

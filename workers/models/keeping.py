@@ -16,13 +16,14 @@ from boomerang.catalog.records.students import Origin, Student
 from boomerang.checkpoint.files import CARD
 from boomerang.errors import BadName, BoomerangError, CorruptCheckpoint, Interrupted
 from boomerang.hub.publish import publish
+from boomerang.retries import passes
 from boomerang.service.models import kept, pairs
 from boomerang.service.models.cards import student_card_text
 from workers.context import Context
 from workers.leases import Holding, holding
 from workers.models.layers import pinned
 from workers.models.verify import hashes
-from workers.outages import passes, patiently, said
+from workers.outages import patiently, said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -82,11 +83,10 @@ def push(context: Context, key: str) -> str:
         except LostLease:
             return "lost"
         except Exception as error:
-            if not isinstance(error, BoomerangError | OSError) and not passes(error):
-                log.exception("student %s", key)
-            limits = settings.limits if passes(error) else None
+            kind = setback(error, f"student {key}")
+            again = None if kind is None else (kind, settings.limits)
             told = patiently(held)(
-                catalog.student_not_kept, key, said(error), limits, lease=held.lease
+                catalog.student_not_kept, key, said(error), again, lease=held.lease
             )
             return "again" if told else "failed"
 

@@ -14,7 +14,9 @@ from boomerang.catalog.leases import work_of
 from boomerang.catalog.records.families import Family, Member
 from boomerang.catalog.records.rebuilds import Item, Rebuild
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
+from boomerang.catalog.setbacks import Setback
 from boomerang.errors import BoomerangError, Interrupted
+from boomerang.retries import passes
 from boomerang.service.jobs import Settle
 from workers import assemble
 from workers.context import Context
@@ -23,7 +25,7 @@ from workers.models import published
 from workers.models.folders import bytes_below
 from workers.models.members import member_files
 from workers.models.published import NotNow
-from workers.outages import passes, patiently, said
+from workers.outages import patiently, said, setback
 
 log = logging.getLogger("boomerang.workers")
 
@@ -50,10 +52,9 @@ def rebuild(context: Context, family_id: str) -> str:
         except Exception as error:
             if held.end is not None:
                 return _ended(context, held, asked, held.end)
-            if passes(error) and _later(context, held, asked, said(error)):
+            kind = setback(error, f"the rebuild of {family_id}")
+            if kind is not None and _later(context, held, asked, said(error), kind):
                 return "again"
-            if not isinstance(error, BoomerangError | OSError):
-                log.exception("the rebuild of %s", family_id)
             say = patiently(held)
             say(catalog.rebuild_over, asked.id, Fact.FAILED, said(error), lease=held.lease)
             return "failed"
@@ -65,9 +66,11 @@ def _ended(context: Context, held: Holding, asked: Rebuild, end: End) -> str:
     return end.name.lower()
 
 
-def _later(context: Context, held: Holding, asked: Rebuild, reason: str) -> bool:
+def _later(
+    context: Context, held: Holding, asked: Rebuild, reason: str, kind: Setback = Setback.OUTSIDE
+) -> bool:
     later, limits = context.catalog.rebuild_later, context.settings.limits
-    return bool(patiently(held)(later, asked.id, reason, limits, lease=held.lease))
+    return bool(patiently(held)(later, asked.id, reason, limits, kind=kind, lease=held.lease))
 
 
 @dataclass

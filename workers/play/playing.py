@@ -13,6 +13,7 @@ from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.records.students import Student
 from boomerang.checkpoint.folders import commit_of
 from boomerang.errors import BoomerangError, NotReady
+from boomerang.retries import passes
 from boomerang.service.models import pairs
 from boomerang.service.playing.answering import Answer, connect, say_present
 from boomerang.service.playing.asked import Question
@@ -20,7 +21,7 @@ from boomerang.service.playing.store import failed
 from workers.context import Context
 from workers.leases import Over, holding
 from workers.models.folders import check_pair, fetch_student, fetch_teacher
-from workers.outages import passes, said
+from workers.outages import said
 from workers.play.player import PairInMemory, Player
 
 log = logging.getLogger("boomerang.workers")

@@ -11,10 +11,11 @@ from typing import Any
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.students import Student
+from boomerang.retries import passes
 from boomerang.service.settings import Settings
 from workers.context import Context
 from workers.leases import Holding
-from workers.outages import passes, patiently
+from workers.outages import patiently
 from workers.training.batches import Batches, Series
 
 _TRAINER = ("-m", "boomerang.distill")

@@ -92,11 +92,14 @@ class FollowingStore(Store):
         if row is not None:
             catch_up(session, row, urls)
 
-    def follow_again(self, family: str, reason: str, limits: Limits, *, lease: Lease) -> None:
-        """What a new family needs is away: made later, or not at all after too long."""
+    def follow_again(
+        self, family: str, reason: str, limits: Limits, *,
+        kind: Setback = Setback.OUTSIDE, lease: Lease,
+    ) -> None:  # fmt: skip
+        """After a setback: a new family is made later, or not at all after enough of them."""
         with self.db.write(lease) as session:
             row = session.get(FollowRow, family)
-            if row is not None and again(row, Setback.OUTSIDE, session.now(), limits) is None:
+            if row is not None and again(row, kind, session.now(), limits) is None:
                 end_following(session, family, None, reason)
 
 

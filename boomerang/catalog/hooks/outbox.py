@@ -24,6 +24,7 @@ from boomerang.catalog.tables import (
     RequestRow,
 )
 from boomerang.errors import BadRequest
+from boomerang.retries import backoff, jittered
 
 LISTENERS = 8
 """The most addresses that are told of one family."""
@@ -57,8 +58,7 @@ class NoticeStore(Store):
     def next_notice(self, host: str) -> Notice | None:
         """The oldest that a host is to be told now."""
         with self.db.read() as session:
-            now = select(NoticeRow).where(NoticeRow.host == host, NoticeRow.due.is_(None))
-            row = session.scalars(now.order_by(NoticeRow.created, NoticeRow.id).limit(1)).first()
+            row = next_of(session, host)
             return None if row is None else record(Notice, row)
 
     def notice_taken(self, notice: str, *, lease: Lease | None = None) -> None:
@@ -77,17 +77,29 @@ class NoticeStore(Store):
             row = session.get(NoticeRow, notice)
             if row is None:
                 return
-            now = session.now()
-            if now - row.created >= DAY:
-                told = {"notice": row.kind, "host": row.host, "reason": reason}
-                session.note("untold", told, family=row.family)
-                session.delete(row)
-                return
-            row.attempts += 1
-            row.due = now + min(2.0 ** min(row.attempts, 12), _LONGEST_WAIT)
-            if away:
+            if put_off(session, row, reason) and away:
                 others = update(NoticeRow).where(NoticeRow.host == row.host)
                 session.execute(others.where(NoticeRow.due.is_(None)).values(due=row.due))
+
+
+def next_of(session: Session, host: str) -> NoticeRow | None:
+    """The oldest notice that a host is to be told now."""
+    now = select(NoticeRow).where(NoticeRow.host == host, NoticeRow.due.is_(None))
+    return session.scalars(now.order_by(NoticeRow.created, NoticeRow.id).limit(1)).first()
+
+
+def put_off(session: Session, row: NoticeRow, reason: str, *, at_most: int | None = None) -> bool:
+    """Have a notice told later; False, with an event, after a day or so many attempts."""
+    now = session.now()
+    row.attempts += 1
+    if now - row.created >= DAY or (at_most is not None and row.attempts >= at_most):
+        told = {"notice": row.kind, "host": row.host, "reason": reason}
+        session.note("untold", told, family=row.family)
+        session.delete(row)
+        session.flush()
+        return False
+    row.due = now + jittered(backoff(row.attempts, 2.0, _LONGEST_WAIT))
+    return True
 
 
 def listen(session: Session, family: str, url: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.jobs.failed import failed
+from boomerang.catalog.jobs.parked import unread
 from boomerang.catalog.jobs.running import Held, held_leases, running
 from boomerang.catalog.jobs.waiting import waiting
 from boomerang.catalog.records.jobs import Job, Jobs, Stage
@@ -29,10 +30,12 @@ class JobStore(Store):
             at_work = running(session, held, limit)
             waits, how_many = waiting(session, held, limit)
             lost, how_many_lost = failed(session, limit)
+            bad, how_many_bad = unread(session, limit)
+            lost = sorted([*lost, *bad], key=lambda one: one.since or 0.0, reverse=True)[:limit]
             counts = {
                 Stage.RUNNING: len(held),
                 Stage.WAITING: how_many,
-                Stage.FAILED: how_many_lost,
+                Stage.FAILED: how_many_lost + how_many_bad,
             }
             stages = [_named(session, some) for some in (at_work, waits, lost)]
             return Jobs(

@@ -6,13 +6,13 @@ from typing import Literal
 
 JobKind = Literal[
     "hash", "distill", "verify", "keep", "measure", "build", "publish", "rebuild", "follow",
-    "notify", "settle", "compare", "fetch", "file", "play",
+    "notify", "settle", "compare", "fetch", "file", "play", "message",
 ]  # fmt: skip
 """What is done: `hash` the files of a family that is asked for, make or `verify` its student,
 `keep` that on the Hub, `measure` its members, `build` and `publish` them, `rebuild` it, `follow`
 its teacher to a new commit, `notify` who wants to be told. The rest are parts of these: `settle`
 sends what was asked for, `fetch` and `file` read a model's files, `compare` two models;
-`play` fetches a pair to try."""
+`play` fetches a pair to try. A `message` is none: no worker can read it."""
 
 QUEUE_OF: dict[JobKind, str] = {
     "distill": "distill", "verify": "distill", "measure": "measure", "publish": "publish",
@@ -33,11 +33,12 @@ class Stage(StrEnum):
 class Job:
     """One job; times in Unix seconds.
 
-    `what` is a size, a budget, `*` for every size, or a host that is told. `since` is when its
-    worker took it, when it began to wait, or when it failed. `due` is when it is tried again,
+    `what` is a size, a budget, `*` for every size, a host that is told, or a task. `since` is when
+    its worker took it, when it began to wait, or when it failed. `due` is when it is tried again,
     where something was in its way, `away_since` since when something outside is, and `attempts`
-    how often in a row a worker died of it. `sends` is how often it was sent without anybody who
-    took it. `done` of `total` are steps, or bytes that are hashed.
+    how often in a row a worker died of it; `parked` is what was given up for that. `sends` is how
+    often it was sent without anybody who took it. `done` of `total` are steps, or bytes that are
+    hashed.
     """
 
     kind: JobKind
@@ -51,6 +52,7 @@ class Job:
     due: float | None = None
     away_since: float | None = None
     attempts: int = 0
+    parked: bool = False
     sends: int = 0
     reason: str | None = None
     done: int | None = None

@@ -120,16 +120,17 @@ class MemberStore(Store):
             session.note(PUBLISHING, told, family=family)
 
     def member_again(
-        self, family: str, k: int, fact: FactName, reason: str, limits: Limits, *, lease: Lease
-    ) -> bool:
-        """What it needs is away: have a member built or published later; False after too long.
+        self, family: str, k: int, fact: FactName, reason: str, limits: Limits, *,
+        kind: Setback = Setback.OUTSIDE, lease: Lease,
+    ) -> bool:  # fmt: skip
+        """After a setback: have a member built or published later; False after enough of them.
 
         One that was there before is there still.
         """
         with self.db.write(lease) as session:
             row = member_row(session, family, k)
             tried = tries_of(session, work_of(fact, row.digest))
-            wait = again(tried, Setback.OUTSIDE, session.now(), limits)
+            wait = again(tried, kind, session.now(), limits)
             if wait is None:
                 return False
             state = Fact.YES if getattr(row, fact) == Fact.YES else Fact.NO

@@ -145,13 +145,16 @@ class ProvisionalStore(FamilyStore):
                 row.running, row.reason = False, reason
                 row.sent, row.sends = (0.0, 0) if soon else (session.now(), row.sends)
 
-    def key_again(self, family: str, reason: str, limits: Limits, *, lease: Lease) -> None:
-        """What it needs is away: hashed later, or failed after too long."""
+    def key_again(
+        self, family: str, reason: str, limits: Limits, *,
+        kind: Setback = Setback.OUTSIDE, lease: Lease,
+    ) -> None:  # fmt: skip
+        """After a setback: hashed later, or failed after enough of them."""
         with self.db.write(lease) as session:
             row = session.get(ProvisionalRow, family)
             if row is None or row.state != Keying.HASHING:
                 return
-            wait = again(row, Setback.OUTSIDE, session.now(), limits)
+            wait = again(row, kind, session.now(), limits)
             row.running = False
             if wait is None:
                 change_keying(session, row, Keying.FAILED, gave_up(reason, limits),

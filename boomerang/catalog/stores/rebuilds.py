@@ -90,9 +90,10 @@ class RebuildStore(FamilyStore):
                 put(session, row, items, Actor.WORKER)
 
     def rebuild_later(
-        self, number: int, reason: str | None, limits: Limits, *, lease: Lease
-    ) -> bool:
-        """Go on later: soon, or where something is away for a `reason`, after a wait.
+        self, number: int, reason: str | None, limits: Limits, *,
+        kind: Setback = Setback.OUTSIDE, lease: Lease,
+    ) -> bool:  # fmt: skip
+        """Go on later: soon, or after a setback, for a `reason`, after a wait.
 
         False after too long; it goes on at once then. Raises LostLease.
         """
@@ -103,7 +104,7 @@ class RebuildStore(FamilyStore):
             if reason is None:
                 row.sent, row.sends = 0.0, 0
                 return True
-            wait = again(row, Setback.OUTSIDE, session.now(), limits)
+            wait = again(row, kind, session.now(), limits)
             row.reason = gave_up(reason, limits) if wait is None else later(reason, wait)
             return wait is not None
 

@@ -7,14 +7,14 @@ from sqlalchemy import select, update
 from boomerang.catalog.credentials import forget_unneeded
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import tell_request
-from boomerang.catalog.leases import forget_tries, work_of
+from boomerang.catalog.leases import forget_tries, tries_of, work_of
 from boomerang.catalog.records.families import Member, NewRequest, Request
 from boomerang.catalog.records.states import Fact, FactName, Lease
 from boomerang.catalog.records.students import digest_of
-from boomerang.catalog.setbacks import afresh
+from boomerang.catalog.setbacks import Limits, Setback, afresh, again, gave_up
 from boomerang.catalog.store import Store, member_row, record
 from boomerang.catalog.stores.members import change_fact
-from boomerang.catalog.tables import MemberRow, RequestRow
+from boomerang.catalog.tables import MemberRow, RequestRow, TryRow
 from boomerang.catalog.transitions import REQUEST, Actor, check
 from boomerang.errors import BoomerangError
 from boomerang.family.budget import meant
@@ -72,6 +72,17 @@ class RequestStore(Store):
             row = session.get(RequestRow, request)
             if row is not None and (row.state, row.reason) != (state.value, reason):
                 change_request(session, row, state, reason, Actor.WORKER)
+                if state is Fact.FAILED:
+                    self._park(session, row)
+
+    def _park(self, session: Session, row: RequestRow) -> None:
+        """A request is parked where one of its members is."""
+        fact = FACT_OF[row.kind]
+        gone = [one for one in _meant(session, row) if getattr(one, fact) is Fact.FAILED]
+        tries = [session.get(TryRow, work_of(fact, one.digest)) for one in gone]
+        parked = next((one for one in tries if one is not None and one.parked), None)
+        if parked is not None:
+            row.attempts, row.parked = parked.attempts, True
 
     def member_gone(
         self, family: str, k: int, fact: FactName, reason: str, *, lease: Lease | None = None
@@ -95,6 +106,25 @@ class RequestStore(Store):
         with self.db.write() as session:
             mine = update(RequestRow).where(RequestRow.family == family)
             session.execute(mine.values(sent=0.0, sends=0))
+
+    def settle_again(
+        self, family: str, reason: str, setback: tuple[Setback, Limits] | None, *, lease: Lease
+    ) -> bool:
+        """Whoever looked after a family's requests could not: they are looked after later.
+
+        Without a setback, or after enough of them, they have failed; whether it is later. Raises
+        LostLease.
+        """
+        with self.db.write(lease) as session:
+            tried, wait = tries_of(session, f"settle:{family}"), None
+            if setback is not None:
+                wait = again(tried, setback[0], session.now(), setback[1])
+                reason = reason if wait is not None else gave_up(reason, setback[1])
+            if wait is None:
+                for row in _unfinished(session, family):
+                    row.attempts, row.parked = tried.attempts, tried.parked
+                    change_request(session, row, Fact.FAILED, reason, Actor.WORKER)
+            return wait is not None
 
     def settle_done(self, family: str, *, lease: Lease) -> None:
         """Whoever looked after a family's requests lived to say so. Raises LostLease."""
@@ -212,8 +242,7 @@ def undo(session: Session, family: str, kind: str, member: int, reason: str) -> 
 
 def give_up(session: Session, family: str, reason: str) -> None:
     """End the requests of a family that are open, on request."""
-    unfinished = RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value))
-    for row in session.scalars(select(RequestRow).where(RequestRow.family == family, unfinished)):
+    for row in _unfinished(session, family):
         change_request(session, row, Fact.FAILED, reason, Actor.REQUEST)
 
 
@@ -223,6 +252,12 @@ def give_up_own(session: Session, family: str, owner: str | None, reason: str) -
     mine = (RequestRow.family == family) & (RequestRow.owner == owner)
     for row in session.scalars(select(RequestRow).where(mine, unfinished)).all():
         change_request(session, row, Fact.FAILED, reason, Actor.REQUEST)
+
+
+def _unfinished(session: Session, family: str) -> list[RequestRow]:
+    unfinished = RequestRow.state.in_((Fact.NO.value, Fact.RUNNING.value))
+    mine = select(RequestRow).where(RequestRow.family == family, unfinished)
+    return list(session.scalars(mine).all())
 
 
 def change_request(

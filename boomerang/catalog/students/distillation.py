@@ -151,16 +151,19 @@ class DistillationStore(ProgressStore):
                     unsettle(session, family, reason, Actor.WORKER, anew=made)
 
     def student_not_seen(
-        self, key: str, reason: str, limits: Limits | None, *, lease: Lease | None = None
-    ) -> None:
+        self, key: str, reason: str, setback: tuple[Setback, Limits] | None, *,
+        lease: Lease | None = None,
+    ) -> None:  # fmt: skip
         """Whether a student is whole could not be found out: it stays what it is.
 
-        It is looked at again later within `limits`, not at all without. Raises LostLease, NotFound.
+        After a setback it is looked at again later, within its limits; not at all without one.
+        Raises LostLease, NotFound.
         """
         with self.db.write(lease) as session:
             row, wait = student_row(session, key), None
-            if limits is not None:
-                wait = again(row, Setback.OUTSIDE, session.now(), limits)
+            if setback is not None:
+                kind, limits = setback
+                wait = again(row, kind, session.now(), limits)
             if wait is None:
                 row.verify = None
                 achieved(row)

@@ -43,9 +43,10 @@ class KeepingStore(Store):
             expect(session, row)
 
     def student_not_kept(
-        self, key: str, reason: str, limits: Limits | None, *, lease: Lease | None = None
-    ) -> bool:
-        """A student could not be pushed; whether it is tried again, never without `limits`.
+        self, key: str, reason: str, setback: tuple[Setback, Limits] | None, *,
+        lease: Lease | None = None,
+    ) -> bool:  # fmt: skip
+        """A student could not be pushed; whether it is tried again, never without a setback.
 
         It stays ready: its reason says what is in the way. Raises LostLease, NotFound.
         """
@@ -54,8 +55,9 @@ class KeepingStore(Store):
             if row.state != StudentState.READY or row.hub_commit is not None:
                 return False
             job = session.get(KeepingRow, key) or expect(session, row)
-            if limits is not None:
-                wait = again(job, Setback.OUTSIDE, session.now(), limits)
+            if setback is not None:
+                kind, limits = setback
+                wait = again(job, kind, session.now(), limits)
                 reason = gave_up(reason, limits) if wait is None else later(reason, wait)
             not_kept(session, row, job, reason, wait)
             return wait is not None

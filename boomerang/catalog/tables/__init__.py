@@ -23,7 +23,7 @@ from boomerang.catalog.tables.students import (
     KeepingRow,
     StudentRow,
 )
-from boomerang.catalog.tables.work import EventRow, LeaseRow, PlanRow, RebuildRow, TryRow
+from boomerang.catalog.tables.work import EventRow, LeaseRow, PlanRow, RebuildRow, TryRow, UnreadRow
 
 __all__ = [
     "AuditRow",
@@ -54,5 +54,6 @@ __all__ = [
     "StudentRow",
     "SweepRow",
     "TryRow",
+    "UnreadRow",
     "UsageRow",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from boomerang.catalog.base import Attempts, Base, Serial
+from boomerang.catalog.base import Attempts, Base, Serial, Text
 
 
 class RebuildRow(Attempts, Base):
@@ -33,6 +33,18 @@ class TryRow(Attempts, Base):
     __tablename__ = "tries"
 
     subject: Mapped[str] = mapped_column(primary_key=True)
+
+
+class UnreadRow(Base):
+    """Messages of a task that no worker could read: how many, from when to when, and why not."""
+
+    __tablename__ = "unread"
+
+    task: Mapped[str] = mapped_column(Text(200), primary_key=True)
+    reason: Mapped[str]
+    times: Mapped[int]
+    first: Mapped[float]
+    last: Mapped[float]
 
 
 class LeaseRow(Base):

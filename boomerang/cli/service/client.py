@@ -12,6 +12,7 @@ import httpx
 
 from boomerang.errors import BadRequest, BoomerangError
 from boomerang.hub.rights import HEADER
+from boomerang.retries import TOO_MANY, UNAVAILABLE, asked_wait
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 60.0
@@ -104,14 +105,16 @@ class Service:
         return _answer(self._patient(lambda: self._client.post(path, json=body, headers=headers)))
 
     def _patient(self, send: Callable[[], httpx.Response]) -> httpx.Response:
-        """Send again where the service says when: it did nothing yet, as others are before."""
+        """Send again where the service says when: it did nothing, being busy or waiting itself."""
         until = time.monotonic() + RETRY_SECONDS
         while True:
             with _errors(self.url):
                 answer = send()
             after = answer.headers.get("retry-after", "")
-            wait = int(after) if after.isdigit() else RETRY_SECONDS
-            if answer.status_code not in (429, 503) or time.monotonic() + wait > until:
+            wait = asked_wait(after)
+            if answer.status_code not in (TOO_MANY, UNAVAILABLE) or wait is None:
+                return answer
+            if time.monotonic() + wait > until:
                 return answer
             time.sleep(wait)
 

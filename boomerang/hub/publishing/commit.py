@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from boomerang.assembly.bytefile import ByteFile
 from boomerang.hub import library
-from boomerang.hub.client import CONFLICTS, RETRIED, Patience, hub_headers, patiently
+from boomerang.hub.client import Patience, hub_headers, patiently
 from boomerang.hub.publishing.changes import Changes, Digests, changes
 from boomerang.hub.publishing.copies import Elsewhere, copies
 from boomerang.hub.publishing.lanes import addition, lane
+from boomerang.retries import CONFLICTS, STATUSES
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -148,5 +149,5 @@ def _cannot_copy(error: Exception) -> bool:
     """Whether the files may do without being copied: not where the Hub is away, or was faster."""
     errors = library.errors
     if isinstance(error, errors.HfHubHTTPError):
-        return error.response.status_code not in RETRIED | CONFLICTS
+        return error.response.status_code not in STATUSES | CONFLICTS
     return isinstance(error, errors.FileDuplicationError | errors.EntryNotFoundError | ValueError)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boomerang.hub import library
-from boomerang.hub.client import RETRIED, patiently
+from boomerang.hub.client import patiently
 from boomerang.hub.publishing.changes import WEIGHTS, Digests, listed
+from boomerang.retries import STATUSES
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationCopy, HfApi
@@ -81,7 +82,7 @@ def _of_another(client: "HfApi", other: Elsewhere, names: Iterable[str]) -> Iter
             lambda: client.get_paths_info(other.repo_id, asked, revision=other.commit)
         )
     except library.errors.HfHubHTTPError as error:
-        if error.response.status_code in RETRIED:
+        if error.response.status_code in STATUSES:
             raise
         return  # it is gone, or not for this token
     for file in found:

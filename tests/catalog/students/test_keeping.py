@@ -6,7 +6,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.catalog.records.students import Origin
-from boomerang.catalog.setbacks import Limits
+from boomerang.catalog.setbacks import Limits, Setback
 from tests.catalog.conftest import new_family, new_student, rungs
 
 KEY = "k" * 32
@@ -78,8 +78,8 @@ def test_a_push_that_kills_its_worker_is_given_up_and_the_student_stays(
     # A rebuild begins anew.
     catalog.student_whole(KEY, FILES, made=False, keep=True)
     assert catalog.keeps_waiting(KEY)
-    assert catalog.student_not_kept(KEY, "The Hub is away.", Limits(3, 60))
+    assert catalog.student_not_kept(KEY, "The Hub is away.", (Setback.OUTSIDE, Limits(3, 60)))
     assert "The Hub is away; again in 1 s" in str(catalog.student(KEY).reason)
     clock[0] += 61
-    assert not catalog.student_not_kept(KEY, "The Hub is away.", Limits(3, 60))
+    assert not catalog.student_not_kept(KEY, "The Hub is away.", (Setback.OUTSIDE, Limits(3, 60)))
     assert catalog.reap(0, 3, keep=True)[1:] == ()

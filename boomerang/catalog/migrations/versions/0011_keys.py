@@ -16,7 +16,7 @@ TRACED = (
 def upgrade() -> None:
     """From schema 10 to 11, the last that has a number of its own."""
     for name in TRACED:
-        add(name, may("trace", sa.String))
+        add(name, may("trace", sa.String), may("parked", sa.Boolean))
     for name in ("requests", "students"):
         add(name, may("owner", sa.String(16)))
         index(f"ix_{name}_owner", name, "owner")
@@ -32,6 +32,14 @@ def upgrade() -> None:
         may("served", REAL),
     )
     table("plans", key("digest", sa.String), may("wrong", sa.String), must("checked", REAL))
+    table(
+        "unread",
+        key("task", sa.String(200)),
+        must("reason", sa.String),
+        must("times", sa.BigInteger),
+        must("first", REAL),
+        must("last", REAL),
+    )
     # Whoever was written before there were steps reads this, and refuses what it does not know.
     op.execute("UPDATE schema_version SET version = 11")
 
