@@ -284,14 +284,15 @@ class _Look(Look):
         return families
 
     def _to_try_again(self) -> set[str]:
-        """The families that have a member whose time to be tried again has come."""
-        digests = []
+        """The families whose time to be looked after again has come, or a member's of them."""
+        names: dict[bool, set[str]] = {True: set(), False: set()}
         due = select(TryRow).where(TryRow.due <= self.session.now())
         for row in self.session.scalars(due).all():
             row.due = None
-            digests.append(row.subject.partition(":")[2])
-        found = select(MemberRow.family).where(MemberRow.digest.in_(digests))
-        return set(self.session.scalars(found))
+            work, _, name = row.subject.partition(":")
+            names[work == "settle"].add(name)
+        found = select(MemberRow.family).where(MemberRow.digest.in_(names[False]))
+        return names[True] | set(self.session.scalars(found))
 
     def _died_settling(self, request: RequestRow) -> bool:
         """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""

@@ -10,7 +10,7 @@ from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import Family, NewRequest, Request
 from boomerang.catalog.records.states import Fact
 from boomerang.checkpoint.table import Checkpoint
-from boomerang.errors import HubUnreachable
+from boomerang.errors import HubFailure, HubUnreachable
 from boomerang.hub.publish import Published
 from tests.workers.conftest import KEPT, write_model
 from tests.workers.models.test_members import context, family
@@ -54,7 +54,7 @@ def the_want(context: Context, made: Family) -> Request:
 def test_a_request_that_is_made_again_is_not_ended_by_what_failed_before(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers: list[Exception | None] = [ValueError("no"), ValueError("no"), None, None]
+    answers: list[Exception | None] = [HubFailure("no"), HubFailure("no"), None, None]
 
     def push(repo: str, *_: Any, **__: Any) -> Published:
         said = answers.pop(0)

@@ -133,6 +133,10 @@ class MemberStore(Store):
             wait = again(tried, kind, session.now(), limits)
             if wait is None:
                 return False
+            if getattr(row, fact) == Fact.NO:
+                # It was in the way before the work was said to be begun.
+                setattr(row, f"{fact}_reason", later(reason, wait))
+                return True
             state = Fact.YES if getattr(row, fact) == Fact.YES else Fact.NO
             change_fact(session, row, fact, state, later(reason, wait), Actor.WORKER)
             return True
