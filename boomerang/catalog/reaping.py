@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import inspect, select, update
 
 from boomerang.catalog.hooks.following import end_following
-from boomerang.catalog.hooks.outbox import next_of, put_off
+from boomerang.catalog.hooks.outbox import lost_at
 from boomerang.catalog.keys.turns import Room
 from boomerang.catalog.leases import (
     WORK,
@@ -219,13 +219,8 @@ class _Look(Look):
             if holder_of(self.session, subject) is not None:
                 continue
             if died(self.session, subject):
-                mine = update(NoticeRow).where(NoticeRow.host == row.host)
-                self.session.execute(mine.values(sent=0.0, sends=0))
-                next_one = next_of(self.session, row.host)
-                if next_one is not None:
-                    put_off(self.session, next_one, "its worker was lost", at_most=self.most)
-            if inspect(row).persistent:
-                late |= self._due(row)
+                lost_at(self.session, row.host, self.most)
+            late |= inspect(row).persistent and self._due(row)
         if late:
             yield Due("tell", "")
 
@@ -285,14 +280,12 @@ class _Look(Look):
 
     def _to_try_again(self) -> set[str]:
         """The families whose time to be looked after again has come, or a member's of them."""
-        names: dict[bool, set[str]] = {True: set(), False: set()}
-        due = select(TryRow).where(TryRow.due <= self.session.now())
-        for row in self.session.scalars(due).all():
+        due = self.session.scalars(select(TryRow).where(TryRow.due <= self.session.now())).all()
+        names = {row.subject.partition(":")[2] for row in due}
+        for row in due:
             row.due = None
-            work, _, name = row.subject.partition(":")
-            names[work == "settle"].add(name)
-        found = select(MemberRow.family).where(MemberRow.digest.in_(names[False]))
-        return names[True] | set(self.session.scalars(found))
+        found = select(MemberRow.family).where(MemberRow.digest.in_(names))
+        return names | set(self.session.scalars(found))
 
     def _died_settling(self, request: RequestRow) -> bool:
         """Whether whoever looks after a family's requests dies at it: it waits, or is given up."""

@@ -102,6 +102,15 @@ def put_off(session: Session, row: NoticeRow, reason: str, *, at_most: int | Non
     return True
 
 
+def lost_at(session: Session, host: str, at_most: int) -> None:
+    """A worker was lost while it told a host: its first notice may be why, the others go on."""
+    mine = update(NoticeRow).where(NoticeRow.host == host)
+    session.execute(mine.values(sent=0.0, sends=0))
+    row = next_of(session, host)
+    if row is not None:
+        put_off(session, row, "its worker was lost", at_most=at_most)
+
+
 def listen(session: Session, family: str, url: str) -> None:
     """Have an address told what becomes of a family. Raises BadRequest where too many are."""
     known = set(session.scalars(select(ListenerRow.url).where(ListenerRow.family == family)))
