@@ -19,6 +19,7 @@ from app.feed import POLL_SECONDS, Feed
 from app.serving.catalog_cache import CatalogCache
 from app.serving.served import Served
 from app.serving.volumes import Pairs, Volumes
+from boomerang import __version__
 from boomerang.catalog.catalog import Catalog
 from boomerang.errors import HubBusy
 from boomerang.hub.hurry import Hurry, NeedsHub, without_hub
@@ -27,6 +28,7 @@ from boomerang.service.playing.asking import Asker
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings
 from boomerang.service.teachers import Teachers
+from boomerang.service.watching.health import Health, checks_of
 
 
 class EventWatch:
@@ -109,6 +111,7 @@ class Context:
         self.lanes = Lanes(settings.hub_seconds)
         self.playing = Asker(settings, self.producer)
         self.served = Served(self.catalog)
+        self.health = Health(checks_of(settings, self.catalog, self.producer, __version__))
 
     async def stop(self) -> None:
         """Close what was opened."""

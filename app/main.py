@@ -20,19 +20,25 @@ from app.security.guard import Guard
 from app.security.sessions import Sessions
 from app.watching.figures import Figures
 from app.watching.requests import Watched
+from app.watching.things import Things
 from boomerang import __version__
 from boomerang.processes.logs import begin_logs
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings, get_settings
+from boomerang.service.watching.collectors import Machine
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     begin_logs(app.state.settings.log_format, app.state.settings.log_level)
-    app.state.context = Context(app.state.settings)
-    app.state.sessions.keys.follow(app.state.context.catalog)
-    app.state.auditor.follow(app.state.context.catalog)
-    app.state.served = app.state.context.served
+    context = app.state.context = Context(app.state.settings)
+    app.state.sessions.keys.follow(context.catalog)
+    app.state.auditor.follow(context.catalog)
+    app.state.served = context.served
+    machine = Machine(context.settings.home, __version__)
+    looked_up = (machine, Things(context.catalog, context.settings.redis_url))
+    for figures in looked_up:
+        app.state.figures.registry.register(figures)
     # What was imported stays. Looked through for garbage again and again, it would now and then
     # hold a first byte up by tens of milliseconds.
     gc.collect()
@@ -43,7 +49,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         gc.unfreeze()
         await app.state.sessions.keys.stop()
         await app.state.auditor.stop()
-        await app.state.context.stop()
+        for figures in looked_up:
+            app.state.figures.registry.unregister(figures)
+        await context.stop()
 
 
 class _App(DescribedAPI):

@@ -6,16 +6,21 @@ once that its worker is asked to stop, and an end of the worker is the end of al
 
 import logging
 import os
+import socket
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
 
+from boomerang import __version__
+from boomerang.catalog.leases import this_holder
 from boomerang.processes.daemon import READY
 from boomerang.processes.logs import begin_logs
 from boomerang.service import jobs
 from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
+from boomerang.service.watching.heartbeat import Present, keep_saying
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
@@ -23,6 +28,7 @@ from workers.leases import start_reaper
 from workers.messages import unread
 from workers.models import keeping, plans, rebuild
 from workers.play.playing import play, start_keeper
+from workers.watching.figures import show_figures
 from workers.watching.tasks import watched
 
 M = TypeVar("M", bound=Message)
@@ -88,6 +94,10 @@ def _begin(**_: Any) -> None:
         context().apart.set()
     if jobs.PLAY in queues:
         start_keeper(context())
+    here = context()
+    show_figures(here.settings)
+    me = Present(this_holder(), socket.gethostname(), tuple(queues), __version__, time.time())
+    keep_saying(here.settings.redis_url, me, here.stopping)
     # Straight to the descriptor: Celery turns what is printed into log lines.
     os.write(1, f"{READY}\n".encode())
 

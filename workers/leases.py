@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from boomerang.catalog.leases import this_holder
 from boomerang.catalog.records.states import Lease, LostLease
+from boomerang.processes import tally
 from boomerang.processes.json_lines import Outcome, Told, run
 from workers.context import Context
 
@@ -69,6 +70,8 @@ class Holding:
         return self._keep(renewed)
 
     def _finish(self, why: End) -> None:
+        if why is End.LOST:
+            tally.add("leases_lost", self.lease.subject.partition(":")[0])
         self.end = why
         self.ended.set()
 
@@ -152,6 +155,8 @@ def reap(context: Context) -> int:
     due = context.catalog.reap(
         settings.requeue_seconds, settings.max_attempts, keep=keep, allowance=settings.allowance
     )
+    for job in due:
+        tally.add("sent_again", job.job)
     return sum(context.producer.due(job) for job in due)
 
 

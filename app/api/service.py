@@ -1,11 +1,12 @@
 """The service itself: whether it lives and can work, its figures, and events as they happen."""
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import generate_latest
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -30,26 +31,23 @@ async def healthz() -> str:
 
 @health.get("/readyz", response_model=ReadyAnswer, responses=problems(503))
 def readyz(context: ContextDep) -> Response:
-    """Catalog and queue answer."""
-    for name, check in (("catalog", context.catalog.ping), ("queue", context.producer.ping)):
-        try:
-            check()
-        except Exception as error:
-            return problem(503, "not-ready", "Not ready", f"The {name} does not answer.",
-                           value=type(error).__name__, fix="Look at its log.")  # fmt: skip
-    return JSONResponse({"catalog": "ok", "queue": "ok"})
+    """Whether catalog and queue answer, and what else is missing: workers, room, the Hub."""
+    parts = context.health.parts()
+    lacks = [part for part in parts if part.state == "fail"]
+    if lacks:
+        detail = "; ".join(f"{part.name}: {part.said}" for part in lacks)
+        return problem(503, "not-ready", "Not ready", f"{detail}.",
+                       value=[part.name for part in parts if part.state != "ok"],
+                       fix=" ".join(part.fix for part in lacks))  # fmt: skip
+    return JSONResponse({"parts": [asdict(part) for part in parts]})
 
 
 @health.get(
     "/metrics", response_class=Response, responses=text(MEDIA_TYPE, "In the format of Prometheus")
 )
-def metrics(context: ContextDep) -> Response:
-    """Counts for Prometheus."""
-    registry = CollectorRegistry()
-    gauge = Gauge("boomerang_things", "What the catalog holds", ["kind"], registry=registry)
-    for kind, count in context.catalog.counts().items():
-        gauge.labels(kind).set(count)
-    return Response(generate_latest(registry), media_type=MEDIA_TYPE)
+def metrics(request: Request, context: ContextDep) -> Response:
+    """Figures for Prometheus."""
+    return Response(generate_latest(request.app.state.figures.registry), media_type=MEDIA_TYPE)
 
 
 _STREAM = text(

@@ -50,13 +50,27 @@ class Problem(Answer):
     fix: str = Field(description="what helps")
 
 
+class PartAnswer(Answer):
+    """One thing that the service needs."""
+
+    name: str = Field(description="catalog, queue, workers, home, disk or hub")
+    state: Literal["ok", "warn", "fail"] = Field(
+        description="`fail` keeps the service from answering; what has `warn` it does without"
+    )
+    said: str = Field(description="what is wrong")
+    fix: str = Field(description="what helps")
+
+
 class ReadyAnswer(Answer):
-    """Both answer."""
+    """The service can answer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"catalog": "ok", "queue": "ok"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"parts": [
+        {"name": "queue", "state": "ok", "said": "", "fix": ""},
+        {"name": "workers", "state": "warn", "said": "nobody listens to distill",
+         "fix": "Start workers: boomerang worker."},
+    ]}]})  # fmt: skip
 
-    catalog: Literal["ok"]
-    queue: Literal["ok"]
+    parts: list[PartAnswer]
 
 
 class HookAnswer(Answer):

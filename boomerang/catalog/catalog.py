@@ -10,6 +10,7 @@ from boomerang.catalog.credentials import CredentialStore
 from boomerang.catalog.database import Database
 from boomerang.catalog.hooks.following import FollowingStore
 from boomerang.catalog.hooks.outbox import NoticeStore
+from boomerang.catalog.jobs.figures import FigureStore
 from boomerang.catalog.jobs.parked import ParkedStore
 from boomerang.catalog.jobs.reading import JobStore
 from boomerang.catalog.keys.audit import AuditStore
@@ -68,6 +69,7 @@ class Catalog(
     AuditStore,
     LeaseStore,
     JobStore,
+    FigureStore,
     ParkedStore,
     ReapingStore,
 ):

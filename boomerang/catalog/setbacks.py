@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from boomerang.processes import tally
 from boomerang.processes.trace import current
 from boomerang.retries import backoff, jittered
 
@@ -43,6 +44,7 @@ def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float |
 
     The wait is drawn from the later half of what `retries` says, and kept in `due`.
     """
+    tally.add("setbacks", kind.name.lower())
     row.due = None
     if row.waited is None or now > row.waited + _SLACK_SECONDS:
         # It has worked since: what is away now is away anew.

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from boomerang.errors import BoomerangError, TrainingFailed
-from boomerang.processes import trace
+from boomerang.processes import tally, trace
 from boomerang.processes.child import send, start
 from boomerang.processes.reporting import event_of
 
@@ -125,6 +125,8 @@ def run(
         process.wait()
         watcher.join()
     # Where the kernel does not say whom it killed, it may have been this one.
+    if process.returncode == -signal.SIGKILL and not child.killed:
+        tally.add("child_kills", "others")
     starved = process.returncode == -signal.SIGKILL and (kills is None or kernel_kills() != kills)
     return outcome_of(process.returncode, last, log, starved)
 
@@ -139,6 +141,7 @@ class _Running:
 
     process: subprocess.Popen[bytes]
     grace: float
+    killed: bool = False
 
     def follow(self, told: Told) -> dict[str, Any]:
         """Hand out the events until it ends; return its last word."""
@@ -170,6 +173,8 @@ class _Running:
         try:
             self.process.wait(self.grace)
         except subprocess.TimeoutExpired:
+            self.killed = True
+            tally.add("child_kills", "worker")
             send(self.process, signal.SIGKILL)
             self.process.wait()
 

@@ -414,7 +414,7 @@ WORKERS_ALONE = frozenset(
         "lease_seconds", "reap_seconds", "requeue_seconds", "max_attempts", "outage_seconds",
         "audit_days", "event_days", "checkpoint_seconds", "stop_seconds", "trainer",
         "trainer_devices",
-        "measurer", "player", "play_idle",
+        "measurer", "metrics_port", "metrics_host", "player", "play_idle",
     }
 )  # fmt: skip
 """Settings that only these processes read; every process needs the others, and HF_TOKEN."""

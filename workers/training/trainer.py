@@ -17,6 +17,7 @@ from workers.context import Context
 from workers.leases import Holding
 from workers.outages import patiently
 from workers.training.batches import Batches, Series
+from workers.watching.figures import TRAININGS
 
 _TRAINER = ("-m", "boomerang.distill")
 _COUNT = "import torch; print(torch.cuda.device_count())"
@@ -64,6 +65,9 @@ _LOGGED = frozenset({"start", "checkpoint", "memory", "estimate", "unsound", "do
 """What the trainer says of itself that is worth a line of the worker's log, too."""
 
 
+_SHOWN = ("step", "steps", "loss", "seconds")
+
+
 class Progress:
     """Takes the trainer's events to the catalog.
 
@@ -86,8 +90,10 @@ class Progress:
         kind, values = event["event"], {k: v for k, v in event.items() if k != "event"}
         key, lease, catalog = self._student.key, self._held.lease, self._catalog
         if kind in _LOGGED:
-            log.info("%s of %s", kind, key, extra={"child": "trainer", "subject": key, **values})
+            shown = {name: values[name] for name in _SHOWN if name in values}
+            log.info("%s of %s", kind, key, extra={"child": "trainer", "subject": key, **shown})
         if kind == "step":
+            TRAININGS.told(key, values)
             tell = values.get("step") == values.get("steps") or self._due()
             self._batches.put(self._series, values, tell=tell)
             return

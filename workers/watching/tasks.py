@@ -8,6 +8,7 @@ from typing import Any
 
 from boomerang.processes import trace
 from boomerang.service.jobs import Message
+from workers.watching.figures import RUNNING, TASKS, TRAININGS, outcome_of
 
 log = logging.getLogger("boomerang.workers.tasks")
 
@@ -22,14 +23,19 @@ def watched(told: Message, request: Any, work: Callable[[], str]) -> str:
     with trace.following(getattr(request, trace.HEADER, None)):
         _ABOUT.set(about)
         log.info("%s begins", name, extra=about)
-        outcome = "failed"
+        outcome, running = "failed", RUNNING.labels(name)
+        running.inc()
         try:
             outcome = work()
         except Exception as error:
             outcome = type(error).__name__
             raise
         finally:
-            took = {"outcome": outcome, "seconds": round(time.monotonic() - began, 3)}
+            running.dec()
+            TRAININGS.over()
+            seconds = time.monotonic() - began
+            TASKS.labels(name, outcome_of(outcome)).observe(seconds)
+            took = {"outcome": outcome, "seconds": round(seconds, 3)}
             log.info("%s is over: %s", name, outcome, extra=about | took)
         return outcome
 

@@ -44,10 +44,15 @@ def running(session: Session, held: Held, limit: int) -> list[Job]:
     jobs = []
     for subject, hold in list(held.items())[:limit]:
         word, _, name = subject.partition(":")
-        kind = _KINDS.get(word, cast(JobKind, word))
-        job = Job(kind=kind, stage=Stage.RUNNING, worker=hold.holder, since=hold.since)
+        job = Job(kind=kind_of(subject), stage=Stage.RUNNING, worker=hold.holder, since=hold.since)
         jobs.append(_about(session, word, name, job))
     return jobs
+
+
+def kind_of(subject: str) -> JobKind:
+    """What is done under a lease."""
+    word = subject.partition(":")[0]
+    return _KINDS.get(word, cast(JobKind, word))
 
 
 def _about(session: Session, word: str, name: str, job: Job) -> Job:

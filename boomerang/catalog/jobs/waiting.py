@@ -46,6 +46,15 @@ def waiting(session: Session, held: Held, limit: int) -> tuple[list[Job], int]:
     return jobs[:limit], many
 
 
+def queued(session: Session, held: Held) -> Iterator[tuple[JobKind, int, float | None]]:
+    """Of each kind how many wait, and since when the first of them does."""
+    for kind, prefix, rows, subject, job in _KINDS:
+        names = [one.removeprefix(prefix) for one in held if one.startswith(prefix)]
+        free = rows.where(subject.not_in(names)) if names else rows
+        first = session.scalars(free.limit(1)).first()
+        yield kind, _count(session, free) if first else 0, job(kind, first).since if first else None
+
+
 def _count(session: Session, rows: Select[Any]) -> int:
     counted = select(func.count()).select_from(rows.order_by(None).subquery())
     return session.scalar(counted) or 0

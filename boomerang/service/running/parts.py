@@ -69,12 +69,18 @@ def workers(settings: Settings, environment: Mapping[str, str]) -> tuple[Daemon,
             name=f"worker {name}",
             arguments=worker_command(name, queues, concurrency, settings.log_level),
             log=settings.logs / f"worker-{name}.log",
-            environment=environment,
+            environment={**environment, **_port(settings, number)},
             ready_line=READY,
             stop_seconds=settings.stop_seconds + 5,
         )
-        for name, queues, concurrency in kinds
+        for number, (name, queues, concurrency) in enumerate(kinds)
     )
+
+
+def _port(settings: Settings, number: int) -> dict[str, str]:
+    """Where the worker of this number has its figures, of several on one machine."""
+    port = settings.metrics_port
+    return {"BOOMERANG_METRICS_PORT": str(port + number)} if port else {}
 
 
 def front_end(settings: Settings, environment: Mapping[str, str]) -> Daemon:

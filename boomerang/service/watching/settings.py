@@ -21,6 +21,18 @@ class WatchingSettings(BaseSettings):
         description="How it is logged: `json`, `text`, or `auto`: text on a terminal, else JSON.",
     )
 
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port at which a worker answers GET /metrics; 0 is nowhere. Workers of one "
+        "machine take those after it.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address at which a worker answers that. It asks for no key.",
+    )
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
