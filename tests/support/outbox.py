@@ -10,6 +10,6 @@ class Outbox(Producer):
         super().__init__("")
         self.sent: list[Message] = []
 
-    def send(self, job: Message) -> bool:
+    def send(self, job: Message, id_: str | None = None) -> bool:
         self.sent.append(job)
         return True
