@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from app.context import Context
+from app.security.allowances.allowed import allowance_of
 from app.security.audit import tell
 from app.security.keys import acting, check_may, may, who
 from boomerang.catalog.records.rebuilds import Rebuilt
@@ -27,15 +28,19 @@ log = logging.getLogger("boomerang.app")
 async def make(
     request: Request, context: Context, body: FamilyRequest, token: str | None
 ) -> tuple[str, Plan]:
-    """Plan a family and have it made: its id, and the plan. Raises what is wrong with the body."""
+    """Plan a family and have it made: its id, and the plan.
+
+    Raises what is wrong with the body, and QuotaSpent for a key that asked for enough today.
+    """
     if body.publish is not None:
         check_may(request, "publish")
 
-    owner = who(request).id
+    owner, most = who(request).id, allowance_of(request).families_per_day
 
     def made() -> tuple[str, Plan]:
         asked, credential = settle_publishing(context.settings, body, token)
-        return ask(context.settings, context.catalog, context.producer, asked, credential, owner)
+        sent = context.settings, context.catalog, context.producer
+        return ask(*sent, asked, credential, owner, most)
 
     return await context.lanes.answered(made)
 

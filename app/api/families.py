@@ -25,7 +25,7 @@ STARTED: Responses = {202: {"headers": LOCATION}}
     "",
     status_code=202,
     response_model=FamilyAnswer,
-    responses=STARTED | problems(403, 404, 409, 422, 502, 503),
+    responses=STARTED | problems(403, 404, 409, 422, 429, 502, 503),
 )
 async def create(
     body: FamilyRequest, request: Request, context: ContextDep, token: HubToken = None

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.allowances import DAY, QuotaSpent, Used
+from boomerang.catalog.records.families import Planned
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.tables import UsageRow
 
@@ -70,13 +71,15 @@ def rest_of_day(session: Session) -> float:
     return DAY - session.now() % DAY
 
 
-def spend_family(session: Session, key: str, most: int) -> None:
-    """Count a new family of a key, of `most` in a day (0 is any number). Raises QuotaSpent."""
-    row = row_of(session, key)
-    if most and row.families >= most:
+def spend_family(session: Session, plan: Planned, *, new: bool) -> None:
+    """Count a family that is `new` for the key that asks. Raises QuotaSpent."""
+    if plan.owner is None or plan.most is None or not new:
+        return
+    row = row_of(session, plan.owner)
+    if plan.most and row.families >= plan.most:
         raise QuotaSpent(
-            f"This key may ask for {most} new families a day (UTC), and has.",
-            value=most,
+            f"This key may ask for {plan.most} new families a day (UTC), and has.",
+            value=plan.most,
             fix="Ask again tomorrow, or have its quota raised (families_per_day).",
             retry_after=rest_of_day(session),
         )

@@ -194,7 +194,8 @@ def successor(family: Family, others: Iterable[Family]) -> str | None:
 class Planned:
     """A request turned into the records that the catalog keeps.
 
-    `notify` is an address that is told what becomes of the family, `owner` the key that asked.
+    `notify` is an address that is told what becomes of the family, `owner` the key that asked, and
+    `most` how many new families it may ask for in a day (0: any number; None: it is not counted).
     """
 
     family: NewFamily
@@ -203,6 +204,7 @@ class Planned:
     requests: tuple[NewRequest, ...]
     notify: str | None = None
     owner: str | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from boomerang.catalog.credentials import forget_unneeded, keep_credential
 from boomerang.catalog.database import Session
 from boomerang.catalog.hooks.outbox import catch_up, listen
 from boomerang.catalog.keys.owners import check_owner, own
+from boomerang.catalog.keys.usage import spend_family
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import (
     Created,
@@ -51,16 +52,18 @@ class FamilyStore(Store):
         notify: str | None = None,
         credential: Credential | None = None,
         owner: str | None = None,
+        most: int | None = None,
     ) -> Created:
         """Make a family, or find it: the same request is the same family.
 
         The address `notify` is told what becomes of it, and at once how it stands; the `credential`
         that requests name is kept with them, and the key that asked is an `owner`. Of any number of
         equal calls at once, exactly one is told to send the distillation. A student that failed or
-        was cancelled is queued again.
+        was cancelled is queued again. Raises QuotaSpent where the owner asked for as many new ones
+        today as it may (`most`, as of Planned).
         """
-        plan = Planned(family=new, student=student, members=tuple(members),
-                       requests=tuple(requests), notify=notify, owner=owner)  # fmt: skip
+        plan = Planned(family=new, student=student, members=tuple(members), notify=notify,
+                       requests=tuple(requests), owner=owner, most=most)  # fmt: skip
         with self.db.write() as session:
             keep_credential(session, credential)
             created = self._create(session, plan)
@@ -79,7 +82,7 @@ class FamilyStore(Store):
             row.tasks = {**(row.tasks or {}), **(new.tasks or {})} or None
             _learn(session, row, new)
             revived = self._wanted_again(session, row)
-        own(session, row.id, plan.owner, made=created)
+        spend_family(session, plan, new=own(session, row.id, plan.owner, made=created))
         asked = [keep_request(session, row.id, one, plan.owner) for one in plan.requests]
         lacks = bool(new.tasks) and row.settled and _lacks_tasks(session, row)
         fresh = created or revived

@@ -23,6 +23,7 @@ from boomerang.catalog.keys.owners import (
     own,
     owners_follow,
 )
+from boomerang.catalog.keys.usage import spend_family
 from boomerang.catalog.records.credentials import Credential
 from boomerang.catalog.records.families import Created, Planned, Provisional
 from boomerang.catalog.records.states import Keying, Lease
@@ -45,7 +46,7 @@ class ProvisionalStore(FamilyStore):
         """Keep what is asked until its files, `total` bytes, are hashed: the same is kept once.
 
         Says also whether the caller must send the hashing: of any number of equal calls at once
-        one is told so. One that failed or was cancelled is begun again.
+        one is told so. One that failed or was cancelled is begun again. Raises QuotaSpent.
         """
         with self.db.write() as session:
             now, id_ = session.now(), planned.family.id
@@ -62,7 +63,7 @@ class ProvisionalStore(FamilyStore):
                 row.done, row.total = 0, total
                 session.add(row)
                 self._begin(session, row)
-            own(session, id_, planned.owner, made=made)
+            spend_family(session, planned, new=own(session, id_, planned.owner, made=made))
             if planned.notify is not None:
                 listen(session, id_, planned.notify)
             keep_credential(session, credential)

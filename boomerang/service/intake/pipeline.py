@@ -19,14 +19,15 @@ from boomerang.texts import task_names
 
 def ask(
     settings: Settings, catalog: Catalog, producer: Producer, body: FamilyRequest,
-    credential: Credential | None = None, owner: str | None = None,
+    credential: Credential | None = None, owner: str | None = None, most: int = 0,
 ) -> tuple[str, Plan]:  # fmt: skip
     """Make the family of a request, or find it, and send what has to be done.
 
     The requester's `credential`, which the body names, is kept as long as it is needed; the key
-    that asks is an `owner` of the family, None where the service itself asks. Returns its
-    id, which is provisional where files have to be hashed or compared first. Raises
-    whatever is wrong with the request.
+    that asks is an `owner` of the family, None where the service itself asks, and may ask for at
+    `most` so many new ones in a day (0 is any number). Returns its id, which is provisional where
+    files have to be hashed or compared first. Raises whatever is wrong with the request, and
+    QuotaSpent.
     """
     if body.tasks:
         # Names alone: a folder of tasks is code, which no request may bring.
@@ -38,23 +39,23 @@ def ask(
             producer.send(Rehash(key=error.student))
         raise
     if plan.behind:
-        records = replace(plan.records, owner=owner)
+        records = replace(plan.records, owner=owner, most=most)
         waiting, send = catalog.expect(records, plan.behind, credential)
         if send:
             producer.send(KeyFamily(family=waiting.id))
         return waiting.id, plan
     try:
-        created = _recorded(catalog, plan, credential, owner)
+        created = _recorded(catalog, plan, credential, owner, most)
     except LayersPinned:
         # Its layers are known by now, once and for all.
         plan = take(settings, catalog, body)
-        created = _recorded(catalog, plan, credential, owner)
+        created = _recorded(catalog, plan, credential, owner, most)
     begin(created, settings, catalog, producer)
     return created.family.id, plan
 
 
 def _recorded(
-    catalog: Catalog, plan: Plan, credential: Credential | None, owner: str | None
+    catalog: Catalog, plan: Plan, credential: Credential | None, owner: str | None, most: int
 ) -> Created:
     records = plan.records
     return catalog.create_family(
@@ -65,6 +66,7 @@ def _recorded(
         notify=records.notify,
         credential=credential,
         owner=owner,
+        most=most,
     )
 
 

@@ -7,9 +7,8 @@ from sqlalchemy import update
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.keys.turns import WAITS, Turn
-from boomerang.catalog.keys.usage import spend_family
 from boomerang.catalog.reaping import Due
-from boomerang.catalog.records.allowances import UNLIMITED, Allowance, QuotaSpent
+from boomerang.catalog.records.allowances import UNLIMITED, Allowance
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.setbacks import Limits, Setback
 from boomerang.catalog.tables import KeyRow, StudentRow
@@ -138,25 +137,3 @@ def test_families_are_measured_in_turn_too(catalog: Catalog) -> None:
     assert catalog.family_turn(families[1], "worker", 30.0).subject == families[3]
     catalog.cancel(families[2])
     assert catalog.family_turn(families[2], "worker", 30.0).subject == families[1]
-
-
-def test_a_quota_of_families_holds_for_any_number_at_once(catalog: Catalog) -> None:
-    waits: list[float] = []
-
-    def ask(_: int) -> bool:
-        try:
-            with catalog.db.write() as session:
-                spend_family(session, "alice", 3)
-        except QuotaSpent as error:
-            waits.append(error.retry_after)
-            return False
-        return True
-
-    with ThreadPoolExecutor(20) as pool:
-        assert sum(pool.map(ask, range(40))) == 3
-    assert len(waits) == 37
-    assert all(0 < wait <= 86_400 for wait in waits)
-    assert catalog.used("alice").families == 3
-    assert catalog.charge_bytes({"alice": 5, "bob": 7}) == {"alice": 5, "bob": 7}
-    assert catalog.charge_bytes({"alice": 5}) == {"alice": 10}
-    assert [one.bytes for one in catalog.usage("alice", 31)] == [10]
