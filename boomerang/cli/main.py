@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
     "migrate": ("upkeep.migrating", "Bring the catalog of a service up to date."),
+    "doctor": ("upkeep.doctor", "Look at a set-up, and say what to mend."),
     "gc": ("upkeep.gc", "Take away what nobody needs: never a student."),
     "demo": ("demo.demo", "Distil the small teacher of the examples and show every size."),
 }
