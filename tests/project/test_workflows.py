@@ -160,6 +160,7 @@ def test_a_missing_secret_is_named_and_nothing_is_asked(rebuild, secret):
 def small_project(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text(
         '[project]\ndependencies = ["torch==2.1", "psycopg[binary]>=3", "Fast_API>=1,<2"]\n'
+        '[project.optional-dependencies]\ntraces = ["starlette>=8"]\n'
     )
     (tmp_path / "requirements.lock").write_text(
         "# made by a tool\n--index-url https://example.org\nfast-api==1.5 \\\n    --hash=sha256:0\n"
@@ -169,12 +170,12 @@ def small_project(tmp_path: Path) -> Path:
 
 
 def test_pins_leave_out_what_is_named_and_pin_the_rest(small_project):
-    result = pins(small_project, "--without", "Torch")
-    assert result.returncode == 0, result.stderr
-    requirements = (small_project / "pins/requirements.txt").read_text().split("\n")
-    assert requirements == [
-        "-c constraints.txt", "psycopg[binary]==3.3", "fast-api==1.5", ""
-    ]  # fmt: skip
+    asked = ["-c constraints.txt", "psycopg[binary]==3.3", "fast-api==1.5"]
+    for extra in ([], ["traces"]):
+        result = pins(small_project, "--without", "Torch", *(["--extra"] * len(extra)), *extra)
+        assert result.returncode == 0, result.stderr
+        requirements = (small_project / "pins/requirements.txt").read_text().splitlines()
+        assert requirements == asked + ["starlette==9.0"] * len(extra)
     constraints = (small_project / "pins/constraints.txt").read_text().split()
     assert sorted(constraints) == ["fast-api==1.5", "psycopg==3.3", "starlette==9.0", "torch==2.1"]
 
@@ -183,6 +184,9 @@ def test_pins_refuse_a_stale_lock_and_an_unknown_name(small_project):
     result = pins(small_project, "--without", "tensorflow")
     assert result.returncode == 1
     assert "--without tensorflow" in result.stderr
+    result = pins(small_project, "--extra", "tasks")
+    assert result.returncode == 1
+    assert "--extra tasks" in result.stderr
     (small_project / "requirements.lock").write_text("torch==2.1\n")
     result = pins(small_project)
     assert result.returncode == 1
