@@ -1,20 +1,23 @@
 """Sizes: listed, described, downloaded whole as a tar or file by file."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.context import ContextDep
+from app.context import Context, ContextDep
 from app.openapi import LOCATION, Responses, download_of, problems
 from app.schemas.members import ChoicesAnswer, MemberAnswer, MembersAnswer
 from app.security.keys import check_may_have
-from app.serving.catalog_cache import by_family
+from app.serving.catalog_cache import Snapshot, by_family
 from app.serving.responses import serve
 from app.serving.volume import Volume
 from app.views import DOWNLOAD, VARY, Representation, chosen, member_views, preferred
+from boomerang.catalog.records.families import Member
+from boomerang.catalog.records.listing import SizePlace
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -26,19 +29,52 @@ _ELSEWHERE: Responses = {
     **problems(403, 404, 409, 410, 422, 502, 503),
 }
 
+PAGE = 100
 Kept = Annotated[str | None, Query(alias=DOWNLOAD, description="the tar, whatever is accepted")]
 
 
 @router.get("", response_model=MembersAnswer, responses=problems(404, 409))
-def index(context: ContextDep, family: str | None = None) -> Response:
-    """Every size, built or not, with its measures."""
+def index(
+    context: ContextDep,
+    family: str | None = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000, description="sizes of a page")] = None,
+    after: Annotated[str | None, Query(max_length=60, description="see `next`")] = None,
+) -> Response:
+    """Every size, built or not, with its measures, smallest first.
+
+    With `limit` or `after` it is one page of them, and says where the next is.
+    """
     snapshot = context.cache.now()
+    if limit is not None or after is not None:
+        return _page(context, snapshot, family, limit or PAGE, after)
     if family is not None:
-        found = list(by_family(snapshot, family))
-    else:
-        found = [member for ladder in snapshot.ladders().values() for member in ladder]
-    found.sort(key=lambda member: (member.parameters, member.family))
+        return _listed(context, snapshot, by_family(snapshot, family))
+    return Response(snapshot.told(lambda: _all(context, snapshot)), media_type="application/json")
+
+
+def _all(context: Context, snapshot: Snapshot) -> bytes:
+    every = (member for ladder in snapshot.ladders().values() for member in ladder)
+    return bytes(_listed(context, snapshot, every).body)
+
+
+def _listed(context: Context, snapshot: Snapshot, members: Iterable[Member]) -> JSONResponse:
+    found = sorted(members, key=lambda member: (member.parameters, member.family))
     return JSONResponse({"models": member_views(context, snapshot, found)})
+
+
+def _page(
+    context: Context, snapshot: Snapshot, family: str | None, limit: int, after: str | None
+) -> Response:
+    begin = None if after is None else SizePlace.parse(after)
+    if family is not None:
+        # Raises for what is no family, or none yet.
+        by_family(snapshot, family)
+    of = None if family is None else snapshot.named(family)
+    found, following = context.catalog.sizes_page(limit, begin, of)
+    asked = {"limit": limit, "after": following, "family": family}
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    more = None if following is None else f"/models?{query}"
+    return JSONResponse({"models": member_views(context, snapshot, found), "next": more})
 
 
 @router.head("/{size}", response_model=None, include_in_schema=False)

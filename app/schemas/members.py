@@ -78,9 +78,12 @@ class MemberAnswer(Answer):
 
 
 class MembersAnswer(Answer):
-    """Every size, or those of one family."""
+    """Every size, or those of one family, or a page of them."""
 
     models: list[MemberAnswer]
+    next: str | None = Field(
+        default=None, description="only of a page: the address of the page after it, if any"
+    )
 
 
 class ChoicesAnswer(Answer):

@@ -20,6 +20,7 @@ from boomerang.catalog.keys.turns import TurnStore
 from boomerang.catalog.keys.usage import UsageStore
 from boomerang.catalog.leases import LeaseStore
 from boomerang.catalog.listing.families import ListingStore
+from boomerang.catalog.listing.sizes import SizesStore
 from boomerang.catalog.reaping import ReapingStore
 from boomerang.catalog.records.states import Keying, StudentState
 from boomerang.catalog.stores.ending import EndingStore
@@ -59,6 +60,7 @@ class Catalog(
     CredentialStore,
     FileStore,
     ListingStore,
+    SizesStore,
     FollowingStore,
     NoticeStore,
     EventStore,

@@ -255,11 +255,16 @@ class Revision:
 NAMESPACE = "boomerang"
 
 
+def possible_names(name: str, teacher: str, id_: str) -> tuple[str, ...]:
+    """The names that a new family may get, the first that is free."""
+    return name, teacher.replace("/", "-"), f"{name}-{id_[:6]}", f"{name}-{id_}"
+
+
 def family_name(name: str, teacher: str, id_: str, held: Mapping[str, str]) -> str:
     """The name of a new family; `held` has the teachers of the families whose names are given."""
-    owned = teacher.replace("/", "-")
-    tries = [name] if held.get(name, teacher) == teacher else [name, owned]
-    return next((one for one in (*tries, f"{name}-{id_[:6]}") if one not in held), f"{name}-{id_}")
+    own, owned, *numbered, last = possible_names(name, teacher, id_)
+    tries = [own] if held.get(own, teacher) == teacher else [own, owned]
+    return next((one for one in (*tries, *numbered) if one not in held), last)
 
 
 def repo_id(name: str, member: Member) -> str:

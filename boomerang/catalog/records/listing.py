@@ -1,6 +1,7 @@
 """A page of families, with what is shown beside them."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -39,6 +40,30 @@ class Place(NamedTuple):
                 fix="Follow the `next` of the page before, or leave `before` out.",
             )
         return cls(when, id_)
+
+
+class SizePlace(NamedTuple):
+    """Where a page of sizes begins: after the member with these parameters, family and `k`."""
+
+    parameters: int
+    family: str
+    k: int
+
+    def __str__(self) -> str:
+        """As it stands in an address."""
+        return f"{self.parameters}~{self.family}~{self.k}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SizePlace":
+        """Read what `str` wrote. Raises BadRequest."""
+        found = re.fullmatch(r"([0-9]{1,18})~([0-9A-Za-z]{1,16})~([0-9]{1,9})", text)
+        if found is None:
+            raise BadRequest(
+                f"{text!r} is no place in the list of sizes.",
+                value=text,
+                fix="Follow the `next` of the page before, or leave `after` out.",
+            )
+        return cls(int(found[1]), found[2], int(found[3]))
 
 
 class Rung(NamedTuple):

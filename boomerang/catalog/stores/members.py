@@ -20,6 +20,7 @@ MEASURES = frozenset({
     "by_position", "errors", "generation", "flags",
 })  # fmt: skip
 """What is measured of a member, without the results of tasks."""
+_AT_ONCE = 10_000
 _VALUES = MEASURES | {"repo", "commit", "made_of"}
 _INHERITED = ("built", "built_reason", "measured", "measured_reason", "tasks", *sorted(_VALUES))
 _PUBLISHED = ("published", "published_reason")
@@ -38,11 +39,14 @@ class MemberStore(Store):
 
     def ladders(self, families: Sequence[str]) -> dict[str, tuple[Member, ...]]:
         """The ladders of families, smallest first, by the ids of those that are there."""
+        found: dict[str, list[Member]] = {}
         with self.db.read() as session:
-            statement = select(MemberRow).where(MemberRow.family.in_(families))
-            found: dict[str, list[Member]] = {}
-            for row in session.scalars(statement.order_by(MemberRow.parameters, MemberRow.k)):
-                found.setdefault(row.family, []).append(record(Member, row))
+            # PostgreSQL takes no question with more than 65,535 values.
+            for at in range(0, len(families), _AT_ONCE):
+                some = MemberRow.family.in_(families[at : at + _AT_ONCE])
+                rows = select(MemberRow).where(some).order_by(MemberRow.parameters, MemberRow.k)
+                for row in session.scalars(rows):
+                    found.setdefault(row.family, []).append(record(Member, row))
             return {family: tuple(members) for family, members in found.items()}
 
     def member(self, family: str, k: int) -> Member:

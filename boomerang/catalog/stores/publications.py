@@ -6,12 +6,18 @@ its family, and for ever once something was to be published under it.
 
 from collections.abc import Iterator
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, exists, select, update
 
 from boomerang.catalog.credentials import forget_unneeded
 from boomerang.catalog.database import Session
 from boomerang.catalog.leases import forget_tries, work_of
-from boomerang.catalog.records.families import Member, Publication, Revision, family_name
+from boomerang.catalog.records.families import (
+    Member,
+    Publication,
+    Revision,
+    family_name,
+    possible_names,
+)
 from boomerang.catalog.records.states import Fact, Lease
 from boomerang.catalog.store import Store, record
 from boomerang.catalog.tables import (
@@ -163,13 +169,18 @@ def give_name(session: Session, row: FamilyRow) -> None:
     """Name a new family; one that was there before has its name again."""
     keep_names(session)
     if session.scalars(select(NameRow).where(NameRow.family == row.id)).first() is None:
-        held = {kept.name: kept.teacher for kept in session.scalars(select(NameRow))}
+        possible = possible_names(row.name, row.teacher, row.id)
+        given = session.scalars(select(NameRow).where(NameRow.name.in_(possible)))
+        held = {kept.name: kept.teacher for kept in given}
         name = family_name(row.name, row.teacher, row.id, held)
         session.add(NameRow(name=name, family=row.id, teacher=row.teacher))
 
 
 def keep_names(session: Session) -> None:
     """Write down the names of families from before names were kept."""
+    nameless = ~exists().where(NameRow.family == FamilyRow.id)
+    if session.scalars(select(FamilyRow.id).where(nameless).limit(1)).first() is None:
+        return
     kept = set(session.scalars(select(NameRow.family)))
     for id_, name in all_names(session):
         if id_ not in kept:

@@ -40,7 +40,7 @@ class FamilyRow(Attempts, Base):
     settled: Mapped[bool] = mapped_column(default=False, index=True)
     cancel: Mapped[bool | None]
     replaced: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    outdated: Mapped[str | None]
+    outdated: Mapped[str | None] = mapped_column(index=True)
     about: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     shape: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     state: Mapped[str | None]
@@ -96,11 +96,11 @@ class MemberRow(Base):
     parameters: Mapped[int]
     bytes: Mapped[int]
     layers: Mapped[int]
-    built: Mapped[str] = mapped_column(default="no")
+    built: Mapped[str] = mapped_column(default="no", index=True)
     built_reason: Mapped[str | None]
-    measured: Mapped[str] = mapped_column(default="no")
+    measured: Mapped[str] = mapped_column(default="no", index=True)
     measured_reason: Mapped[str | None]
-    published: Mapped[str] = mapped_column(default="no")
+    published: Mapped[str] = mapped_column(default="no", index=True)
     published_reason: Mapped[str | None]
     perplexity: Mapped[float | None]
     kl: Mapped[float | None]
@@ -118,6 +118,8 @@ class MemberRow(Base):
     commit: Mapped[str | None]
     made_of: Mapped[str | None]
     updated: Mapped[float]
+
+    __table_args__ = (Index("members_by_size", "parameters", "family", "k"),)
 
 
 class SweepRow(Sent, Base):

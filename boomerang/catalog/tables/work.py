@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from boomerang.catalog.base import Attempts, Base, Serial, Text
@@ -33,6 +33,8 @@ class TryRow(Attempts, Base):
     __tablename__ = "tries"
 
     subject: Mapped[str] = mapped_column(primary_key=True)
+
+    __table_args__ = (Index("tries_due", "due"),)
 
 
 class UnreadRow(Base):

@@ -167,6 +167,15 @@ def test_records_and_the_list(held: tuple[Front, Family, tuple[Member, ...]]) ->
         assert one["hub_id"] == f"boomerang/teacher-{one['size']}"
     same = front.client.get("/models", params={"family": family.id}).json()["models"]
     assert same == listed
+    paged, at = [], "/models?limit=1"
+    while at is not None:
+        page = front.client.get(at).json()
+        paged += page["models"]
+        at = page["next"]
+    assert paged == listed
+    assert front.client.get(f"/models?limit=100&family={family.id}").json()["models"] == listed
+    for bad in ("limit=0", "limit=1001", "after=x", "limit=1&family=unknown"):
+        assert front.client.get(f"/models?{bad}").status_code in (400, 404, 422)
 
 
 def test_two_families_with_a_size_are_choices(front: Front) -> None:

@@ -40,6 +40,7 @@ def upgrade() -> None:
         must("first", REAL),
         must("last", REAL),
     )
+    _sought()
     # Whoever was written before there were steps reads this, and refuses what it does not know.
     op.execute("UPDATE schema_version SET version = 11")
 
@@ -77,3 +78,12 @@ def _keys() -> None:
     )
     index("ix_audit_time", "audit", "time")
     index("ix_audit_key", "audit", "key")
+
+
+def _sought() -> None:
+    """Indexes for what would be looked for in every row, each few seconds, in a large catalog."""
+    for fact in ("built", "measured", "published"):
+        index(f"ix_members_{fact}", "members", fact)
+    index("members_by_size", "members", "parameters", "family", "k")
+    index("ix_families_outdated", "families", "outdated")
+    index("tries_due", "tries", "due")
