@@ -79,12 +79,12 @@ def behind() -> Iterator[ThreadingHTTPServer]:
 
 
 @contextmanager
-def proxy(folder: Path, behind: ThreadingHTTPServer, listen: str) -> Iterator[dict[str, int]]:
-    """The proxy as compose runs it; which port stands for which."""
+def proxy(folder: Path, behind: int, listen: str) -> Iterator[dict[str, int]]:
+    """The proxy as compose runs it, before a port; which port stands for which."""
     ports = {port: free_port() for port in ("8080", "8081", "8443")}
-    (folder / "tmp").mkdir()
+    (folder / "tmp").mkdir(parents=True)
     for name in ("nginx.conf", listen):
-        text = (FOLDER / name).read_text().replace("app:8000", f"127.0.0.1:{behind.server_port}")
+        text = (FOLDER / name).read_text().replace("app:8000", f"127.0.0.1:{behind}")
         for theirs, here in (("/tmp/", f"{folder}/tmp/"), ("/etc/nginx/", f"{folder}/")):
             text = text.replace(theirs, here)
         text = re.sub(r"listen ((?:127\.0\.0\.1:)?)(\d+)",
@@ -117,7 +117,7 @@ def test_streams_and_ranges_pass_and_nobody_says_for_whom_but_the_proxy(
     behind: ThreadingHTTPServer, tmp_path: Path
 ) -> None:
     with (
-        proxy(tmp_path, behind, "plain.conf") as ports,
+        proxy(tmp_path, behind.server_port, "plain.conf") as ports,
         httpx.Client(base_url=f"http://127.0.0.1:{ports['8080']}", trust_env=False) as client,
     ):
         said = {"Range": "bytes=3-7", "X-Hub-Token": TOKEN, "X-Request-ID": "ours.1"}
@@ -157,7 +157,7 @@ def test_with_tls_everybody_is_sent_there(behind: ThreadingHTTPServer, tmp_path:
     (tmp_path / "tls").mkdir()
     certificate(tmp_path / "tls")
     trusted = ssl.create_default_context(cafile=str(tmp_path / "tls" / "fullchain.pem"))
-    with proxy(tmp_path, behind, "tls.conf") as ports:
+    with proxy(tmp_path, behind.server_port, "tls.conf") as ports:
         answer = httpx.get(f"https://localhost:{ports['8443']}/", verify=trusted, trust_env=False)
         assert answer.json()["X-Forwarded-Proto"] == "https"
         assert "max-age" in answer.headers["strict-transport-security"]

@@ -14,6 +14,7 @@ import redis
 import yaml
 
 from tests.project.containers.engine import Engine, free_port
+from tests.project.containers.test_proxy import NGINX, proxy
 from tests.support.databases import postgres_server
 from tests.support.places import ROOT
 from tests.workers.conftest import KEPT, LAYERS, write_model
@@ -81,6 +82,20 @@ def wanted(engine: Engine) -> int:
     return int(found)
 
 
+def through(engine: Engine, path: str, headers: dict[str, str]) -> None:
+    """What is downloaded through the proxy is what the front end sends, whole and in part."""
+    folder = engine.own("nginx")
+    direct = httpx.get(f"http://127.0.0.1:{engine.ports['app']}{path}?download", headers=headers)
+    with proxy(folder / "etc", engine.ports["app"], "plain.conf") as ports:
+        url = f"http://127.0.0.1:{ports['8080']}{path}?download"
+        whole = httpx.get(url, headers=headers)
+        part = httpx.get(url, headers=headers | {"Range": "bytes=100-299"})
+        same = httpx.get(url, headers=headers | {"If-None-Match": direct.headers["ETag"]})
+    assert whole.content == direct.content
+    assert (part.status_code, part.content) == (206, direct.content[100:300])
+    assert same.status_code == 304
+
+
 def test_what_compose_starts_serves_a_family_and_stops_within_its_grace(engine: Engine) -> None:
     models = sorted(engine.volumes["models"].rglob("*"))
     engine.start("redis")
@@ -136,6 +151,8 @@ def test_what_compose_starts_serves_a_family_and_stops_within_its_grace(engine: 
                 path.read_bytes() == served
                 for path in engine.volumes["home"].glob("members/*/*.safetensors")
             )
+        if NGINX is not None:
+            through(engine, f"/models/{members[-1]['size']}", headers)
         for name in ("cpu-worker", "assembly-worker"):
             assert engine.stop(name) == 0, engine.said(name)
     # uvicorn ends by the signal that it was sent, once all is closed.
