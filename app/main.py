@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from app import errors
 from app.api import families, further, history, jobs, models, plan, rebuilds, service, webhooks
@@ -26,6 +27,7 @@ from boomerang.processes.logs import begin_logs
 from boomerang.service.redaction import Redactor
 from boomerang.service.settings import Settings, get_settings
 from boomerang.service.watching.collectors import Machine
+from boomerang.service.watching.traces import begin_traces, trace_requests
 
 
 @asynccontextmanager
@@ -52,13 +54,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for figures in looked_up:
             app.state.figures.registry.unregister(figures)
         await context.stop()
+        await run_in_threadpool(app.state.end_traces)
 
 
 class _App(DescribedAPI):
     """The application, whose every answer is told of: those to its own faults, too."""
 
-    def build_middleware_stack(self) -> ASGIApp:
-        return Watched(super().build_middleware_stack(), self.state.figures)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Watched(super().__call__, self.state.figures)(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -92,6 +95,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)
+    told = app.state.settings
+    app.state.end_traces = begin_traces(told.otlp_endpoint, "boomerang-front-end", __version__)
+    if told.otlp_endpoint:
+        trace_requests(app)
     return app
 
 

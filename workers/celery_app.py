@@ -11,7 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from celery.signals import setup_logging, worker_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from boomerang import __version__
 from boomerang.catalog.leases import this_holder
@@ -21,6 +27,7 @@ from boomerang.service import jobs
 from boomerang.service.jobs import Message, celery_app
 from boomerang.service.settings import get_settings
 from boomerang.service.watching.heartbeat import Present, keep_saying
+from boomerang.service.watching.traces import begin_traces
 from workers import assemble, distill, keying, measure, publish, settle
 from workers.context import Context, context
 from workers.hooks import following, telling
@@ -83,6 +90,8 @@ def _logs(**_: Any) -> None:
 
 
 def _prepare(**_: Any) -> None:
+    end = begin_traces(get_settings().otlp_endpoint, "boomerang-worker", __version__)
+    worker_shutdown.connect(lambda **_: end(), weak=False)
     # Made before there are threads that would each make one.
     publish.keep_xet(context())
 

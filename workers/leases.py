@@ -16,6 +16,7 @@ from boomerang.catalog.leases import this_holder
 from boomerang.catalog.records.states import Lease, LostLease
 from boomerang.processes import tally
 from boomerang.processes.json_lines import Outcome, Told, run
+from boomerang.service.watching.traces import span
 from workers.context import Context
 
 log = logging.getLogger("boomerang.workers")
@@ -99,7 +100,9 @@ class Holding:
     ) -> Outcome:
         """Run a child as `json_lines.run` does; it is stopped where the work must end."""
         stop_seconds = self._context.settings.stop_seconds
-        return run(arguments, job, folder, told, self.ended, stop_seconds)
+        what = Path(arguments[-1]).name
+        with span(f"child {what}", subject=self.lease.subject):
+            return run(arguments, job, folder, told, self.ended, stop_seconds)
 
     def start(self) -> None:
         """Begin the heartbeat."""

@@ -54,6 +54,7 @@ class Things(Collector):
 
     def __init__(self, catalog: Catalog, redis_url: str) -> None:
         self._counts, self._jobs = Kept(catalog.counts), Kept(catalog.job_figures)
+        self._parked = Kept(catalog.parked)
         self._queue = Kept(lambda: _queue(redis_url))
 
     def describe(self) -> Iterable[Metric]:
@@ -83,7 +84,8 @@ class Things(Collector):
             "kind", jobs.oldest.items(),
         )  # fmt: skip
         failed = gauge("boomerang_jobs_failed", "Jobs that failed and stay so.", jobs.failed)
-        return [things, stages, oldest, failed]
+        parked = gauge("boomerang_jobs_parked", "Jobs given up as poison.", self._parked())
+        return [things, stages, oldest, failed, parked]
 
     def _of_queue(self) -> list[Metric]:
         lengths, taken, heard = self._queue()

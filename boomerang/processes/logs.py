@@ -25,7 +25,7 @@ FIELDS = (
 )
 """The fields of lines; what libraries add to their records stays out."""
 
-_OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "celery")
+_OTHERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "celery")
 """Loggers that come with handlers of their own."""
 
 Line = MutableMapping[str, Any]
@@ -67,6 +67,8 @@ def begin_logs(
         other = logging.getLogger(name)
         other.handlers, other.propagate = [], True
         other.setLevel(logging.NOTSET)
+    # Each request has a line of ours, which has no query.
+    logging.getLogger("uvicorn.access").propagate = False
     # At every request to the Hub, with its whole address; httpx tells nothing that we do not.
     for name in ("httpx", "httpcore", "urllib3", "huggingface_hub"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))

@@ -8,6 +8,7 @@ from typing import Any
 
 from boomerang.processes import trace
 from boomerang.service.jobs import Message
+from boomerang.service.watching.traces import mark_request
 from workers.watching.figures import RUNNING, TASKS, TRAININGS, outcome_of
 
 log = logging.getLogger("boomerang.workers.tasks")
@@ -22,6 +23,7 @@ def watched(told: Message, request: Any, work: Callable[[], str]) -> str:
     began = time.monotonic()
     with trace.following(getattr(request, trace.HEADER, None)):
         _ABOUT.set(about)
+        mark_request()
         log.info("%s begins", name, extra=about)
         outcome, running = "failed", RUNNING.labels(name)
         running.inc()

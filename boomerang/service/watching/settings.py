@@ -33,6 +33,13 @@ class WatchingSettings(BaseSettings):
         description="Address at which a worker answers that. It asks for no key.",
     )
 
+    otlp_endpoint: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="Address of a collector of OpenTelemetry (OTLP over HTTP), as "
+        "`http://127.0.0.1:4318`; empty: no traces.",
+    )
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:

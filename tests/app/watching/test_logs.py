@@ -43,6 +43,7 @@ def test_each_request_has_its_id_and_a_line(make_front: Callable[..., Front]) ->
     nobody = by_id[refused.headers["x-request-id"]]
     assert (nobody["route"], nobody["status"], nobody["key"]) == ("other", 401, None)
     assert "/healthz" not in {one["route"] for one in found}
+    assert not any(one["logger"] == "uvicorn.access" for one in lines(front))
     text = front.log.read_text()
     assert TOKEN not in text
     assert KEY not in text
