@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: demo smollm2 serve test test-long test-tasks check dist pin help bench-assembly bench-distillation bench-memory bench-publishing \
-	bench-quality bench-recipes bench-play bench-pages bench-scale chaos chaos-catalog screenshots lock format clean
+	bench-quality bench-recipes bench-play bench-pages bench-scale chaos chaos-kills chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
 	$(BIN)/boomerang demo
@@ -60,8 +60,11 @@ smollm2: $(READY)-examples  ## a real teacher and text for it, in build/teachers
 	$(BIN)/python examples/smollm2/make_teacher.py build/teachers
 	$(BIN)/python examples/smollm2/make_text.py build/teachers
 
-chaos: $(READY)  ## processes of a service killed at random while it distils: ten seeds, half an hour
+chaos: $(READY)  ## the whole service under 200 faults of a seed, with clients meanwhile: 15 minutes
 	$(BIN)/python -m benchmarks.chaos $(CHAOS)
+
+chaos-kills: $(READY)  ## children of `boomerang serve` killed at random while it distils: ten seeds, half an hour
+	$(BIN)/python -m benchmarks.chaos.kills $(CHAOS)
 
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
 	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/interleavings/test_interleavings.py

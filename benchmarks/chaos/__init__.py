@@ -1,1 +1,1 @@
-"""Processes of a service killed at random: is anything lost?"""
+"""The whole service under a seeded schedule of faults, with clients meanwhile: is anything lost?"""

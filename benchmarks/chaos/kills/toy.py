@@ -5,7 +5,7 @@ import lzma
 import shutil
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 LAYERS = 8
 
 

@@ -1,0 +1,1 @@
+"""Children of `boomerang serve` killed at random, with the real trainer: is anything lost?"""
