@@ -10,7 +10,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from app import errors
-from app.api import families, further, history, jobs, models, plan, rebuilds, service, webhooks
+from app.api import (
+    families,
+    further,
+    history,
+    jobs,
+    models,
+    plan,
+    rebuilds,
+    service,
+    usage,
+    webhooks,
+)
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
@@ -90,9 +101,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A page goes before what programs get at its address: app/views.py.
     for router in (
         pages.router, service.health, families.router, further.router, plan.router, rebuilds.router,
-        history.router, jobs.router, service.events, models.router, streams.router, openai.router,
-        webhooks.router,
-        repositories.router,
+        history.router, jobs.router, usage.router, service.events, models.router,
+        streams.router, openai.router, webhooks.router, repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)
     told = app.state.settings

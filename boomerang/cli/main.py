@@ -26,6 +26,7 @@ COMMANDS = {
     "events": ("service.following", "Say what happened to a family, and what happens."),
     "download": ("service.downloading", "Download a size from a running service."),
     "rebuild": ("service.rebuilding", "Look at all that is there of families, and mend it."),
+    "usage": ("service.usage", "Say what a key used of late, and what it may use."),
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
     "migrate": ("upkeep.migrating", "Bring the catalog of a service up to date."),

@@ -79,6 +79,8 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     ask("/plan", "/plan?teacher=teacher&student=student&order=last")
     ask("/plan", "/plan?teacher=nothing/here/below", status=404)
     ask("/teachers", "/teachers?q=t")
+    ask("/usage", "/usage")
+    ask("/usage", "/usage?key=nobody", status=404)
     made = ask("/families", "/families", "post", 202, json=body).json()
     other = ask("/families", "/families", "post", 202, json=body | {"order": "first"}).json()
     waiting = ask("/families", "/families", "post", 202, json=ASKED | {"budget": "100M"}).json()

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow("the command line as a process, many times")
 
 COMMANDS = (
     "plan", "distill", "heal", "measure", "assemble", "chat", "publish", "verify", "request",
-    "families", "show", "cancel", "delete", "events", "download", "rebuild", "serve", "worker",
-    "migrate", "doctor", "gc", "demo",
+    "families", "show", "cancel", "delete", "events", "download", "rebuild", "usage",
+    "serve", "worker", "migrate", "doctor", "gc", "demo",
 )  # fmt: skip
 
 
