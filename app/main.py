@@ -22,6 +22,7 @@ from app.api import (
     usage,
     webhooks,
 )
+from app.api.managing import keys
 from app.context import Context
 from app.hub import repositories
 from app.openapi import ANY, DescribedAPI
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # A page goes before what programs get at its address: app/views.py.
     for router in (
         pages.router, service.health, families.router, further.router, plan.router, rebuilds.router,
-        history.router, jobs.router, usage.router, service.events, models.router,
+        history.router, jobs.router, usage.router, keys.router, service.events, models.router,
         streams.router, openai.router, webhooks.router, repositories.router,
     ):  # fmt: skip
         app.include_router(router, responses=ANY)

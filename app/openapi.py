@@ -21,9 +21,10 @@ _SCHEMES = {
     KEY: {
         "type": "http",
         "scheme": "bearer",
-        "description": "One of BOOMERANG_API_KEYS. `read` is for whatever changes nothing, `build` "
-        "for what starts work, `publish` for what ends it or pushes to the Hub; each has those "
-        "before it. On loopback without keys none is needed. Browsers may send it as a password.",
+        "description": "A key of the catalog, or one of BOOMERANG_API_KEYS. `read` is for whatever "
+        "changes nothing, `build` for what starts work and for what ends one's own, `publish` for "
+        "what pushes to the Hub, `admin` for keys and everybody's work; each has those before it. "
+        "On loopback without keys none is needed. Browsers may send it as a password.",
     },
     SECRET: {
         "type": "apiKey",

@@ -29,6 +29,8 @@ COMMANDS = {
     "usage": ("service.usage", "Say what a key used of late, and what it may use."),
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
+    "keys": ("upkeep.keys", "Make, list and revoke the keys of a service."),
+    "audit": ("upkeep.keys", "Say what was done with which key."),
     "migrate": ("upkeep.migrating", "Bring the catalog of a service up to date."),
     "doctor": ("upkeep.doctor", "Look at a set-up, and say what to mend."),
     "gc": ("upkeep.gc", "Take away what nobody needs: never a student."),

@@ -179,6 +179,16 @@ def test_what_is_declared_is_what_is_sent(make_front: Callable[..., Front]) -> N
     # Nor a worker that tries sizes; tests/app/play has one.
     unseen |= {(m, p, s) for m, p, s in contract.documented() if p.startswith("/v1/")}
     ask("/play", "/play")
+    # From here on a key is needed.
+    new = {"name": "ci", "scope": "admin", "expires_in": 3600, "quotas": {"families_per_day": 1}}
+    key = ask("/keys", "/keys", "post", 201, json=new).json()
+    shown = {"headers": {"Authorization": f"Bearer {key['key']}"}}
+    ask("/keys", "/keys", "post", 422, json=new, **shown)
+    ask("/keys", "/keys", **shown)
+    ask("/keys/{id_}", f"/keys/{key['id']}", **shown)
+    ask("/keys/{id_}", "/keys/nothing", status=404, **shown)
+    assert ask("/audit", "/audit?limit=3", **shown).json()["next"]
+    ask("/keys/{id_}", "/keys/ci", "delete", **shown)
     assert set(contract.documented()) - contract.seen == unseen
 
 
@@ -209,7 +219,7 @@ def test_each_operation_asks_for_the_key_that_it_names(
     make_front: Callable[..., Front], scope: str
 ) -> None:
     front = make_front(BOOMERANG_API_KEYS=f"{scope}:one")
-    scopes = ("read", "build", "publish")
+    scopes = ("read", "build", "publish", "admin")
     for path, operations in Contract(front).document["paths"].items():
         for method, operation in operations.items():
             if path.endswith("events") or path.startswith("/webhooks"):

@@ -1,0 +1,1 @@
+"""What whoever runs the service asks of it: keys, and what was done with them."""
