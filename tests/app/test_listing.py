@@ -82,7 +82,7 @@ def test_it_is_as_declared(client: TestClient) -> None:
     schema = {"$ref": "#/components/schemas/FamiliesAnswer", "components": document["components"]}
     Draft202012Validator(schema).validate(client.get("/families?limit=3").json())
     asked = {one["name"] for one in document["paths"]["/families"]["get"]["parameters"]}
-    assert asked == {"q", "state", "limit", "before"}
+    assert asked == {"q", "state", "mine", "limit", "before"}
 
 
 def test_a_page_reads_no_more_than_it_shows(client: TestClient) -> None:

@@ -29,10 +29,8 @@ class KeyRequest(BaseModel):
     quotas: Quotas | None = None
 
 
-class KeyAnswer(Answer):
-    """A key, without itself; times are seconds since 1970."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [KEY_EXAMPLE]})
+class _Key(BaseModel):
+    """What is told of a key wherever it is."""
 
     id: str
     name: str
@@ -44,7 +42,13 @@ class KeyAnswer(Answer):
     quotas: dict[str, Any] | None = Field(description="its own, in place of the service's")
 
 
-class NewKeyAnswer(KeyAnswer):
+class KeyAnswer(_Key, Answer):
+    """A key, without itself; times are seconds since 1970."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [KEY_EXAMPLE]})
+
+
+class NewKeyAnswer(_Key, Answer):
     """A key that was made, with itself: it is told here and never again."""
 
     model_config = ConfigDict(

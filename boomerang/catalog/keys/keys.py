@@ -11,7 +11,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.keys import SCOPES, Key, KeyScope, Ring
@@ -95,13 +95,14 @@ class KeyStore(Store):
         """The keys that are neither revoked nor expired, and the sessions that were ended."""
         with self.db.read() as session:
             now = session.now()
-            live = select(KeyRow).where(
-                KeyRow.revoked.is_(None), or_(KeyRow.expires.is_(None), KeyRow.expires > now)
-            )
-            keys = {row.digest: _key(row) for row in session.scalars(live)}
+            rows = session.scalars(select(KeyRow)).all()
+            keys = {
+                row.digest: _key(row)
+                for row in rows
+                if row.revoked is None and (row.expires is None or row.expires > now)
+            }
             ended = session.scalars(select(EndedRow.nonce).where(EndedRow.expires > now))
-            ever = bool(keys) or session.scalar(select(KeyRow.id).limit(1)) is not None
-            return Ring(keys=keys, ended=frozenset(ended), ever=ever)
+            return Ring(keys=keys, ended=frozenset(ended), ever=bool(rows))
 
     def keys_used(self, when: Mapping[str, float]) -> None:
         """Remember when keys were seen, by id, in seconds since 1970; never an earlier time."""
