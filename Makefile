@@ -69,6 +69,15 @@ chaos-kills: $(READY)  ## children of `boomerang serve` killed at random while i
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
 	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/interleavings/test_interleavings.py
 
+audit: $(READY)  ## flaws of our own code (bandit), and of what the locks name (where advisories can be reached)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive boomerang app workers
+	$(BIN)/python -m tools.audit
+
+sbom: $(READY)  ## build/sbom.json: what is installed, its licences and what needs what (CycloneDX)
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible \
+		--validate --output-file build/sbom.json
+
 dist: $(READY)  ## build sdist and wheel in dist/, and try the wheel in an environment of its own
 	$(BIN)/python -m tools.dist
 

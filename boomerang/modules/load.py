@@ -31,7 +31,7 @@ def load(folder: Path, *, dtype: torch.dtype | None, where: torch.device | None 
         fields = {key: value for key, value in alone.items() if key != "model_type"}
         config = AutoConfig.for_model(alone["model_type"], **fields)
         nested = {"config": config, "key_mapping": dict(LANGUAGE_MODEL)}
-    model = AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(  # a folder  # nosec B615
         folder,
         dtype="auto" if dtype is None else dtype,
         local_files_only=True,

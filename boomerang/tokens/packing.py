@@ -35,7 +35,7 @@ class Tokeniser:
 
     def __init__(self, folder: Path, vocabulary: int) -> None:
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(  # a folder  # nosec B615
                 folder, local_files_only=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError) as error:
