@@ -106,9 +106,8 @@ class Database:
             return
         schema.check(found)
         with self._gate, self._writer.begin() as connection:
-            schema.wait_for_writers(self.engine, connection)
-            if not self._sqlite:
-                connection.execute(text(f"SELECT {_ALONE}"), _turn())
+            schema.wait_for_writers(connection)
+            take_turn(connection)
             schema.bring(connection, migrate=migrate)
 
     def _begin(self, connection: Connection) -> None:
@@ -186,6 +185,12 @@ def engine_of(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other writer is between its first statement and its commit."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT {_ALONE}"), _turn())
 
 
 def _same(revision: str | None) -> None:

@@ -29,6 +29,8 @@ COMMANDS = {
     "usage": ("service.usage", "Say what a key used of late, and what it may use."),
     "serve": ("service.running", "Run everything on this machine until ^C."),
     "worker": ("service.running", "Run one worker, of a service that has a Redis of its own."),
+    "restore": ("upkeep.copies", "Put a backup into an empty home and an empty database."),
+    "backup": ("upkeep.copies", "Copy what cannot be made again: the catalog and the students."),
     "keys": ("upkeep.keys", "Make, list and revoke the keys of a service."),
     "audit": ("upkeep.keys", "Say what was done with which key."),
     "migrate": ("upkeep.migrating", "Bring the catalog of a service up to date."),

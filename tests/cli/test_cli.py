@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow("the command line as a process, many times")
 COMMANDS = (
     "plan", "distill", "heal", "measure", "assemble", "chat", "publish", "verify", "request",
     "families", "show", "cancel", "delete", "events", "download", "rebuild", "usage",
-    "serve", "worker", "migrate", "keys", "audit", "doctor", "gc", "demo",
+    "serve", "worker", "migrate", "backup", "restore", "keys", "audit", "doctor", "gc", "demo",
 )  # fmt: skip
 
 

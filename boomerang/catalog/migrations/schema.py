@@ -11,12 +11,12 @@ from pathlib import Path
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
     create_engine,
+    delete,
     insert,
     inspect,
     make_url,
@@ -150,16 +150,22 @@ def _step(connection: Connection, schema: Schema) -> None:
 
     if schema.number is not None:
         REVISIONS.create(connection, checkfirst=True)
-        if schema.after is not None:
-            connection.execute(insert(REVISIONS).values(version_num=schema.after))
+        mark(connection, schema.after)
     upgrade(connection)
 
 
-def wait_for_writers(engine: Engine, connection: Connection) -> None:
+def mark(connection: Connection, revision: str | None) -> None:
+    """Say that a catalog has all of a revision and no more, whatever it has."""
+    connection.execute(delete(REVISIONS))
+    if revision is not None:
+        connection.execute(insert(REVISIONS).values(version_num=revision))
+
+
+def wait_for_writers(connection: Connection) -> None:
     """Have every writer that knows of revisions end its change, and none begin another.
 
     Writers read the revision first: on PostgreSQL they share its table with each other, but not
     with whoever is about to change it. SQLite has one writer anyway.
     """
-    if engine.dialect.name == "postgresql" and inspect(connection).has_table(REVISIONS.name):
+    if connection.dialect.name == "postgresql" and inspect(connection).has_table(REVISIONS.name):
         connection.execute(text(f"LOCK TABLE {REVISIONS.name} IN ACCESS EXCLUSIVE MODE"))

@@ -19,9 +19,9 @@ def config() -> Config:
     return found
 
 
-def upgrade(connection: Connection) -> None:
-    """Take every step that the catalog lacks, within the transaction of this connection."""
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Take every step that the catalog lacks up to one, in the transaction of the connection."""
     with _ONE:
         told = config()
         told.attributes["connection"] = connection
-        command.upgrade(told, "head")
+        command.upgrade(told, to)

@@ -12,6 +12,7 @@ from boomerang.catalog.records.listing import FamilyPage, Place
 from boomerang.catalog.records.states import Fact, StudentState
 from boomerang.errors import BadRequest
 from tests.catalog.conftest import new_family, new_student, rungs
+from tests.catalog.migrations.kept import number
 
 
 def make(catalog: Catalog, name: str, key: str = "k" * 32, **changes: object) -> str:
@@ -127,7 +128,7 @@ def test_an_older_catalog_learns_the_states(catalog: Catalog, url: str) -> None:
         for index in ("families_newest", "families_of_a_state"):
             session.execute(text(f"DROP INDEX {index}"))
         session.execute(text("ALTER TABLE families DROP COLUMN state"))
-        session.execute(text("UPDATE schema_version SET version = 9"))
+    number(catalog.db.engine, 9)
     later = Catalog(url)
     assert every(later, 2, state="queued") == [one]
     later.close()

@@ -142,7 +142,7 @@ def test_whoever_opened_it_before_writes_no_more(catalog: Catalog, url: str) -> 
             caught.append(error)
 
     with writer.begin() as connection:
-        schema.wait_for_writers(writer, connection)
+        schema.wait_for_writers(connection)
         waiting = threading.Thread(target=write)
         waiting.start()
         waiting.join(0.3)

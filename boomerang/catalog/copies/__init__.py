@@ -1,0 +1,1 @@
+"""The catalog as files that either database reads: written from one, loaded into another."""
