@@ -21,6 +21,9 @@ MEMORY = "GB to run"
 WHY = "not good because"
 """Head of the column that says why a member is not offered as good."""
 
+REASON = "why"
+"""Head of the column that says why something is so."""
+
 
 def distilled_view(record: Mapping[str, Any]) -> str:
     """A student that was trained."""
@@ -88,7 +91,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for index, column in enumerate(columns):
         if column == BLOCKS:
             found.add_column(column, overflow="fold")
-        elif column == WHY:
+        elif column in (WHY, REASON):
             found.add_column(column)
         else:
             found.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from boomerang.catalog.records.states import STEPS, Event
+from boomerang.catalog.records.states import STEPS, Event, Fact
 from boomerang.catalog.records.words import in_words
 from boomerang.cli import options
 from boomerang.cli.service.asking import NotMade, is_made
@@ -112,10 +112,10 @@ class _Words:
 
     def __call__(self, told: Told) -> None:
         id_, kind, values = told
-        if kind in STEPS:
+        if kind in STEPS or _so_far(kind, values):
             if time.monotonic() - self._stepped >= STEP_SECONDS:
                 self._stepped = time.monotonic()
-                self._say(values, _step(values))
+                self._say(values, _step(values) if kind in STEPS else "Measuring goes on")
             return
         payload = {name: value for name, value in values.items() if name not in _COMMON}
         event = Event(id=id_, time=values["time"], family=values.get("family"),
@@ -127,6 +127,14 @@ class _Words:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(values["time"]))
         sys.stdout.write(f"{when}  {words}\n")
         sys.stdout.flush()
+
+
+def _so_far(kind: str, values: dict[str, Any]) -> bool:
+    """Whether an event only tells how far a measuring is, as the log of a family has none."""
+    if kind == "measuring":
+        return bool(values.get("state") == Fact.RUNNING and values.get("reason"))
+    part = kind == "member" and values.get("fact") == "measured" and values.get("state") == Fact.NO
+    return part and values.get("perplexity") is not None
 
 
 def _step(values: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.cli import options
 from boomerang.cli.progress import duration
 from boomerang.cli.service.running import settings
-from boomerang.cli.show import emit, table
+from boomerang.cli.show import REASON, emit, table
 from boomerang.errors import BadRequest
 from boomerang.service.upkeep.collecting import GRACE_HOURS, Named, collect
 
@@ -61,7 +61,7 @@ def gc_view(done: Mapping[str, Any]) -> Group:
         ("What goes only by name (--run KEY, --set-aside NAME):", "by_name"),
     ):  # fmt: skip
         if done[key]:
-            parts += [title, table(("name", "MB", "unchanged for", "why"), _rows(done[key]))]
+            parts += [title, table(("name", "MB", "unchanged for", REASON), _rows(done[key]))]
     count = len(done["removed"])
     parts.append(
         f"{count} things and {done['events']} old events {would}: {_mb(done['bytes'])} MB."

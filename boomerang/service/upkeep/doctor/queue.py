@@ -1,21 +1,17 @@
 """Redis or Valkey: whether it answers, keeps what it is given, and is on time; and who listens."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
-from redis.retry import Retry
 
 from boomerang.service.jobs import PLAY, QUEUES
-from boomerang.service.playing.store import address
 from boomerang.service.running.parts import socket_path, valkey_url
 from boomerang.service.settings import Settings
 from boomerang.service.upkeep.doctor.finding import Finding, clock, fail, ok, warn
+from boomerang.service.watching import heartbeat
 
 SECONDS = 3.0
 """How long the queue may be silent."""
@@ -27,7 +23,8 @@ def queue(settings: Settings, version: str) -> Iterator[Finding]:
     if embedded and not socket_path(settings).exists():
         yield ok("queue", "`boomerang serve` starts its own, and does not run now.")
         return
-    with connect(valkey_url(settings) if embedded else settings.redis_url) as client:
+    address = valkey_url(settings) if embedded else settings.redis_url
+    with heartbeat.connect(address, SECONDS) as client:
         try:
             before = time.time()
             seconds, micros = client.time()
@@ -51,14 +48,6 @@ def queue(settings: Settings, version: str) -> Iterator[Finding]:
         yield clock("queue's clock", ahead, "the queue")
         yield from _workers(settings, client, version)
         yield from (() if embedded else _keeps(settings, client))
-
-
-def connect(redis_url: str) -> Any:
-    """A client that waits for nothing. Raises ValueError for what is no address."""
-    return Redis.from_url(
-        address(redis_url), decode_responses=True, retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=SECONDS, socket_timeout=SECONDS,
-    )  # fmt: skip
 
 
 def _where(settings: Settings) -> str:
@@ -104,25 +93,18 @@ def _said(client: Any, name: str) -> str:
     return str(client.config_get(name).get(name, ""))
 
 
-def present(client: Any) -> list[dict[str, Any]]:
-    """The workers that are there, as they say of themselves."""
-    names = sorted(client.smembers("boomerang:workers"))
-    told = client.mget([f"boomerang:worker:{name}" for name in names]) if names else []
-    return [json.loads(one) for one in told if one is not None]
-
-
 def _workers(settings: Settings, client: Any, version: str) -> Iterator[Finding]:
     """Who listens to which queue, and of which version they are."""
-    there = present(client)
+    there = heartbeat.present(client)
     needed = (*QUEUES, PLAY) if settings.play else QUEUES
-    lacking = [one for one in needed if not any(one in worker["queues"] for worker in there)]
-    told = [f"{one['host']}: {', '.join(one['queues'])}" for one in there]
+    lacking = heartbeat.missing(needed, there)
+    told = [f"{one.host}: {', '.join(one.queues)}" for one in there]
     if lacking:
         yield warn("workers", f"Nobody listens to {', '.join(lacking)}.",
                    f"boomerang worker --queues {','.join(lacking)}", told)  # fmt: skip
     else:
         yield ok("workers", "Somebody listens to every queue.", told)
-    others = sorted({one["version"] for one in there} - {version})
+    others = sorted({one.version for one in there} - {version})
     if others:
         yield fail("versions", f"There are workers of {', '.join(others)}; this is {version}.",
                    "Have all run one version.", others)  # fmt: skip
