@@ -14,6 +14,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
     start_http_server,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -25,6 +26,8 @@ from boomerang.service.settings import Settings
 from boomerang.service.watching.collectors import Machine
 from workers.watching.devices import Devices
 
+# A second series beside each counter, of which nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 log = logging.getLogger("boomerang.workers")
 
 SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 172800.0)
