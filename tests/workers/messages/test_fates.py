@@ -161,6 +161,8 @@ KINDS: dict[str, Callable[[Context], Job]] = {
 }  # fmt: skip
 FOR_A_DAY = {("tell", "away"), ("tell", "refused"), ("tell", "unknown")}
 """A notice is tried for a day, whatever is wrong with its host."""
+PARKED = {"distill", "measure", "settle", "build", "publish", "keep", "rebuild"}
+"""What a fault of ours parks; of the others nothing is left to begin anew."""
 FOR_EVER = {("sweep", "away")}
 """Once an hour, until the folder is removed."""
 
@@ -198,6 +200,9 @@ def test_a_job_ends(
     assert tried or name != "refused"
     if name == "unknown" and (kind, name) not in FOR_A_DAY and kind != "sweep":
         assert len(tried) == attempts
+    parked = int(name == "unknown" and kind in PARKED)
+    assert context.catalog.parked() == parked
+    assert sum(job.parked for job in context.catalog.jobs().failed) == parked
     # Nobody takes it again by himself.
     for _ in range(3):
         clock.now += 4000
