@@ -19,7 +19,7 @@ class Part:
         self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path,
         well: Callable[[], bool], *, user: str | None = None,
     ) -> None:  # fmt: skip
-        self.name, self.log, self.starts = name, log, 0
+        self.name, self.log, self._before = name, log, 0
         self._arguments, self._environment, self._user = list(arguments), dict(environment), user
         self._well, self._lock = well, threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,12 +45,18 @@ class Part:
                 time.sleep(0.1)
 
     def _begin(self) -> None:
-        self.starts += 1
+        self._before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments, env=self._environment, stdout=log, stderr=log, cwd="/",
                 start_new_session=True, user=self._user,
             )  # fmt: skip
+
+    def said(self) -> str:
+        """What it has written into its log since it was started last."""
+        with self.log.open("rb") as log:
+            log.seek(self._before)
+            return log.read().decode(errors="replace")
 
     def kill(self) -> None:
         """SIGKILL to it alone: what it started is left as a crash would leave it."""

@@ -164,12 +164,7 @@ class Stack:
         command[command.index("workers.celery_app")] = "benchmarks.chaos.service.worker"
         log = self.folder / f"{name.replace(' ', '-')}.log"
         told = {**told, **(self._clock() if name == "worker 3" else {})}
-        part: Part
-
-        def well() -> bool:
-            return log.exists() and log.read_text(errors="replace").count(READY) >= part.starts
-
-        part = Part(name, command, told, log, well)
+        part = Part(name, command, told, log, lambda: READY in part.said())
         return part
 
     def _front_end(self, settings: Settings, told: Mapping[str, str]) -> Part:
