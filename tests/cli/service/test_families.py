@@ -48,6 +48,8 @@ def test_a_family_is_shown_cancelled_and_deleted(make_front: Callable[..., Front
     front.ready()
     asked = {"BOOMERANG_URL": front.base, "BOOMERANG_API_KEY": "secret"}
     assert told("show", family, **asked)["student"]["state"] == "queued"
+    with Service(front.base, "secret") as service:
+        assert len(families.listed(service, 9, mine="true")["families"]) == 2
     done = boomerang("cancel", family, **asked)
     assert (done.returncode, done.stdout) == (0, f"{family}  teacher: cancelled\n")
     # Nobody can be asked here, and nothing is done.
