@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from app.security.guesses import address_of, network
-from app.security.keys import who
+from app.security.keys import may, who
 from app.security.scopes import FORMS, LOGIN, LOGOUT, TRYING, WEBHOOK, changes, stands_for
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.keys import NOBODY, Who
@@ -89,6 +89,10 @@ class Auditor:
         stranger = by is NOBODY and (path == LOGIN or not request.state.passed)
         if status in _REFUSED and stranger:
             self._count("login" if path == LOGIN else "key", network(address_of(request)))
+            return
+        # Whoever shows no key where one is needed changes nothing, and could send any number.
+        keyless = path != WEBHOOK and not may(request, "read")
+        if by is NOBODY and (keyless or not request.state.passed):
             return
         deed = named_deed(request.method, path)
         if deed is None or status == 429 or self._catalog is None:

@@ -196,7 +196,14 @@ def test_what_was_done_is_written_down_and_no_key_with_it(
     assert status(front, "boss", "/keys/ci", "DELETE") == 200
     for n in range(40):
         status(front, f"wrong-{n}")
-    visitor(front).log_in("no-key")
+    stranger = visitor(front)
+    stranger.log_in("no-key")
+    # What nobody in particular sends, and is not let in with, is no row.
+    assert stranger.log_in("").status_code == 422
+    assert stranger.send("/logout").status_code == 303
+    assert stranger.client.post("/login", data={"csrf": "x"}).status_code == 403
+    away = {"Origin": "https://evil.example"}
+    assert stranger.client.post("/families", json=asked, headers=away).status_code == 403
     told = front.client.get("/audit?limit=5").json()
     shown = told["deeds"] + front.client.get(told["next"]).json()["deeds"]
     assert [(one["action"], one["subject"], one["status"]) for one in reversed(shown)] == [
