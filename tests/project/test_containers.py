@@ -25,9 +25,10 @@ pytestmark = pytest.mark.slow("the images' own commands as processes")
 
 IMAGES = {path.name.removesuffix(".Dockerfile"): path for path in ROOT.glob("docker/*.Dockerfile")}
 OURS = {"app", "gpu-worker", "cpu-worker", "assembly-worker"}
-THEIRS = {"redis", "postgres", "nginx", "flower"}
+THEIRS = {"redis", "postgres", "nginx", "flower", "prometheus", "grafana"}
 PROFILES = {"gpu-worker": "gpu", "cpu-worker": "cpu", "play-worker": "play",
-            "nginx": "nginx", "flower": "flower"}  # fmt: skip
+            "nginx": "nginx", "flower": "flower",
+            "prometheus": "monitoring", "grafana": "monitoring"}  # fmt: skip
 """What runs only where COMPOSE_PROFILES says so."""
 DIGEST = r"(@sha256:[0-9a-f]{64})?"
 PLAYS = "play-worker"
@@ -318,7 +319,7 @@ def test_services_wait_for_healthy_ones():
         assert re.fullmatch(rf"{store}:\d+\.\d+[\d.]*-alpine{DIGEST}", SERVICES[store]["image"])
     for name in THEIRS:
         assert re.fullmatch(
-            rf"[a-z/-]+:\d+\.\d+\.?[\d.]*(-[a-z]+)?{DIGEST}", SERVICES[name]["image"]
+            rf"[a-z/-]+:v?\d+\.\d+\.?[\d.]*(-[a-z]+)?{DIGEST}", SERVICES[name]["image"]
         )
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
         # Neither may eat the host: what it may take is bounded, and what it says is, too.
@@ -333,6 +334,8 @@ def test_only_the_front_end_is_reached_and_by_default_from_this_host():
         "app": ["127.0.0.1:8000:8000"],
         "nginx": ["127.0.0.1:8080:8080", "127.0.0.1:8443:8443"],
         "flower": ["127.0.0.1:5555:5555"],
+        "prometheus": ["127.0.0.1:9090:9090"],
+        "grafana": ["127.0.0.1:3000:3000"],
     }
     assert not any("expose" in s for s in SERVICES.values())
     # Whose word is taken for who asks: nobody else is on that network.
@@ -364,6 +367,7 @@ def test_containers_can_change_nothing_but_their_volumes():
         mounts = [volume.split(":") for volume in volumes]
         for source, _, *mode in mounts:
             assert source in COMPOSE["volumes"] or mode == ["ro"], f"{name}: {source}"
+            assert source in COMPOSE["volumes"] or source == "./models" or (ROOT / source).exists()
     for name in SERVICES.keys() - {"redis", "postgres"}:  # which begin as root, and step down
         assert SERVICES[name]["cap_drop"] == ["ALL"]
     for name in (*OURS, PLAYS):

@@ -305,7 +305,6 @@ def test_every_setting_reaches_the_pods_that_read_it() -> None:
         assert sources == wanted + ["boomerang-front-secrets"] * (name == "app")
         known = {n for field in Settings.model_fields for n in names_of(field)}
         known |= {"REDIS_PASSWORD", "FORWARDED_ALLOW_IPS"}
-        known |= {"BOOMERANG_METRICS_PORT", "BOOMERANG_METRICS_HOST"}
         assert {one["name"] for one in container["env"]} <= known
     told = BASE["ConfigMap", "boomerang-settings"]["data"]
     assert told.keys() <= {n for field in Settings.model_fields for n in names_of(field)}
