@@ -30,7 +30,6 @@ class Service:
             "BOOMERANG_REDIS_URL": url,
             "BOOMERANG_TRAINER": json.dumps([sys.executable, str(_FAKES / "fake_trainer.py")]),
             "BOOMERANG_MEASURER": json.dumps([sys.executable, str(_FAKES / "fake_measurer.py")]),
-            "BOOMERANG_LEASE_SECONDS": "3",
             "BOOMERANG_REAP_SECONDS": "0.2",
             "BOOMERANG_REQUEUE_SECONDS": "0.5",
         }

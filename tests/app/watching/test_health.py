@@ -13,10 +13,13 @@ from tests.app.watching.conftest import Service
 from tests.workers.conftest import wait_for
 
 
-def states(front: Front) -> dict[str, str]:
-    answer = front.client.get("/readyz")
-    assert answer.status_code == 200, answer.text
-    return {part["name"]: part["state"] for part in answer.json()["parts"]}
+def parts(front: Front) -> dict[str, dict[str, str]]:
+    """Every part by name; none while the service says that it is not ready."""
+    return {part["name"]: part for part in front.client.get("/readyz").json().get("parts", ())}
+
+
+def is_(front: Front, name: str, state: str) -> bool:
+    return parts(front).get(name, {}).get("state") == state
 
 
 @pytest.mark.slow("a worker begins and ends")
@@ -24,19 +27,17 @@ def test_everything_that_is_missing_is_named_and_only_what_is_vital_keeps_it_awa
     service: Service,
 ) -> None:
     front = service.front
-    before = front.client.get("/readyz").json()["parts"]
-    assert [part["name"] for part in before] == [
-        "catalog", "schema", "queue", "workers", "home", "disk", "hub",
-    ]  # fmt: skip
-    missing = next(part for part in before if part["name"] == "workers")
-    assert missing["state"] == "warn"
-    assert missing["said"] == "nobody listens to distill, measure, assemble, publish"
+    lacking = "nobody listens to distill, measure, assemble, publish"
+    wait_for(lambda: parts(front).get("workers", {}).get("said") == lacking, 60)
+    names = ["catalog", "schema", "queue", "workers", "home", "disk", "hub"]
+    wait_for(lambda: list(parts(front)) == names, 60)
+    wait_for(lambda: is_(front, "workers", "warn"), 60)
     # Nothing listens at the address of the Hub that these tests have.
-    assert states(front)["hub"] == "warn"
+    wait_for(lambda: is_(front, "hub", "warn"), 60)
     worker = service.worker()
-    wait_for(lambda: states(front)["workers"] == "ok", 60)
+    wait_for(lambda: is_(front, "workers", "ok"), 60)
     worker.stop()
-    wait_for(lambda: states(front)["workers"] == "warn", 60)
+    wait_for(lambda: is_(front, "workers", "warn"), 60)
     port = service.broker.connection_pool.connection_kwargs["port"]
     service.broker.shutdown(nosave=True)
     wait_for(lambda: front.client.get("/readyz").status_code == 503, 60)
