@@ -130,7 +130,9 @@ def bring(connection: Connection, *, migrate: bool) -> None:
     schema = read(connection)
     check(schema)
     if schema.empty:
-        Base.metadata.create_all(connection)
+        # Where nothing is there is nothing to look for, table by table.
+        some = bool(inspect(connection).get_table_names())
+        Base.metadata.create_all(connection, checkfirst=some)
         REVISIONS.create(connection, checkfirst=True)
         connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
         connection.execute(insert(REVISIONS).values(version_num=HEAD))

@@ -4,6 +4,7 @@ Old events are rolled up: of the steps of a student the curve stays, in some 300
 says how far something was goes; of all else each family and each student keep the newest.
 """
 
+import time
 from collections.abc import Iterator
 from itertools import chain
 
@@ -21,6 +22,8 @@ KEPT = 500
 """Old events that a family, or a student, keeps beside the curve; together with what is newer."""
 BATCH = 1000
 """Rows that are removed in one transaction: other writers wait for no more."""
+PAUSE = 0.1
+"""Seconds between two such transactions."""
 
 
 class PruningStore(Store):
@@ -45,6 +48,8 @@ class PruningStore(Store):
             with self.db.write() as session:
                 removed = session.execute(delete(EventRow).where(EventRow.id.in_(ids)))
                 gone += int(removed.rowcount)  # type: ignore[attr-defined]
+            # SQLite's writers do not queue: one that waits looks every tenth of a second.
+            time.sleep(PAUSE if start + BATCH < len(found) else 0)
         return gone
 
     def prune_usage(self, days: float) -> int:
