@@ -21,6 +21,8 @@ from boomerang.service.upkeep.leftovers import LOG_DAYS
 from tests.catalog.conftest import new_family, new_student, rungs
 from tests.support.cli_stub import error, told
 
+pytestmark = pytest.mark.slow("a home with a catalog for each")
+
 OLD = time.time() - 7200
 
 
@@ -120,7 +122,6 @@ FOLDERS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@pytest.mark.slow("many homes, each with a catalog")
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FOLDERS, max_size=4))
 def test_whatever_lies_there_no_student_goes_and_nothing_that_is_needed(
@@ -304,7 +305,6 @@ def test_what_cannot_be_removed_is_said_and_the_rest_goes(
     assert done.kept[0].why == "it cannot be removed: Permission denied"
 
 
-@pytest.mark.slow("the command line as a process, a few times")
 def test_the_command_says_what_would_go_and_then_has_it_go(home: Home) -> None:
     home.put(f"teachers/{commit(1)}", "a")
     here = {"BOOMERANG_HOME": str(home.settings.home)}
