@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from boomerang.errors import BoomerangError
 from workers.context import Context
 from workers.training.trainer import visible_devices
 
@@ -54,7 +55,8 @@ class _Meter(threading.Thread):
             seconds = (now - self._paid) * self._devices
             self._catalog.charge_device(self._owner, seconds, over=over)
             self._paid = now
-        except SQLAlchemyError:
+        except (SQLAlchemyError, BoomerangError):
+            # The work is done, or goes on, whatever becomes of the account of it.
             log.exception("what key %s used could not be charged", self._owner)
 
 
