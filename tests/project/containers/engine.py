@@ -110,7 +110,7 @@ class Engine:
             cwd=self.cwd(name), capture_output=True, timeout=120,
         )  # fmt: skip
 
-    def wait(self, name: str, check: Callable[[], object], limit: float = 120) -> None:
+    def wait(self, name: str, check: Callable[[], object], limit: float = 300) -> None:
         """Wait for something that a service does. It must not end meanwhile."""
         until = time.monotonic() + limit
         while not check():

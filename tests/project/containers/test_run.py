@@ -36,7 +36,7 @@ SERVED = ("app", "cpu-worker", "assembly-worker")
 
 pytestmark = [
     pytest.mark.long("front end, two workers and two stores start and stop"),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
 ]
 
 
@@ -135,10 +135,10 @@ def test_what_compose_starts_serves_a_family_and_stops_within_its_grace(engine: 
             assert "failed" not in states, found["members"]
             return set(states) == {"yes"}
 
-        engine.wait("cpu-worker", built, 180)
+        engine.wait("cpu-worker", built, 400)
         engine.wait("cpu-worker", lambda: wanted(engine) == 0)
         for name in SERVED:
-            assert engine.healthy(name), engine.said(name)
+            engine.wait(name, lambda name=name: engine.healthy(name))
         members = client.get(f"/families/{family['id']}").json()["members"]
         for member in members:
             tar = client.get(f"/models/{member['size']}", headers={"Accept": "application/x-tar"})
