@@ -52,9 +52,10 @@ def measure(asked: argparse.Namespace) -> bool:
         with base.watched() as load:
             took = team.wait()
         found = team.found()
+        done = asked.asked - found["left"]
         ideal = asked.asked * asked.training / asked.workers
         print(f"{asked.asked} families, {asked.workers} workers in five processes, "
-              f"{asked.training:g} s of sleep: {took:.0f} s, {asked.asked / took:.1f} a second "
+              f"{asked.training:g} s of sleep: {took:.0f} s, {done / took:.1f} settled a second "
               f"(sleep alone: {ideal:.0f} s); not ready: {found['left']}, distilled more than "
               f"once: {found['twice']}")  # fmt: skip
         print(f"  asked for at {asked.asked / intake:.0f} a second, before there were workers")
