@@ -20,7 +20,6 @@ from boomerang.catalog.leases import (
     forget_tries,
     holder_of,
     keeping_of,
-    know_leases,
     tries_of,
     work_of,
 )
@@ -87,7 +86,6 @@ class ReapingStore(Store):
         has all that it may have: by its quotas, or else by `allowance`.
         """
         with self.db.write() as session:
-            know_leases(session)
             look = _Look(session, patience, max_attempts)
             return (
                 *look.unkeyed(), *look.students(Room(session, allowance)), *look.unsettled(),
