@@ -142,7 +142,8 @@ def _students(
     due = or_(StudentRow.due.is_(None), StudentRow.due <= now)
     queued = StudentRow.state == StudentState.QUEUED.value
     facts = (StudentRow.key, StudentRow.owner, StudentRow.updated, StudentRow.reason)
-    rows = list(session.execute(select(*facts).where(queued, due)).tuples())
+    found = session.execute(select(*facts).where(queued, due))
+    rows = [(row.key, row.owner, row.updated, row.reason) for row in found]
     if named.state == StudentState.DISTILLING:
         # Its worker was lost, and nobody has found that yet.
         rows.append((named.key, named.owner, named.updated, named.reason))
