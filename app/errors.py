@@ -29,6 +29,7 @@ from boomerang.errors import (
     SourceChanged,
     Unusable,
 )
+from boomerang.retries import passes
 from boomerang.service.redaction import Redactor, given
 
 log = logging.getLogger("boomerang.app")
@@ -111,6 +112,16 @@ def too_long(most: int) -> JSONResponse:
                    fix="Send less at once.")  # fmt: skip
 
 
+def _away(said: Callable[[Request, JSONResponse], Response], request: Request) -> Response:
+    """What the service itself needs does not answer: whoever asks again later is answered."""
+    answer = said(request, problem(
+        503, "away", "Something is away", "The database or the queue does not answer.",
+        fix="Ask again.", headers={"Retry-After": "5"},
+    ))  # fmt: skip
+    answer.raw_headers.extend(NO_SNIFF)
+    return answer
+
+
 def install(app: FastAPI, redact: Redactor, shown: Shown) -> None:
     """Answer every error of the application with a problem detail, as it is to be `shown`."""
 
@@ -156,6 +167,9 @@ def install(app: FastAPI, redact: Redactor, shown: Shown) -> None:
 
     @app.exception_handler(Exception)
     async def ours_to_mend(request: Request, error: Exception) -> Response:
+        if passes(error):
+            log.warning("%s %s: %s", request.method, request.url.path, type(error).__name__)
+            return _away(said, request)
         log.error("%s %s", request.method, request.url.path, exc_info=error)
         fault = problem(500, "internal", "Something failed here", "The service has a fault.",
                         value=type(error).__name__, fix="Its log says which.")  # fmt: skip

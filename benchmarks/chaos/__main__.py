@@ -19,7 +19,7 @@ from benchmarks.chaos.schedule import Fault, Visit, faults, visits
 from benchmarks.chaos.service.stack import Stack
 from benchmarks.chaos.strikes import Strikes
 
-RECOVERY_SECONDS = 420.0
+RECOVERY_SECONDS = 900.0
 """How long clients wait once there are no more faults."""
 
 

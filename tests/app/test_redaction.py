@@ -7,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
+from app.errors import install
 from boomerang.catalog.records.states import Fact
 from boomerang.processes.redacted import redact_logs
 from boomerang.service.redaction import Redactor
@@ -144,3 +148,19 @@ def test_tokens_of_the_hub_are_told_and_logged_nowhere(capfd: pytest.CaptureFixt
     assert said.startswith("with hf_…\nTraceback")
     assert "ValueError: no hf_…" in said
     assert not any(token in said for token in tokens)
+
+
+def test_a_database_that_is_away_is_no_fault_of_the_service() -> None:
+    """Chaos, seed 1: while PostgreSQL was down clients were told that the service has a fault."""
+    app = FastAPI()
+    install(app, lambda text: text, lambda _, answer: answer)  # type: ignore[arg-type]
+
+    @app.get("/{how}")
+    def ask(how: str) -> None:
+        raise OperationalError("SELECT hush", {}, Exception("hush")) if how == "away" else KeyError
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        away, fault = client.get("/away"), client.get("/fault")
+    assert (away.status_code, away.headers["retry-after"]) == (503, "5")
+    assert "hush" not in away.text
+    assert fault.status_code == 500
