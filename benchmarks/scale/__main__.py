@@ -1,16 +1,16 @@
 """`python -m benchmarks.scale [PART …]`: what limits a service that grows, each part by itself.
 
 `progress`: trainers that report, on PostgreSQL. `serving`: GET /models beside work and downloads.
-`catalog`: what is asked of a
+`team`: families, workers and keys with training replaced by a sleep. `catalog`: what is asked of a
 catalog of very many families. Figures of one run are to be compared with each other alone.
 """
 
 import argparse
 import sys
 
-from benchmarks.scale import catalog, progress, serving
+from benchmarks.scale import catalog, progress, serving, team
 
-PARTS = {"progress": progress, "serving": serving, "catalog": catalog}
+PARTS = {"progress": progress, "serving": serving, "team": team, "catalog": catalog}
 
 
 def main() -> int:

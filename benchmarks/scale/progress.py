@@ -47,6 +47,7 @@ def options(parser: Any) -> None:
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--trainers", type=int, default=10, help="of each process")
     parser.add_argument("--rate", type=float, default=20, help="steps a second of each trainer")
+    parser.add_argument("--modes", nargs="+", choices=list(MODES), default=list(MODES))
     parser.add_argument("--lease", type=float, default=30, help="seconds that a lease lasts")
 
 
@@ -57,7 +58,8 @@ def measure(asked: argparse.Namespace) -> bool:
     print(f"{trainers} trainers in {asked.processes} processes, {asked.rate:g} steps a second of "
           f"each, leases of {asked.lease:g} s")  # fmt: skip
     fine = False
-    for mode, length in (("alone", seconds / 3), ("every", seconds / 2), ("thinned", seconds)):
+    lengths = {"alone": seconds / 3, "every": seconds / 2, "thinned": seconds}
+    for mode, length in ((mode, lengths[mode]) for mode in asked.modes):
         with server.running() as base:
             found = _run(base, mode, length, asked)
         print(f"  {MODES[mode]}, {length:.0f} s: {found['taken']:.0f} steps a second taken, "

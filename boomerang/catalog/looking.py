@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from boomerang.catalog.base import Attempts, Sent
 from boomerang.catalog.database import Session
+from boomerang.catalog.leases import know_leases
 from boomerang.catalog.setbacks import Limits, Setback, again, later
 
 _LONGEST_WAIT = 3600.0
@@ -16,6 +17,9 @@ class Look:
     session: Session
     patience: float
     most: int
+
+    def __post_init__(self) -> None:
+        know_leases(self.session)
 
     @property
     def _enough(self) -> str:

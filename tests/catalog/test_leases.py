@@ -8,6 +8,7 @@ import pytest
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
+from tests.app.serving.test_scale import counted
 from tests.catalog.conftest import new_family, new_student, rungs
 from tests.catalog.test_catalog import KEY
 
@@ -61,3 +62,16 @@ def test_a_publisher_that_lost_its_lease_says_nothing_of_a_repository(catalog: C
         )
     catalog.claim_repo("me/x", "another")
     assert catalog.publication("me/x") is None
+
+
+def test_a_look_for_lost_jobs_asks_as_much_for_many_as_for_few(catalog: Catalog) -> None:
+    asked = []
+    for number in (2, 12):
+        for at in range(number):
+            key = f"{number}{at}".rjust(32, "0")
+            catalog.create_family(new_family(key, name=key), new_student(key), rungs())
+        assert len(catalog.reap(0.0, 3)) >= number
+        with counted(catalog) as statements:
+            catalog.reap(60, 3)
+        asked.append(len(statements))
+    assert asked[0] == asked[1]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 
 from boomerang.catalog.database import Session
 from boomerang.catalog.keys.fairness import Share, Waiting, fairest
@@ -55,10 +55,11 @@ class TurnStore(Store):
                 chosen = fairest(waiting, _shares(session, "student:", waiting))
             if chosen is not None:
                 row = student_row(session, chosen.subject)
-            elif row.state == StudentState.QUEUED or row in held_back:
+            elif row.state == StudentState.QUEUED or row.key in held_back:
                 # Nobody hears this bell: another is rung once there is room.
-                for one in held_back:
-                    one.sent, one.sends = 0.0, 0
+                unsent = [{"key": key, "sent": 0.0, "sends": 0} for key in held_back]
+                if unsent:
+                    session.execute(update(StudentRow), unsent)
                 return Turn(named, None, row.owner, row.trace, "waits")
             lease = acquire(session, f"student:{row.key}", holder, seconds)
             return Turn(row.key, lease, row.owner, row.trace)
@@ -131,29 +132,35 @@ class Room:
 
 def _students(
     session: Session, named: StudentRow, allowance: Allowance
-) -> tuple[list[Waiting], list[StudentRow]]:
-    """The students that wait and may be begun, and those that wait for their own key."""
+) -> tuple[list[Waiting], list[str]]:
+    """The students that wait and may be begun, and those that wait for their own key.
+
+    No more is read of each than what that takes: there may be thousands, at each turn.
+    """
     room, held = Room(session, allowance), _held(session, "student:")
     now = session.now()
     due = or_(StudentRow.due.is_(None), StudentRow.due <= now)
     queued = StudentRow.state == StudentState.QUEUED.value
-    rows = list(session.scalars(select(StudentRow).where(queued, due)))
+    facts = (StudentRow.key, StudentRow.owner, StudentRow.updated, StudentRow.reason)
+    found = session.execute(select(*facts).where(queued, due))
+    rows = [(row.key, row.owner, row.updated, row.reason) for row in found]
     if named.state == StudentState.DISTILLING:
         # Its worker was lost, and nobody has found that yet.
-        rows.append(named)
+        rows.append((named.key, named.owner, named.updated, named.reason))
     free, held_back = [], []
-    for row in rows:
-        if row.key in held:
+    for key, owner, updated, said in rows:
+        if key in held:
             continue
-        reason = room.lacks(row.owner)
+        reason = room.lacks(owner)
         if reason is None:
-            free.append(Waiting(row.key, row.owner or NOBODYS, row.updated))
+            free.append(Waiting(key, owner or NOBODYS, updated))
         else:
-            held_back.append(row)
-        if row.reason != reason and (reason or (row.reason or "").startswith(WAITS)):
+            held_back.append(key)
+        if said != reason and (reason or (said or "").startswith(WAITS)):
+            row = student_row(session, key)
             row.reason = reason
             told = {"state": row.state, "reason": reason, "step": row.step, "steps": row.steps}
-            session.note("student", told, student=row.key)
+            session.note("student", told, student=key)
     return free, held_back
 
 
