@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.assembly.models import Shape
-from benchmarks.chaos.victims import descendants
+from benchmarks.chaos.kills.victims import descendants
 from benchmarks.publishing import models
 from benchmarks.publishing.checks import Checked, check
 from benchmarks.publishing.local_hub import Hub, local_hub
