@@ -86,6 +86,7 @@ def problem(
 
 OPENAI = "/v1/"
 """Where errors are in the form that OpenAI's clients read."""
+_FIXES = {404: "GET /docs lists what there is.", 408: "Send the whole body at once."}
 _KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _NO_MODEL = {"size-not-found", "family-not-found"}
 
@@ -159,10 +160,18 @@ def install(app: FastAPI, redact: Redactor, shown: Shown) -> None:
     async def plain(request: Request, error: HTTPException) -> Response:
         if error.status_code == 413:
             return said(request, too_long(int(error.detail)))
-        fix = "GET /docs lists what there is." if error.status_code == 404 else ""
+        fix = _FIXES.get(error.status_code, "")
         answer = problem(error.status_code, "http", str(error.detail), str(error.detail),
                          value=given(request.url.path), fix=fix,
                          headers=dict(error.headers or {}))  # fmt: skip
+        return said(request, answer)
+
+    @app.exception_handler(RecursionError)
+    async def deep(request: Request, error: RecursionError) -> Response:
+        # What reads or quotes a value follows it down; only what came with a request is so deep.
+        log.warning("%s %s is nested too deep", request.method, request.url.path)
+        answer = problem(422, BadRequest.slug, BadRequest.title, "The body is nested too deep.",
+                         fix="GET /docs lists its fields.")  # fmt: skip
         return said(request, answer)
 
     @app.exception_handler(Exception)

@@ -5,6 +5,7 @@ header is checked) nor by a cross-site form (Origin, Sec-Fetch-Site and the cont
 each form has a token: app/security/forms.py).
 """
 
+import asyncio
 import hmac
 from collections.abc import MutableMapping
 from typing import Any
@@ -28,6 +29,8 @@ from boomerang.service.settings import Settings
 
 BODY_BYTES, LIST_BYTES = 1 << 20, 4 << 20
 """The longest body, and the longest list of names of files; no request of sense comes near."""
+BODY_SECONDS = 60.0
+"""How long a body may take, from its head on."""
 WRONG, WRONG_SECONDS = 30, 2.0
 """How many wrong keys of an address are answered at once, and after how long one more is."""
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
@@ -72,6 +75,10 @@ class Guard:
         request.state.held, request.state.session = NOTHING if self._keys else EVERYTHING, None
         request.state.who, request.state.key, request.state.digest = NOBODY, None, ""
         host = request.headers.get("host", "")
+        if len(request.headers.getlist("host")) > 1:
+            # A proxy on the way may have believed another one than we do.
+            return problem(400, "host", "Several hosts", "A request is for one host.",
+                           value=request.headers.getlist("host"), fix="Send one Host.")  # fmt: skip
         name = (host if host.endswith("]") else host.rsplit(":", 1)[0]).lower()
         if self._check_hosts and name not in self._hosts:
             fix = "Use 127.0.0.1, or set BOOMERANG_PUBLIC_URL."
@@ -200,12 +207,19 @@ def _of_another_type(request: Request) -> Response | None:
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
-    """Read at most so many bytes of a body, whatever its sender said that there would be."""
-    read = 0
+    """Read at most so many bytes of a body, whatever its sender said that there would be, and for
+    so long; whoever then waits for the client to go may wait.
+    """
+    read, more, until = 0, True, asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def bounded() -> Message:
-        nonlocal read
-        message = await receive()
+        nonlocal read, more
+        try:
+            async with asyncio.timeout_at(until if more else None):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "Too slow") from None
+        more = bool(message.get("more_body"))
         read += len(message.get("body", b""))
         if read > most:
             raise HTTPException(413, str(most))

@@ -15,7 +15,8 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.serving.heads import Bounded
 
 EXTENSION = "http.response.zerocopysend"
 
@@ -28,7 +29,7 @@ PATIENCE_MS = 20
 _senders = CapacityLimiter(SENDERS)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Bounded):
     """One connection, over which files can be sent."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

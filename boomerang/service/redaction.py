@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from boomerang.service.settings import Settings
 
 LONGEST = 2000
 """Characters of one text; a request's own megabytes are not sent back."""
+DEEPEST = 50
+"""How deep a record is followed; a request may nest hundreds of lists, and no fault comes of it."""
+WIDEST, SHOWN_DEEP = 100, 8
+"""So many parts of a list or record that came with a request are sent back, and so deep."""
 METHODS = ("GET", "HEAD", "POST", "DELETE")
 """What our own addresses are written after, wherever a text names one."""
 
@@ -43,11 +48,11 @@ class Redactor:
 
     def __call__(self, value: Any) -> Any:
         """The same value as JSON can hold it, without those folders."""
-        return _held(value, self._text)
+        return _held(value, self._text, DEEPEST)
 
     def value(self, value: Any) -> Any:
         """What an error is about: what lies below BOOMERANG_MODELS as requests name it."""
-        shown = self(value)
+        shown = _held(_part(value), self._text, DEEPEST)
         return shown.removeprefix("$BOOMERANG_MODELS/") if isinstance(shown, str) else shown
 
     def _text(self, text: str) -> str:
@@ -58,16 +63,30 @@ class Redactor:
 
 def given(value: Any) -> Any:
     """What a client sent, as JSON can hold it: nothing in it is news to the client."""
-    return _held(value, _short)
+    return _held(_part(value), _short, DEEPEST)
 
 
-def _held(value: Any, text: Any) -> Any:
+def _part(value: Any, deep: int = SHOWN_DEEP) -> Any:
+    """As much of a value as tells which one it is."""
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if deep == 0:
+        return "…"
+    if isinstance(value, Mapping):
+        first = islice(value.items(), WIDEST)
+        return {key: _part(item, deep - 1) for key, item in first}
+    return [_part(item, deep - 1) for item in value[:WIDEST]]
+
+
+def _held(value: Any, text: Any, deep: int) -> Any:
     if isinstance(value, str):
         return text(value)
+    if isinstance(value, Mapping | list | tuple) and deep == 0:
+        return "…"
     if isinstance(value, Mapping):
-        return {text(str(key)): _held(item, text) for key, item in value.items()}
+        return {text(str(key)): _held(item, text, deep - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_held(item, text) for item in value]
+        return [_held(item, text, deep - 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
