@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo smollm2 serve test test-long test-tasks check dist pin help bench-assembly bench-distillation bench-memory bench-publishing \
+.PHONY: demo smollm2 serve test test-long test-tasks check audit sbom dist fuzz pin help bench-assembly bench-distillation bench-memory bench-publishing \
 	bench-quality bench-recipes bench-play bench-pages bench-scale chaos chaos-kills chaos-catalog screenshots lock format clean
 
 demo: $(READY)  ## distil the small teacher, serve every size, show the table
@@ -68,6 +68,9 @@ chaos-kills: $(READY)  ## children of `boomerang serve` killed at random while i
 
 chaos-catalog: $(READY)  ## random interleavings of workers over the catalog, and every mutation of it
 	BOOMERANG_TEST_INTERLEAVINGS=20 $(BIN)/pytest -n 2 tests/interleavings/test_interleavings.py
+
+fuzz: $(READY)  ## ten thousand generated requests, right and wrong, against what /openapi.json says
+	$(BIN)/python -m benchmarks.fuzz $(FUZZ)
 
 audit: $(READY)  ## flaws of our own code (bandit), and of what the locks name (where advisories can be reached)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive boomerang app workers

@@ -9,10 +9,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.schemas.answer import Answer, EventData, Problem
+from app.errors import OPENAI
+from app.schemas.answer import Answer, EventData, OpenAIError, Problem
 from app.schemas.hub import HubPaths
 from app.schemas.play import PlayEvent
-from app.security.scopes import scope_of
+from app.security.scopes import changes, reads, scope_of, takes_forms
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -34,6 +35,7 @@ _SCHEMES = {
     },
 }
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_OPENAI = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}}}
 _TEXT = {"schema": {"type": "string"}}
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 
@@ -95,7 +97,7 @@ class DescribedAPI(FastAPI):
             return self.openapi_schema
         document = super().openapi()
         components = document["components"]
-        for model in (Problem, EventData, HubPaths, PlayEvent):
+        for model in (Problem, OpenAIError, EventData, HubPaths, PlayEvent):
             components["schemas"][model.__name__] = model.model_json_schema(mode="serialization")
         for answer in Answer.__subclasses__():
             # FastAPI takes every null out of its document, those of examples too.
@@ -104,7 +106,34 @@ class DescribedAPI(FastAPI):
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _secure(operation, method.upper(), path)
+                _refuse(operation, method.upper(), path)
         return document
+
+
+def _refuse(operation: dict[str, Any], method: str, path: str) -> None:
+    """Declare what anybody may be answered before a route is reached, each by its status.
+
+    FastAPI declares its own errors where there is no `default`, which stands in their place.
+    """
+    known = operation["responses"]
+    known.pop("default", None)
+    statuses = [400, 403, 421, 422, *((404,) if "{" in path else ())]
+    if scope_of(method, path) is not None:
+        statuses += [401, 429]
+    if changes(method, path):
+        statuses += [413, 415, 429]
+    if takes_forms(path) or reads(method, path):
+        statuses += [413, 415]
+    for status in {s for s in statuses if str(s) not in known}:
+        known |= {str(status): problems(status)[status]}
+    if "404" in known:
+        # An address that no route takes, by a character of it, is no name that is looked for.
+        content = known["404"]["content"]
+        known["404"] = known["404"] | {"content": content | _PROBLEM}
+    if path.startswith(OPENAI):
+        for status, answer in known.items():
+            if int(status) >= 400:
+                answer["content"] = _OPENAI
 
 
 def _secure(operation: dict[str, Any], method: str, path: str) -> None:

@@ -1,6 +1,8 @@
 """Rebuilds: asked for, of one family or of all, and what they found."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, Response
 
 from app import actions
@@ -43,10 +45,13 @@ def index(id_: str, context: ContextDep) -> Response:
     return JSONResponse({"rebuilds": [rebuild_json(one, context.redact) for one in found]})
 
 
+Number = Annotated[int, Path(ge=1, le=1 << 62)]
+
+
 @router.get(
     "/families/{id_}/rebuilds/{number}", response_model=RebuildAnswer, responses=problems(404, 422)
 )
-def read(id_: str, number: int, context: ContextDep) -> Response:
+def read(id_: str, number: Number, context: ContextDep) -> Response:
     """One rebuild, with what it found so far."""
     catalog = context.catalog
     catalog.check_family(id_)

@@ -50,6 +50,20 @@ class Problem(Answer):
     fix: str = Field(description="what helps")
 
 
+class OpenAIError(Answer):
+    """Every error below /v1, as OpenAI's clients read it."""
+
+    class Error(Answer):
+        """What went wrong, and what helps."""
+
+        message: str
+        type: str
+        param: Any = Field(description="which field, or what of it, if it is about one")
+        code: str
+
+    error: Error
+
+
 class PartAnswer(Answer):
     """One thing that the service needs."""
 

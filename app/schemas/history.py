@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Len
 from pydantic import ConfigDict, Field
 
 from app.schemas.answer import Answer, Figure, Redact
@@ -24,8 +25,8 @@ class CurveAnswer(Answer):
     metric: CurveMetric
     step: int = Field(description="that it is at")
     steps: int = Field(description="that it will have had")
-    points: list[tuple[int, Figure]] = Field(
-        description="step and value; what was undone by going back to a checkpoint is left out"
+    points: list[Annotated[list[Figure], Len(2, 2)]] = Field(
+        description="pairs of step and value, without what going back to a checkpoint undid"
     )
 
 

@@ -1,0 +1,1 @@
+"""The interface under thousands of generated requests, right ones and wrong ones."""
