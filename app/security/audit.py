@@ -21,6 +21,7 @@ from app.security.keys import may, who
 from app.security.scopes import FORMS, LOGIN, LOGOUT, TRYING, WEBHOOK, changes, stands_for
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.keys import NOBODY, Who
+from boomerang.catalog.records.states import CatalogChanged
 
 log = logging.getLogger("boomerang.app")
 
@@ -111,7 +112,7 @@ class Auditor:
 
         try:
             await run_in_threadpool(write, self._catalog)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, CatalogChanged) as error:
             # What was done is done; whoever did it must be told.
             log.error("%s %s was not written down: %s", action, subject, type(error).__name__)
 
@@ -139,7 +140,7 @@ class Auditor:
         try:
             for action, detail in rows:
                 self._catalog.audit(NOBODY, f"{action}.refused", None, 401, detail=detail)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, CatalogChanged) as error:
             log.error("refused keys were not written down: %s", type(error).__name__)
 
     async def stop(self) -> None:

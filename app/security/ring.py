@@ -21,6 +21,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.keys.keys import digest_of_key
 from boomerang.catalog.keys.owners import name_of_environment
 from boomerang.catalog.records.keys import SCOPES, Key, KeyScope, Ring, Who
+from boomerang.catalog.records.states import CatalogChanged
 from boomerang.service.settings import Settings
 
 log = logging.getLogger("boomerang.app")
@@ -162,7 +163,7 @@ class Keys:
         self._used = {id_: at for id_, at in self._used.items() if at > since}
         if catalog is not None:
             when = {id_: at // 60 * 60 for id_, at in self._used.items()}
-            with contextlib.suppress(SQLAlchemyError):
+            with contextlib.suppress(SQLAlchemyError, CatalogChanged):
                 await to_thread.run_sync(catalog.keys_used, when, limiter=self._thread)
 
     async def stop(self) -> None:

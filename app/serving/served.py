@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.allowances import DAY, QuotaSpent
+from boomerang.catalog.records.states import CatalogChanged
 
 log = logging.getLogger("boomerang.app")
 
@@ -74,7 +75,7 @@ class Served:
             known = await run_in_threadpool(self._catalog.charge_bytes, dict(self._writing))
             # Other front ends count, too.
             self._known |= known
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, CatalogChanged) as error:
             log.warning("bytes that were sent are written down later: %s", type(error).__name__)
             self._new += self._writing
         self._writing = Counter()

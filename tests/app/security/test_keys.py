@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from boomerang.catalog.tables import KeyRow
 from tests.app.conftest import Front, problem
@@ -255,3 +256,13 @@ def test_an_open_address_is_served_to_keys_of_the_catalog_alone(front: Front) ->
     front.catalog.revoke_key("first")
     until(401, lambda: status(front, written))
     assert status(front, None) == 401
+
+
+def test_a_front_end_older_than_its_catalog_says_so(front: Front) -> None:
+    """Nothing of it can be written down either, and that is no fault of the service."""
+    with front.catalog.db.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    problem(
+        front.client.post("/keys", json={"name": "ci", "scope": "read"}), 503, "catalog-changed"
+    )
+    assert front.client.get("/families").json() == {"families": []}
