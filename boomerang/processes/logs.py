@@ -114,4 +114,11 @@ def _text(_logger: Any, _name: str, line: Line) -> str:
     head = f"{said.pop('time')} {said.pop('level').upper()} {said.pop('logger')}: "
     event, error = said.pop("event"), said.pop("exception", None)
     fields = "".join(f" {name}={value}" for name, value in said.items())
-    return f"{head}{event}{fields}" + (f"\n{error}" if error else "")
+    return f"{head}{_one_line(f'{event}{fields}')}" + (f"\n{error}" if error else "")
+
+
+def _one_line(text: str) -> str:
+    """A text without what would begin another line, or move a terminal's cursor."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

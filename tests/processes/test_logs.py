@@ -79,3 +79,13 @@ def test_whatever_is_sent_as_an_id_only_an_id_is_taken(text: str) -> None:
     found = trace.taken(text)
     assert trace.is_id(found)
     assert (found == text) == trace.is_id(text)
+
+
+@pytest.mark.usefixtures("kept")
+def test_nobody_writes_a_line_of_their_own() -> None:
+    """An address with a line's end, or what moves a terminal's cursor, stays in its line."""
+    to = io.StringIO()
+    begin_logs("text", "INFO", to)
+    log.info("GET %s", "/a\nb", extra={"path": "/a\r\nERROR all is lost\x1b[2J\u2028é"})
+    assert to.getvalue().count("\n") == 1
+    assert "GET /a\\nb path=/a\\r\\nERROR all is lost\\x1b[2J\\u2028é\n" in to.getvalue()
