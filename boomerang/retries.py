@@ -26,8 +26,14 @@ _AWAY = frozenset({
     "sqlalchemy.exc.InterfaceError", "sqlalchemy.exc.OperationalError",
     "sqlalchemy.exc.TimeoutError",
 })  # fmt: skip
-_FLEETING = frozenset({errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO})
-"""What a folder of another machine says while that is away."""
+_FLEETING = frozenset({
+    *(errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.EREMOTEIO),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH),
+    *(errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE, errno.ENOLCK),
+})  # fmt: skip
+"""What a folder of another machine says while that is away, a network while there is no way, and
+a machine that has no more memory, processes, open files or locks to give just now.
+"""
 
 
 class Fate(StrEnum):
