@@ -5,6 +5,7 @@ trained go once it is not.
 """
 
 import logging
+import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ log = logging.getLogger("boomerang.workers")
 
 SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 36000.0, 172800.0)
 _MOST_OUTCOMES = 40
+_COUNT = re.compile(r"^\d+ ")
 
 REGISTRY = CollectorRegistry()
 """Of this worker's process."""
@@ -46,7 +48,10 @@ _outcomes: set[str] = set()
 
 
 def outcome_of(word: str) -> str:
-    """The word in which a task ended, as a label; of too many the later ones are `other`."""
+    """The word in which a task ended, as a label, without how many; of too many words the later
+    ones are `other`.
+    """
+    word = _COUNT.sub("", word)
     if word in _outcomes or len(_outcomes) < _MOST_OUTCOMES:
         _outcomes.add(word)
         return word
