@@ -137,7 +137,7 @@ def _students(
 
     No more is read of each than what that takes: there may be thousands, at each turn.
     """
-    room, held = Room(session, allowance), _held(session, "student:")
+    room, held, lost = Room(session, allowance), _held(session, "student:"), _lost(session)
     now = session.now()
     due = or_(StudentRow.due.is_(None), StudentRow.due <= now)
     queued = StudentRow.state == StudentState.QUEUED.value
@@ -148,11 +148,14 @@ def _students(
         # Its worker was lost, and nobody has found that yet.
         rows.append((named.key, named.owner, named.updated, named.reason))
     free, held_back = [], []
-    for key, owner, updated, said in rows:
-        if key in held:
+    # In the order in which those of one key are begun: no more are free than there is room for, so
+    # that of many the same are told to wait on until it is their turn.
+    for key, owner, updated, said in sorted(rows, key=lambda row: (row[2], row[0])):
+        if key in held or (key != named.key and f"student:{key}" in lost):
             continue
         reason = room.lacks(owner)
         if reason is None:
+            room.begin(owner)
             free.append(Waiting(key, owner or NOBODYS, updated))
         else:
             held_back.append(key)
@@ -166,7 +169,7 @@ def _students(
 
 def _families(session: Session) -> list[Waiting]:
     """The families that wait to be measured."""
-    held, now = _held(session, "family:"), session.now()
+    held, lost, now = _held(session, "family:"), _lost(session), session.now()
     columns = select(FamilyRow.id, StudentRow.owner, FamilyRow.updated)
     rows = columns.join(StudentRow, StudentRow.key == FamilyRow.student).where(
         StudentRow.state == StudentState.READY.value,
@@ -177,7 +180,7 @@ def _families(session: Session) -> list[Waiting]:
     return [
         Waiting(id_, owner or NOBODYS, since)
         for id_, owner, since in session.execute(rows)
-        if id_ not in held
+        if id_ not in held and f"family:{id_}" not in lost
     ]
 
 
@@ -187,6 +190,18 @@ def _held(session: Session, kind: str) -> set[str]:
         LeaseRow.expires > session.now(), LeaseRow.holder.is_not(None)
     )
     return {one.removeprefix(kind) for one in session.scalars(live) if one.startswith(kind)}
+
+
+def _lost(session: Session) -> set[str]:
+    """The leases that ran out in somebody's hands, and that no reaper has seen yet.
+
+    What they are of is taken by no other's bell: a worker that it killed, and that came back before
+    there was such a look, would begin it again and again, and nobody would count that.
+    """
+    over = select(LeaseRow.subject).where(
+        LeaseRow.expires <= session.now(), LeaseRow.holder.is_not(None)
+    )
+    return set(session.scalars(over))
 
 
 def _running(session: Session, kind: str) -> Counter[str]:

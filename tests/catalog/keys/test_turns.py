@@ -11,7 +11,7 @@ from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.allowances import UNLIMITED, Allowance
 from boomerang.catalog.records.states import StudentState
 from boomerang.catalog.setbacks import Limits, Setback
-from boomerang.catalog.tables import KeyRow, StudentRow
+from boomerang.catalog.tables import FamilyRow, KeyRow, LeaseRow, StudentRow
 from tests.catalog.conftest import new_family, new_student, rungs
 
 PATIENCE = 60.0
@@ -98,6 +98,23 @@ def test_a_key_has_no_more_at_once_than_it_may(catalog: Catalog) -> None:
     assert catalog.student(keys[1]).reason is None
 
 
+def test_those_that_wait_for_their_key_are_told_so_once(catalog: Catalog) -> None:
+    """With each that ends one begins: the others wait as before, and no event says otherwise."""
+    keys, may = queue(catalog, "alice", *"abcdef"), Allowance(running_at_once=1)
+    turn = ring(catalog, keys[0], may)
+    ring(catalog, keys[1], may)
+    before = catalog.last_event()
+    for key in keys[1:]:
+        end(catalog, turn)
+        turn = ring(catalog, key, may)
+        assert turn.subject == key
+        assert ring(catalog, keys[-1], may).lease is None
+    told = [one for one in catalog.events_after(before) if one.kind == "student"]
+    waits = [one for one in told if str(one.payload.get("reason")).startswith(WAITS)]
+    assert (len(told), waits) == (3 * len(keys[1:]), []), "two states, and that it waits no more"
+    assert [catalog.student(key).reason for key in keys] == [None] * len(keys)
+
+
 @pytest.mark.parametrize(("scope", "quotas", "many"), [
     ("build", None, 1), ("build", {"running_at_once": 2}, 2), ("build", {"running_at_once": 0}, 3),
     ("admin", None, 3), ("admin", {"running_at_once": 2}, 2),
@@ -137,3 +154,25 @@ def test_families_are_measured_in_turn_too(catalog: Catalog) -> None:
     assert catalog.family_turn(families[1], "worker", 30.0).subject == families[3]
     catalog.cancel(families[2])
     assert catalog.family_turn(families[2], "worker", 30.0).subject == families[1]
+
+
+def test_what_killed_its_worker_is_begun_again_by_no_bell_of_others(catalog: Catalog) -> None:
+    """A reaper counts the loss first, however many bells are heard before."""
+    poison, *others = queue(catalog, "alice", *"abc")
+    assert ring(catalog, poison).subject == poison
+    lose(catalog, "student:" + poison)
+    assert [ring(catalog, other).subject for other in others] == others
+    for key in (poison, *others):
+        catalog.set_student_state(key, StudentState.READY)
+    poison, *others = (catalog.families(student=key)[0].id for key in (poison, *others))
+    assert catalog.family_turn(poison, "worker", 30.0).subject == poison
+    lose(catalog, "family:" + poison)
+    assert [catalog.family_turn(other, "worker", 30.0).subject for other in others] == others
+    catalog.reap(PATIENCE, 5)
+    with catalog.db.read() as session:
+        assert session.get_one(FamilyRow, poison).attempts == 1
+
+
+def lose(catalog: Catalog, subject: str) -> None:
+    with catalog.db.write() as session:
+        session.execute(update(LeaseRow).where(LeaseRow.subject == subject).values(expires=1.0))
