@@ -128,4 +128,4 @@ clean:  ## remove the environment and everything that was built or run
 	rm -rf $(VENV) .bench .demo build dist *.egg-info
 
 help:  ## these targets
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20

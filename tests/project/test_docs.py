@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from app.main import create_app
+from boomerang.cli.main import COMMANDS
 from boomerang.service.settings import Settings
 from tests.support.places import ROOT
 from tools.pictures import PICTURE, family, picture
 
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+SAID = "\n".join(page.read_text() for page in PAGES)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -32,10 +35,29 @@ def test_every_route_is_described() -> None:
                 assert f"{method.upper()} {plain}" in told
 
 
-def test_every_link_leads_somewhere() -> None:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_described(name: str) -> None:
+    assert re.search(rf"(boomerang |`){name}\b", SAID)
+
+
+def test_every_target_that_is_named_is_there_and_helped_with() -> None:
+    made = (ROOT / "Makefile").read_text()
+    helped = set(re.findall(r"^([a-z0-9-]+):.*  ## ", made, re.MULTILINE))
+    phony = made.partition(".PHONY: ")[2].partition("\n\n")[0].replace("\\\n", " ")
+    assert set(phony.split()) == helped
+    assert set(re.findall(r"`make ([a-z][a-z0-9-]*)", SAID)) <= helped
+
+
+def test_every_link_leads_somewhere_and_one_to_every_page() -> None:
+    found = {ROOT / "README.md"}
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            there = (page.parent / target).resolve()
+            assert there.exists(), f"{page.name}: {target}"
+            found.add(there)
+    # Why something is as it is may be told by a comment alone.
+    told = {page for page in PAGES if "decisions" not in page.parts}
+    assert told <= found
 
 
 def test_the_picture_of_the_readme_shows_its_table() -> None:
