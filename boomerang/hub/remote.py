@@ -116,13 +116,13 @@ def resolve(repo_id: str, revision: str | None = None, *, endpoint: str | None =
     """
     _check_names(repo_id, revision)
     client = api(endpoint)
+
+    def ask() -> Resolved:
+        info = client.model_info(repo_id, revision=revision, files_metadata=True, timeout=silence())
+        return _resolved(repo_id, info, hub_endpoint(endpoint))
+
     with hub_errors(repo_id, revision):
-        info = patiently(
-            lambda: client.model_info(
-                repo_id, revision=revision, files_metadata=True, timeout=silence()
-            )
-        )
-    found = _resolved(repo_id, info, hub_endpoint(endpoint))
+        found = patiently(lambda: _understood(ask))
     _check_weights(found)
     if found.gated:
         # The listing of a gated model is public: only reading a file tells who was let in.
@@ -149,6 +149,14 @@ def _check_names(repo_id: str, revision: str | None) -> None:
             value=revision,
             fix="Name a branch, a tag or a commit of 40 hex digits.",
         )
+
+
+def _understood(ask: Callable[[], Resolved]) -> Resolved:
+    """What a Hub says. Raises ValueError for JSON that is another's: the client reads on in it."""
+    try:
+        return ask()
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(type(error).__name__) from error
 
 
 def _resolved(repo_id: str, info: "ModelInfo", endpoint: str) -> Resolved:
