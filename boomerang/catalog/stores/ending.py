@@ -21,6 +21,7 @@ from boomerang.catalog.stores.students import cancel
 from boomerang.catalog.tables import (
     FamilyRow,
     MemberRow,
+    OwnerRow,
     RebuildRow,
     RequestRow,
     RevisionRow,
@@ -46,6 +47,7 @@ class EndingStore(Store):
             row = family_row(session, family)
             if lets_go(session, family, by):
                 give_up_own(session, family, by, CANCELLED)
+                _charge_others(session, row.student, by)
                 return None
             give_up(session, family, CANCELLED)
             end_rebuilds(session, family, CANCELLED)
@@ -55,6 +57,7 @@ class EndingStore(Store):
                 return record(Student, student)
             row.cancel = True
             session.flush()
+            _charge_others(session, student.key, by)
             if not over and _wanted(session, student) is None:
                 cancel(session, student)
             elif not row.settled and holder_of(session, f"family:{family}") is None:
@@ -74,6 +77,7 @@ class EndingStore(Store):
             row = family_row(session, family)
             if lets_go(session, family, by):
                 give_up_own(session, family, by, CANCELLED)
+                _charge_others(session, row.student, by)
                 return None
             student = student_row(session, row.student)
             digests = set(
@@ -91,6 +95,7 @@ class EndingStore(Store):
             digests -= set(kept)
             for digest in digests:
                 session.merge(SweepRow(digest=digest, sent=session.now(), sends=0))
+            _charge_others(session, student.key, by)
             if _wanted(session, student) is None:
                 cancel(session, student)
             left = held_repos(session, family)
@@ -104,3 +109,18 @@ def _wanted(session: Session, student: StudentRow) -> str | None:
         FamilyRow.student == student.key, FamilyRow.cancel.is_not(True)
     )
     return session.scalars(waits).first()
+
+
+def _charge_others(session: Session, student: str, by: str | None) -> None:
+    """What is done with a student from now on is charged to whoever wants it still.
+
+    A key that ended all it had of it would pay for others, or they would wait for its quota.
+    """
+    row = student_row(session, student)
+    if by is None or row.owner != by:
+        return
+    wanting = select(OwnerRow.key).join(FamilyRow, FamilyRow.id == OwnerRow.family)
+    wanting = wanting.where(FamilyRow.student == student, FamilyRow.cancel.is_not(True))
+    left = session.scalars(wanting.order_by(OwnerRow.since, OwnerRow.key)).all()
+    if left and by not in left:
+        row.owner = left[0] or None

@@ -108,12 +108,14 @@ def obtain(
     """The row of a student, and whether it must be sent to the queue by this caller.
 
     The key that asked for it first is charged for it.
-    A student that failed or was cancelled is queued again: whoever asks anew wants it.
+    A student that failed or was cancelled is queued again, and charged to whoever asks anew.
     """
     key = salted_key(new.key, generation)
     row = session.get(StudentRow, key)
     if row is not None:
-        return obtain_again(session, key)
+        row, send = obtain_again(session, key)
+        row.owner = owner if send else row.owner
+        return row, send
     now = session.now()
     values = facts_of(NewStudent, new)
     values |= {"key": key, "root": new.key, "kept": list(new.kept), "generation": generation}

@@ -6,6 +6,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.keys.owners import NotYours
 from boomerang.catalog.records.families import Created, NewRequest, Planned
 from boomerang.catalog.records.states import Fact, StudentState
+from boomerang.catalog.tables import StudentRow
 from boomerang.errors import FamilyNotFound
 from tests.catalog.conftest import new_family, new_student, rungs
 
@@ -55,6 +56,25 @@ def test_what_another_family_waits_for_goes_on(catalog: Catalog) -> None:
     assert catalog.delete_family(first.family.id, "a") == ()
     assert catalog.student("k" * 32).state is StudentState.QUEUED
     assert catalog.cancel(second.family.id, "b").state is StudentState.CANCELLED
+
+
+def test_a_key_pays_for_nothing_that_it_has_ended(catalog: Catalog) -> None:
+    def charged() -> str | None:
+        with catalog.db.read() as session:
+            return session.get_one(StudentRow, "k" * 32).owner
+
+    first, second = asked(catalog, "a"), asked(catalog, "c", "first")
+    asked(catalog, "b")
+    catalog.cancel(first.family.id, "a")
+    assert charged() == "c", "it was the next to ask for it"
+    catalog.delete_family(second.family.id, "c")
+    assert charged() == "b"
+    catalog.cancel(first.family.id, "b")
+    assert charged() == "b", "there is nobody else"
+    assert asked(catalog, "d").next == "distill"
+    assert charged() == "d"
+    asked(catalog, "e", "first")
+    assert charged() == "d"
 
 
 def test_of_what_was_asked_only_ones_own_is_ended(catalog: Catalog) -> None:
