@@ -77,6 +77,11 @@ def own(session: Session, family: str, key: str | None, *, made: bool) -> bool:
     return (key or SERVICE) not in here
 
 
+def is_owner(session: Session, family: str, key: str | None) -> bool:
+    """Whether a key (None: the service) is among the owners of a family."""
+    return session.get(OwnerRow, (family, key or SERVICE)) is not None
+
+
 def check_owner(session: Session, family: str, by: str | None) -> None:
     """Refuse a key that does not own a family; None, the service, owns all. Raises NotYours."""
     if by is not None and session.get(OwnerRow, (family, by)) is None:

@@ -19,6 +19,7 @@ from boomerang.catalog.keys.owners import (
     check_owner,
     first_owner,
     forget_owners,
+    is_owner,
     lets_go,
     own,
     owners_follow,
@@ -63,7 +64,11 @@ class ProvisionalStore(FamilyStore):
                 row.done, row.total = 0, total
                 session.add(row)
                 self._begin(session, row)
-            spend_family(session, planned, new=own(session, id_, planned.owner, made=made))
+            new = own(session, id_, planned.owner, made=made)
+            if row.became is not None:
+                # Its files were touched: what is hashed again is the family that it is already.
+                new = new and not is_owner(session, row.became, planned.owner)
+            spend_family(session, planned, new=new)
             if planned.notify is not None:
                 listen(session, id_, planned.notify)
             keep_credential(session, credential)

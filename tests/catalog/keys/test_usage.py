@@ -54,6 +54,19 @@ def test_the_same_request_is_counted_once_for_each_key(catalog: Catalog) -> None
     assert catalog.used("carol").families == 2
 
 
+def test_what_is_hashed_again_is_no_new_family_of_its_key(catalog: Catalog) -> None:
+    plan = {"student": new_student(), "members": rungs(), "requests": ()}
+    asked = Planned(family=new_family(order="first"), owner="alice", most=1, **plan)  # type: ignore[arg-type]
+    waiting, _ = catalog.expect(asked, 100)
+    lease = catalog.lease_acquire(f"provisional:{waiting.id}", "worker", 60)
+    assert lease is not None
+    named = Planned(family=new_family(order="last"), **plan)  # type: ignore[arg-type]
+    assert catalog.key_family(waiting.id, waiting.asked, [named], lease)
+    # Its files were touched since.
+    catalog.expect(asked, 100)
+    assert catalog.used("alice").families == 1
+
+
 def test_bytes_are_counted_for_many_keys_at_once(catalog: Catalog) -> None:
     assert catalog.charge_bytes({"alice": 5, "bob": 7}) == {"alice": 5, "bob": 7}
     assert catalog.charge_bytes({"alice": 5}) == {"alice": 10}
