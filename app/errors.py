@@ -116,7 +116,8 @@ def too_long(most: int) -> JSONResponse:
 def _away(said: Callable[[Request, JSONResponse], Response], request: Request) -> Response:
     """What the service itself needs does not answer: whoever asks again later is answered."""
     answer = said(request, problem(
-        503, "away", "Something is away", "The database or the queue does not answer.",
+        503, "away", "Something is away",
+        "What this needs is away for now: the database, the queue, or room on the machine.",
         fix="Ask again.", headers={"Retry-After": "5"},
     ))  # fmt: skip
     answer.raw_headers.extend(NO_SNIFF)

@@ -124,6 +124,9 @@ def _refuse(operation: dict[str, Any], method: str, path: str) -> None:
         statuses += [413, 415, 429]
     if takes_forms(path) or reads(method, path):
         statuses += [413, 415]
+    if path != "/healthz":
+        # What it needs may be away.
+        statuses += [503]
     for status in {s for s in statuses if str(s) not in known}:
         known |= {str(status): problems(status)[status]}
     if "404" in known:

@@ -214,6 +214,12 @@ def test_every_example_and_model_is_sound(shared: Front) -> None:
             assert schema["description"]
 
 
+def test_whatever_asks_the_catalog_may_find_it_away(shared: Front) -> None:
+    for path, operations in Contract(shared).document["paths"].items():
+        for method, operation in operations.items():
+            assert ("503" in operation["responses"]) is (path != "/healthz"), (method, path)
+
+
 @pytest.mark.parametrize("scope", ["read", "build", "publish"])
 def test_each_operation_asks_for_the_key_that_it_names(
     make_front: Callable[..., Front], scope: str
