@@ -46,7 +46,7 @@ bench-recipes: $(READY)  ## recipes at equal time on the small teacher: hours
 bench-pages: $(READY)  ## how fast the home page is with many families, and what open tabs cost: 3 minutes
 	$(BIN)/python -m benchmarks.pages
 
-bench-scale: $(READY)  ## many trainers, many downloads, a simulated team, a large catalog: ten minutes
+bench-scale: $(READY)  ## many trainers, many downloads, a simulated team, a large catalog: an hour or more
 	$(BIN)/python -m benchmarks.scale $(SCALE)
 
 bench-play: $(READY)  ## sizes of one pair in memory beside each of them loaded alone: speed, memory, text
