@@ -134,6 +134,8 @@ class DistillationStore(ProgressStore):
                 row.hub_commit = None
             if made:
                 begin_anew(row)
+                # Its last steps may have died with the worker that was to write them.
+                row.step = row.steps
                 change_state(session, row, StudentState.READY, None, Actor.WORKER)
                 student_made(session, key)
             else:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from boomerang.catalog.catalog import Catalog
-from boomerang.catalog.records.states import LostLease
+from boomerang.catalog.records.states import LostLease, StudentState
 from boomerang.catalog.students.progress import Steps
 from boomerang.errors import NotFound
 from tests.app.serving.test_scale import counted
@@ -74,3 +74,12 @@ def test_a_lease_is_renewed_while_another_writes_and_no_twice_given(catalog: Cat
                 late.result(0.3)
         assert late.result(60) is False
     assert catalog.lease_holder("ended") is None
+
+
+def test_a_student_that_is_ready_is_at_its_last_step(catalog: Catalog) -> None:
+    """As under chaos: its worker had not written the last steps when it was killed."""
+    catalog.create_family(new_family(), new_student(), rungs())
+    catalog.set_student_state("k" * 32, StudentState.DISTILLING)
+    catalog.student_progress("k" * 32, {"step": 70, "steps": 88})
+    catalog.student_whole("k" * 32, {"w": "1"}, made=True)
+    assert catalog.student("k" * 32).step == 88
