@@ -117,13 +117,13 @@ def _refuse(operation: dict[str, Any], method: str, path: str) -> None:
     """
     known = operation["responses"]
     known.pop("default", None)
-    statuses = [400, 403, 421, 422, *((404,) if "{" in path else ())]
+    statuses = [400, 403, 421, 422, 431, *((404,) if "{" in path else ())]
     if scope_of(method, path) is not None:
         statuses += [401, 429]
     if changes(method, path):
-        statuses += [413, 415, 429]
+        statuses += [408, 413, 415, 429]
     if takes_forms(path) or reads(method, path):
-        statuses += [413, 415]
+        statuses += [408, 413, 415]
     if path != "/healthz":
         # What it needs may be away.
         statuses += [503]
