@@ -17,7 +17,7 @@ from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.records.states import StudentState
 from boomerang.errors import BadRequest, NotFound
 from boomerang.service.settings import Settings
-from boomerang.service.upkeep.archive import SUMS, Damaged
+from boomerang.service.upkeep.archive import SUMS, Damaged, Folder
 from boomerang.service.upkeep.backup import ABOUT, backup
 from boomerang.service.upkeep.restore import restore
 from tests.catalog.conftest import new_family, new_student, rungs
@@ -192,3 +192,14 @@ def test_what_is_damaged_leaves_nothing_behind(
     assert list(elsewhere.home.iterdir()) == []
     restore(elsewhere, whole)
     assert elsewhere.student_folder(READY).is_dir()
+
+
+def test_a_file_that_becomes_another_before_it_is_linked_is_no_backup(tmp_path: Path) -> None:
+    weights, said = tmp_path / "weights", hashlib.sha256(b"before").hexdigest()
+    weights.write_bytes(b"after!")
+    into = Folder(tmp_path / "copy")
+    into.put("weights", weights, said, lambda _: None)
+    with pytest.raises(Damaged):
+        into.prove({"weights": said}, lambda _: None)
+    with pytest.raises(Damaged):
+        into.put("gone", tmp_path / "gone", said, lambda _: None)
