@@ -46,14 +46,17 @@ def again(row: "Attempts", kind: Setback, now: float, limits: Limits) -> float |
     """
     tally.add("setbacks", kind.name.lower())
     row.due = None
-    if row.waited is None or now > row.waited + _SLACK_SECONDS:
+    worked = row.waited is not None and now > row.waited + _SLACK_SECONDS
+    if row.waited is None or worked:
         # It has worked since: what is away now is away anew.
         row.away_since = None
-    if kind is Setback.DIED:
+    if kind is Setback.DIED or worked:
+        # Work that achieves nothing, and always ends so, would have no end.
         row.attempts += 1
         if row.attempts >= limits.attempts:
             row.parked = True
             return None
+    if kind is Setback.DIED:
         wait = backoff(row.attempts, _FIRST_SECONDS, _LONGEST_SECONDS)
     else:
         row.away_since = now if row.away_since is None else row.away_since

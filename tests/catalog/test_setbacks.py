@@ -56,6 +56,14 @@ def test_an_attempt_that_takes_minutes_to_fail_makes_no_new_outage() -> None:
     assert now < 3600 + 600
 
 
+def test_work_that_finds_something_away_after_hours_each_time_comes_to_an_end() -> None:
+    tried, now, attempts = row(), 0.0, 0
+    while (wait := again(tried, Setback.OUTSIDE, now, LIMITS)) is not None:
+        now, attempts = now + wait + 700, attempts + 1
+        assert attempts <= LIMITS.attempts
+    assert tried.parked
+
+
 @given(
     events=st.lists(st.tuples(st.sampled_from([*Setback, None]), st.floats(0, 1000)), max_size=40)
 )
