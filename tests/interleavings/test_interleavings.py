@@ -16,7 +16,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.database import Session
 from boomerang.catalog.records.states import Fact
-from boomerang.catalog.stores import families, measuring, members, provisional, requests, students
+from boomerang.catalog.stores import ending, measuring, members, provisional, requests, students
 from boomerang.catalog.students import distillation
 from tests.interleavings.interleavings import Interleavings
 from tests.interleavings.stage import staged
@@ -101,7 +101,7 @@ MUTATIONS: dict[str, tuple[Callable[[pytest.MonkeyPatch], object], str]] = {
     ),
     "outdate": (_keep_built, "built of other bytes"),
     "cancel": (
-        lambda patched: patched.setattr(families, "_wanted", lambda *_: None),
+        lambda patched: patched.setattr(ending, "_wanted", lambda *_: None),
         "waits for its student",
     ),
 }
