@@ -106,7 +106,15 @@ def _plain(_logger: Any, _name: str, line: Line) -> Line:
 
 
 def _json(line: Mapping[str, Any], default: Any = None, **_: Any) -> str:
-    return json.dumps(line, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(line, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:
+        # A loss may be none, for which JSON has no number.
+        return json.dumps({k: _number(v) for k, v in line.items()}, ensure_ascii=False, default=str)
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, int | str | None) else str(value)
 
 
 def _text(_logger: Any, _name: str, line: Line) -> str:

@@ -57,6 +57,15 @@ def test_lines_are_json_with_their_request_and_no_token() -> None:
 
 
 @pytest.mark.usefixtures("kept")
+def test_a_figure_that_is_no_number_is_a_line_of_json_all_the_same() -> None:
+    to = io.StringIO()
+    begin_logs("json", "INFO", to)
+    log.info("trained", extra={"seconds": float("nan"), "status": 1})
+    line = json.loads(to.getvalue(), parse_constant=lambda name: pytest.fail(name))
+    assert (line["seconds"], line["status"]) == ("nan", 1)
+
+
+@pytest.mark.usefixtures("kept")
 def test_text_says_the_same() -> None:
     text = said("text")
     assert "INFO boomerang.test: hf_… is here" in text
