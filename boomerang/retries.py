@@ -36,6 +36,11 @@ a machine that has no more memory, processes, open files or locks to give just n
 """
 
 
+_WRONG_STATEMENT = 1
+"""SQLITE_ERROR: a table that is not there, say. SQLite has one kind of error for that and for what
+passes (https://sqlite.org/rescode.html)."""
+
+
 class Fate(StrEnum):
     """What becomes of work that an error ended."""
 
@@ -57,6 +62,8 @@ def fate(error: BaseException) -> Fate:
         return Fate.LATER
     if isinstance(error, OSError) and error.errno in _FLEETING:
         return Fate.LATER
+    if getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == _WRONG_STATEMENT:
+        return Fate.UNKNOWN
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     if names & _AWAY:
         return Fate.LATER

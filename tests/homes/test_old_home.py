@@ -56,7 +56,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """What the front end sends to workers."""
     jobs: list[Message] = []
-    monkeypatch.setattr(Producer, "send", lambda _, job: not jobs.append(job))
+    monkeypatch.setattr(Producer, "send", lambda _, job, id_=None: not jobs.append(job))
     return jobs
 
 

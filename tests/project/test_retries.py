@@ -10,12 +10,22 @@ from hypothesis import strategies as st
 from kombu.exceptions import OperationalError as QueueError
 from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import ResponseError
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from boomerang.errors import BadRecipe, HubBusy, HubFailure, Interrupted
 from boomerang.retries import Fate, asked_wait, backoff, fate, jittered
 
 CUT = DBAPIError("SELECT 1", {}, Exception("cut"), connection_invalidated=True)
+
+
+def said_by_sqlite(statement: str) -> OperationalError:
+    """The error of a statement. Of one kind, whether it passes or not."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(OperationalError) as raised:
+        connection.execute(text(statement))
+    engine.dispose()
+    return raised.value
 
 
 @pytest.mark.parametrize(
@@ -43,6 +53,8 @@ CUT = DBAPIError("SELECT 1", {}, Exception("cut"), connection_invalidated=True)
         (PermissionError(errno.EACCES, "not yours"), Fate.NEVER),
         (IntegrityError("INSERT", {}, Exception("twice")), Fate.UNKNOWN),
         (ProgrammingError("SELEC", {}, Exception("what?")), Fate.UNKNOWN),
+        (said_by_sqlite("SELECT * FROM nothing"), Fate.UNKNOWN),
+        (said_by_sqlite("ATTACH '/nowhere/at/all' AS other"), Fate.LATER),
         (ResponseError("WRONGTYPE"), Fate.UNKNOWN),
         (KeyError("a bug"), Fate.UNKNOWN),
     ],
