@@ -23,8 +23,8 @@ from tests.interleavings.stage import staged
 from tests.support.databases import new_database
 
 TIMES = int(os.environ.get("BOOMERANG_TEST_INTERLEAVINGS", "1"))
-EXAMPLES = 28
-"""As many as take half a minute of one core on SQLite; every mutation is found within them."""
+EXAMPLES = 60
+"""As many as take a minute of one core on SQLite; every mutation is found within them."""
 USUAL = 12
 """As many as every run of the suite tries."""
 
