@@ -51,6 +51,7 @@ def update(path: Path, tables: dict[str, str]) -> None:
     for title, words in PARTS.items():
         table = tables.get(title, kept.get(title, "Not measured yet.\n"))
         text += f"\n## {title}\n{words}\n{MARK}\n{table}"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
 
 
