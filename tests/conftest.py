@@ -15,6 +15,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 from hypothesis import HealthCheck, settings
 
 from boomerang import retries
+from boomerang.processes import trace
 from tests.support.databases import BOTH, empty_database, new_database, postgres_server
 from tests.support.slow import note_reasons, say_slow
 
@@ -43,6 +44,13 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
 def whole_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No wait is shorter than it may be, so that tests can name it."""
     monkeypatch.setattr(retries, "draw", lambda: 1.0)
+
+
+@pytest.fixture(autouse=True)
+def nobodys_request() -> Iterator[None]:
+    """No test is done for the request of one before it, which a server here leaves as it is."""
+    with trace.following(None):
+        yield
 
 
 @pytest.fixture(scope="session")
