@@ -109,6 +109,18 @@ def died(session: Session, subject: str) -> bool:
     return True
 
 
+def lost_leases(session: Session) -> set[str]:
+    """The leases that ran out in somebody's hands, and that no look has seen yet.
+
+    What they are of is taken by no other's bell: a worker that it killed, and that came back before
+    there was such a look, would begin it again and again, and nobody would count that.
+    """
+    over = select(LeaseRow.subject).where(
+        LeaseRow.expires <= session.now(), LeaseRow.holder.is_not(None)
+    )
+    return set(session.scalars(over))
+
+
 def revoke(session: Session, subject: str) -> None:
     """Take a lease away: what its holder works on is no longer what it was."""
     row = session.get(LeaseRow, subject)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from boomerang.catalog.base import Attempts, Sent
 from boomerang.catalog.database import Session
-from boomerang.catalog.leases import know_leases
+from boomerang.catalog.leases import died, know_leases, lost_leases
 from boomerang.catalog.setbacks import Limits, Setback, again, later
 
 _LONGEST_WAIT = 3600.0
@@ -29,6 +29,16 @@ class Look:
         """Count the loss of a worker: seconds until the next attempt, if any, and what is said."""
         wait = again(row, Setback.DIED, self.session.now(), Limits(self.most, 0.0))
         return wait, self._enough if wait is None else later("its worker was lost", wait)
+
+    def finished(self) -> None:
+        """Forget the leases that are left of whoever died between the last change and the release.
+
+        They ran out, and what they are of was looked at before: it is no job any more. The next
+        one of the same name would count a loss that was none.
+        """
+        for subject in sorted(lost_leases(self.session)):
+            if subject.partition(":")[0] in ("student", "family"):
+                died(self.session, subject)
 
     def _due(self, row: Attempts) -> bool:
         now = self.session.now()

@@ -60,10 +60,7 @@ SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A job to send: what, and for which student key or family id (sweep and tell are for none).
-
-    `trace` is the id of the request that asked for it last, where one did.
-    """
+    """A job of a student's key or family's id, if any; `trace` is the request that wants it."""
 
     job: Next
     subject: str
@@ -87,11 +84,13 @@ class ReapingStore(Store):
         """
         with self.db.write() as session:
             look = _Look(session, patience, max_attempts)
-            return (
+            due = (
                 *look.unkeyed(), *look.students(Room(session, allowance)), *look.unsettled(),
                 *look.requests(), *look.unswept(), *look.unfollowed(), *look.untold(),
                 *look.unrebuilt(), *(look.unkept() if keep else ()),
             )  # fmt: skip
+            look.finished()
+            return due
 
     def expect_resend(self) -> None:
         """Forget what was sent: the queue is new and empty, so the next reaper sends all again."""

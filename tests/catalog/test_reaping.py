@@ -7,11 +7,17 @@ import pytest
 
 from boomerang.catalog import setbacks
 from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.leases import lost_leases
 from boomerang.catalog.reaping import Due
 from boomerang.catalog.records.families import NewRequest
 from boomerang.catalog.records.states import Fact, StudentState
 from tests.catalog.conftest import new_family, new_student, rungs
 from tests.catalog.test_catalog import KEY
+
+
+def lapsed(catalog: Catalog) -> set[str]:
+    with catalog.db.read() as session:
+        return lost_leases(session)
 
 
 def test_what_nobody_holds_is_sent_again_by_one_reaper(catalog: Catalog) -> None:
@@ -61,6 +67,29 @@ def test_a_lost_worker_is_replaced_later_each_time_and_not_for_ever(
     told = [str(event.payload.get("reason")) for event in catalog.events_after(0)]
     assert told[-1] == "its worker was lost 4 times"
     assert "its worker was lost; again in 2 s" in told
+
+
+@pytest.mark.parametrize("kind", ["student", "family"])
+def test_whoever_died_after_the_last_change_costs_the_next_attempt_nothing(
+    catalog: Catalog, kind: str
+) -> None:
+    """Under the 200 faults of seed 1: killed between what it wrote last and the lease's release."""
+    family = catalog.create_family(new_family(), new_student()).family.id
+    subject = f"student:{KEY}" if kind == "student" else f"family:{family}"
+    if kind == "family":
+        catalog.student_whole(KEY, {}, made=True)
+        catalog.set_members(family, rungs(), patch_order=(1,), chosen="last")
+    lease = catalog.lease_acquire(subject, "one that dies", 0.05)
+    if kind == "student":
+        catalog.student_whole(KEY, {}, made=True, lease=lease)
+    else:
+        catalog.set_measuring(family, Fact.NO, "no texts", lease=lease)
+    time.sleep(0.1)
+    assert subject in lapsed(catalog)
+    catalog.reap(600, 3)
+    assert not lapsed(catalog)
+    told = [str(event.payload.get("reason")) for event in catalog.events_after(0)]
+    assert not any("lost" in reason for reason in told)
 
 
 def test_measuring_and_requests_are_sent_again_too(

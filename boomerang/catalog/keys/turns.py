@@ -14,7 +14,7 @@ from sqlalchemy import or_, select, update
 from boomerang.catalog.database import Session
 from boomerang.catalog.keys.fairness import Share, Waiting, fairest
 from boomerang.catalog.keys.usage import NOBODYS, recent, today
-from boomerang.catalog.leases import acquire
+from boomerang.catalog.leases import acquire, lost_leases
 from boomerang.catalog.records.allowances import UNLIMITED, Allowance
 from boomerang.catalog.records.states import Lease, StudentState
 from boomerang.catalog.store import Store, family_row, student_row
@@ -137,7 +137,7 @@ def _students(
 
     No more is read of each than what that takes: there may be thousands, at each turn.
     """
-    room, held, lost = Room(session, allowance), _held(session, "student:"), _lost(session)
+    room, held, lost = Room(session, allowance), _held(session, "student:"), lost_leases(session)
     now = session.now()
     due = or_(StudentRow.due.is_(None), StudentRow.due <= now)
     queued = StudentRow.state == StudentState.QUEUED.value
@@ -169,7 +169,7 @@ def _students(
 
 def _families(session: Session) -> list[Waiting]:
     """The families that wait to be measured."""
-    held, lost, now = _held(session, "family:"), _lost(session), session.now()
+    held, lost, now = _held(session, "family:"), lost_leases(session), session.now()
     columns = select(FamilyRow.id, StudentRow.owner, FamilyRow.updated)
     rows = columns.join(StudentRow, StudentRow.key == FamilyRow.student).where(
         StudentRow.state == StudentState.READY.value,
@@ -190,18 +190,6 @@ def _held(session: Session, kind: str) -> set[str]:
         LeaseRow.expires > session.now(), LeaseRow.holder.is_not(None)
     )
     return {one.removeprefix(kind) for one in session.scalars(live) if one.startswith(kind)}
-
-
-def _lost(session: Session) -> set[str]:
-    """The leases that ran out in somebody's hands, and that no reaper has seen yet.
-
-    What they are of is taken by no other's bell: a worker that it killed, and that came back before
-    there was such a look, would begin it again and again, and nobody would count that.
-    """
-    over = select(LeaseRow.subject).where(
-        LeaseRow.expires <= session.now(), LeaseRow.holder.is_not(None)
-    )
-    return set(session.scalars(over))
 
 
 def _running(session: Session, kind: str) -> Counter[str]:
