@@ -13,11 +13,14 @@ from safetensors.numpy import load, load_file
 from sqlalchemy import select
 
 from benchmarks.chaos.clients import Client
-from benchmarks.chaos.service.stack import QUEUES, Stack, queued
+from benchmarks.chaos.service.stack import Stack, queued, unacknowledged
 from boomerang.catalog.catalog import Catalog
 from boomerang.catalog.tables import EventRow, FamilyRow, LeaseRow, RequestRow, StudentRow
 from boomerang.checkpoint.folders import sha256_of
 from boomerang.checkpoint.sources import FileSource
+
+CLOCK_SECONDS = 60.0
+"""A message that was taken so far in the future was taken by a worker whose clock was wrong."""
 
 Tensors = Mapping[str, np.ndarray[Any, Any]]
 
@@ -153,8 +156,11 @@ def _quiet(stack: Stack) -> Iterator[str]:
 
 def _busy(stack: Stack) -> Iterator[str]:
     waiting = queued(stack.ports["redis"])
-    if any(waiting[name] for name in (*QUEUES, "unacked")):
+    if any(waiting.values()):
         yield f"messages wait: {json.dumps(waiting)}"
+    for message, seconds in unacknowledged(stack.ports["redis"]).items():
+        if seconds > -CLOCK_SECONDS:
+            yield f"{message} was taken {seconds:.0f} s ago and never acknowledged"
     jobs = stack.catalog.jobs(50)
     for job in (*jobs.running, *jobs.waiting):
         yield f"{job.kind} of {job.family or job.student} {job.stage}: {job.reason}"

