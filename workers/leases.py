@@ -149,6 +149,8 @@ def kept(context: Context, lease: Lease, cancelled: Callable[[], bool]) -> Itera
 
 
 PRUNE_SECONDS = 3600.0
+_EARLY = 0.9
+"""Of the interval: workers that come by at its end need not wait for another one."""
 
 
 def reap(context: Context) -> int:
@@ -164,7 +166,7 @@ def reap(context: Context) -> int:
 
 
 def start_reaper(context: Context) -> threading.Thread:
-    """Look again and again until the worker stops."""
+    """Look again and again until the worker stops, where no other worker has just looked."""
     thread = threading.Thread(target=_loop, args=(context,), name="reaper", daemon=True)
     thread.start()
     return thread
@@ -172,8 +174,11 @@ def start_reaper(context: Context) -> threading.Thread:
 
 def _loop(context: Context) -> None:
     pruned = -PRUNE_SECONDS
-    while not context.stopping.wait(context.settings.reap_seconds):
+    seconds = context.settings.reap_seconds
+    while not context.stopping.wait(seconds):
         try:
+            if not context.catalog.look_due(_EARLY * seconds):
+                continue
             reap(context)
             if time.monotonic() - pruned >= PRUNE_SECONDS:
                 context.catalog.prune_events(context.settings.event_days)

@@ -19,6 +19,10 @@ from boomerang.catalog.setbacks import achieved
 from boomerang.catalog.store import Store, family_row, student_row
 from boomerang.catalog.tables import LeaseRow, TryRow
 
+LOOK = "look"
+"""The lease that says when somebody is to look for lost jobs again."""
+_CLOCK_SECONDS = 5.0
+"""Two transactions may see the database's clock so far apart; one set back is further."""
 _KNOWN = "leases"
 
 
@@ -54,10 +58,34 @@ class LeaseStore(Store):
             elif kind == "family":
                 achieved(family_row(session, name))
 
+    def look_due(self, seconds: float) -> bool:
+        """Whether nobody looked for lost jobs for so long; whoever hears so looks, and no other.
+
+        When the next look is due is kept as a lease that nobody holds. Where the database's clock
+        was set back since, a look is due as well.
+        """
+        with self.db.read() as session:
+            row = session.get(LeaseRow, LOOK)
+            if row is not None and not _is_due(row, session.now(), seconds):
+                return False
+        with self.db.write() as session:
+            row, now = session.get(LeaseRow, LOOK), session.now()
+            if row is None:
+                row = LeaseRow(subject=LOOK, holder=None, fence=0, expires=0.0)
+                session.add(row)
+            due = _is_due(row, now, seconds)
+            if due:
+                row.expires = now + seconds
+            return due
+
     def lease_holder(self, subject: str) -> str | None:
         """Who holds a lease now, if anybody."""
         with self.db.read() as session:
             return holder_of(session, subject)
+
+
+def _is_due(row: LeaseRow, now: float, seconds: float) -> bool:
+    return not 0 < row.expires - now <= seconds + _CLOCK_SECONDS
 
 
 def acquire(session: Session, subject: str, holder: str, seconds: float) -> Lease | None:

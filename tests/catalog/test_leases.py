@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from boomerang.catalog.catalog import Catalog
+from boomerang.catalog.leases import LOOK
 from boomerang.catalog.records.families import Publication
 from boomerang.catalog.records.states import Fact, LostLease, StudentState
 from tests.app.serving.test_scale import counted
@@ -62,6 +63,16 @@ def test_a_publisher_that_lost_its_lease_says_nothing_of_a_repository(catalog: C
         )
     catalog.claim_repo("me/x", "another")
     assert catalog.publication("me/x") is None
+
+
+def test_of_all_workers_one_looks_for_lost_jobs_in_an_interval(catalog: Catalog) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(lambda _: catalog.look_due(30), range(20))) == 1
+    assert not catalog.look_due(30)
+    assert catalog.look_due(0.05), "a longer interval was set before, or the clock is behind"
+    time.sleep(0.1)
+    assert catalog.look_due(30), "whoever looked may be dead"
+    assert catalog.lease_holder(LOOK) is None
 
 
 def test_a_look_for_lost_jobs_asks_as_much_for_many_as_for_few(catalog: Catalog) -> None:
