@@ -7,6 +7,7 @@ from functools import lru_cache
 from boomerang.catalog.catalog import Catalog
 from boomerang.service.jobs import Producer
 from boomerang.service.settings import Settings, get_settings
+from workers.devices.cancels import Cancels
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Context:
     producer: Producer
     stopping: threading.Event = field(default_factory=threading.Event)
     apart: threading.Event = field(default_factory=threading.Event)
+    cancels: Cancels = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """One look for cancellations of all that this process works on."""
+        object.__setattr__(self, "cancels", Cancels(self.catalog))
 
 
 @lru_cache(maxsize=1)

@@ -53,7 +53,7 @@ def distill(context: Context, key: str) -> str:
 
 def _distill(context: Context, named: str) -> tuple[str, str]:
     """The student that was taken, and what was done."""
-    with student_turn(context, named, lambda key: context.catalog.student(key).cancel) as taken:
+    with student_turn(context, named) as taken:
         turn, held = taken
         if held is None:
             return turn.subject, turn.said

@@ -42,7 +42,7 @@ def measure(context: Context, family_id: str) -> str:
     """
     if context.stopping.is_set():
         return "stopping"
-    with family_turn(context, family_id, lambda family: cancelled(context, family)) as taken:
+    with family_turn(context, family_id) as taken:
         turn, held = taken
         return turn.said if held is None else _taken(context, turn, held)
 
@@ -70,14 +70,6 @@ def _taken(context: Context, turn: Turn, held: Holding) -> str:
                 return "again"
             catalog.set_measuring(family_id, Fact.FAILED, reason, lease=held.lease)
             return "failed"
-
-
-def cancelled(context: Context, family_id: str) -> bool:
-    """Whether somebody asked that nothing more is done for a family, or it is gone."""
-    try:
-        return bool(context.catalog.family(family_id).cancel)
-    except FamilyNotFound:
-        return True
 
 
 def _ended(context: Context, family_id: str, held: Holding, end: End) -> str:

@@ -81,6 +81,23 @@ class TurnStore(Store):
             owner = student_row(session, row.student).owner
             return Turn(row.id, lease, owner, row.trace)
 
+    def cancelled(self, subjects: Iterable[str]) -> frozenset[str]:
+        """Of leases of students and families: those of which no more is to be done.
+
+        A family that is gone is one of them.
+        """
+        split = [subject.partition(":") for subject in subjects]
+        families = {name for kind, _, name in split if kind == "family"}
+        students = {name for kind, _, name in split if kind == "student"}
+        going_on = select(FamilyRow.id).where(
+            FamilyRow.id.in_(families), FamilyRow.cancel.is_not(True)
+        )
+        ended = select(StudentRow.key).where(StudentRow.key.in_(students), StudentRow.cancel)
+        with self.db.read() as session:
+            over = families - set(session.scalars(going_on)) if families else set()
+            done = session.scalars(ended).all() if students else ()
+        return frozenset({*(f"family:{one}" for one in over), *(f"student:{one}" for one in done)})
+
 
 class Room:
     """Whether keys may have another student distilled; what is begun meanwhile is counted."""
