@@ -169,8 +169,9 @@ def _worker(told: Mapping[str, Any]) -> None:
 def _trainer(
     here: Context, told: Mapping[str, Any], key: str, begin: threading.Event, counts: list[int]
 ) -> None:
-    catalog, taken = here.catalog, 0
-    with holding(here, f"student:{key}", lambda: catalog.student(key).cancel) as held:
+    catalog, taken, subject = here.catalog, 0, f"student:{key}"
+    watching = here.cancels.watching(subject)
+    with watching as cancelled, holding(here, subject, cancelled) as held:
         assert held is not None
         progress = (Every if told["mode"] == "every" else Progress)(
             here, catalog.student(key), held
