@@ -23,6 +23,8 @@ settings.register_profile(
     "boomerang",
     database=None,
     deadline=None,
+    # The same examples in every run: what is refused is refused again, and not by chance.
+    derandomize="BOOMERANG_TEST_RANDOM" not in os.environ,
     max_examples=int(os.environ.get("BOOMERANG_TEST_EXAMPLES", "30")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
