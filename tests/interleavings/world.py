@@ -44,7 +44,7 @@ READS = {
     "student", "students", "family", "families", "members", "member",
     "task_results", "requests", "names", "publication", "referenced", "sweeps", "lease_holder",
     "member_waits", "keying", "all_waiting", "known_hashes",
-    "open_rebuild", "open_rebuilds", "rebuild_numbered",
+    "open_rebuild", "open_rebuilds", "rebuild_numbered", "cancelled",
 }  # fmt: skip
 
 
