@@ -13,18 +13,27 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from boomerang import retries
 from boomerang.processes import trace
 from tests.support.databases import BOTH, empty_database, new_database, postgres_server
 from tests.support.slow import note_reasons, say_slow
 
+RANDOM = "BOOMERANG_TEST_RANDOM" in os.environ
+"""Whether each run draws other examples, and also numbers that stand in our own code."""
+
+if not RANDOM:
+    # It would draw what stands in the modules that happen to be loaded, as no setting says.
+    providers._get_local_constants = Constants
+
 settings.register_profile(
     "boomerang",
     database=None,
     deadline=None,
     # The same examples in every run: what is refused is refused again, and not by chance.
-    derandomize="BOOMERANG_TEST_RANDOM" not in os.environ,
+    derandomize=not RANDOM,
     max_examples=int(os.environ.get("BOOMERANG_TEST_EXAMPLES", "30")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
