@@ -15,7 +15,7 @@ from tests.app.serving.test_responses import until
 from tests.local_hub.fixture import LocalHub
 from tests.support.models import Duo
 
-pytestmark = pytest.mark.slow("a Hub that is slow or silent is waited for")
+pytestmark = pytest.mark.long("a Hub that is slow or silent is waited for")
 
 __all__ = ["evicted"]
 

@@ -220,6 +220,7 @@ def test_whatever_asks_the_catalog_may_find_it_away(shared: Front) -> None:
             assert ("503" in operation["responses"]) is (path != "/healthz"), (method, path)
 
 
+@pytest.mark.long("every endpoint is asked in every state of a family")
 @pytest.mark.parametrize("scope", ["read", "build", "publish"])
 def test_each_operation_asks_for_the_key_that_it_names(
     make_front: Callable[..., Front], scope: str

@@ -466,6 +466,7 @@ def test_every_size_between_distilgpt2_and_gpt2(prefixes: tuple[str, str], tmp_p
             assert member.config.tie_word_embeddings is (k in (0, 5))
 
 
+@pytest.mark.long("models of several sizes are built and loaded")
 def test_the_command_line(made: Encoders, tmp_path: Path) -> None:
     both = made.folder / "bert", made.folder / "distilbert"
     student = ("--student", both[1])

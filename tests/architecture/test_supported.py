@@ -25,7 +25,7 @@ from boomerang.family.member_config import member_config
 from boomerang.family.pair import Pair
 from boomerang.modules.verify import verify, verify_kinds
 from tests.assembly.test_stitch import PROVEN, loaded, logits, prove, told
-from tests.support.models import KINDS, LAYERS, Duo, duo, edit_json, model, save_student
+from tests.support.models import KINDS, LAYERS, Duo, duo, each, edit_json, model, save_student
 from tests.support.places import ROOT
 
 
@@ -87,7 +87,7 @@ def test_roles_and_names_are_inverse(kind: str, tmp_path: Path) -> None:
     assert anatomy.tensors[anatomy.architecture.token_embeddings].shape[0] == 48
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PROVEN])
+@pytest.mark.parametrize("kind", each(kind for kind in KINDS if kind not in PROVEN))
 def test_members_of_every_size(kind: str, tmp_path: Path) -> None:
     """Loaded by transformers they are the modules put together, every layer of its own kind."""
     made = duo(tmp_path, kind)

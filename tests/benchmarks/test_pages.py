@@ -8,7 +8,7 @@ import pytest
 from benchmarks.pages.__main__ import PAGES, _pages
 from benchmarks.pages.front import distilling, running, share
 
-pytestmark = pytest.mark.slow("a front end of its own")
+pytestmark = pytest.mark.long("a front end of its own")
 
 
 def test_it_counts_a_front_end_at_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

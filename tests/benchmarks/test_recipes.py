@@ -65,6 +65,7 @@ def test_layers_that_begin_at_random_leave_everything_else_the_teachers(tmp_path
     assert not torch.equal(found[0], found[2])
 
 
+@pytest.mark.long("some trainings")
 def test_the_trainer_makes_them_where_it_is_told_to_and_refuses_them_by_itself(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def test_a_chosen_size_is_chosen_in_every_chart(page: Any) -> None:
     assert page.locator(".point .ring:visible").count() == 1
 
 
+@pytest.mark.long("a real browser")
 def test_nobody_is_kept_out(page: Any) -> None:
     from axe_playwright_python.sync_playwright import Axe
 

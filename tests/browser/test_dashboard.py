@@ -69,6 +69,7 @@ def test_it_lists_and_lives(browser: Any, make_front: Callable[..., Front]) -> N
         page.wait_for_selector(":nth-match(td .ready, 2)", timeout=8000)
 
 
+@pytest.mark.long("a real browser and a real service")
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("which", ["home", "family", "member"])
 def test_it_fits(
@@ -92,6 +93,7 @@ def test_nothing_is_there_yet(browser: Any, make_front: Callable[..., Front]) ->
         page.wait_for_selector(".badge.queued", timeout=8000)
 
 
+@pytest.mark.long("a real browser and a real service")
 def test_steps_are_shown_without_drawing_the_page_again(
     browser: Any, make_front: Callable[..., Front]
 ) -> None:
@@ -114,6 +116,7 @@ def test_steps_are_shown_without_drawing_the_page_again(
         assert page.locator(".steps").inner_text() == before
 
 
+@pytest.mark.long("a real browser and a real service")
 def test_the_interface_is_described(browser: Any, make_front: Callable[..., Front]) -> None:
     front = make_front()
     with opened(browser, f"{front.base}/docs") as page:

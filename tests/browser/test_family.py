@@ -40,6 +40,7 @@ def chosen(page: Any) -> str:
     return str(name)
 
 
+@pytest.mark.long("a real browser and a real service")
 def test_everything_follows_the_slider(front: Front, family: str, page: Any) -> None:
     members = front.catalog.members(family)
     asked: list[str] = []
@@ -73,6 +74,7 @@ def test_everything_follows_the_slider(front: Front, family: str, page: Any) -> 
     assert chosen(page) == members[6].size
 
 
+@pytest.mark.long("a real browser and a real service")
 def test_metrics_memory_and_order_are_changed_in_place(
     front: Front, family: str, page: Any
 ) -> None:
@@ -126,6 +128,7 @@ def test_menus_close_as_menus_do(page: Any) -> None:
     assert menu.get_attribute("open") is None
 
 
+@pytest.mark.long("a real browser and a real service")
 def test_a_run_is_followed_live(browser: Any, front: Front) -> None:
     run = large(front.catalog, state=StudentState.DISTILLING, measured=False)
     key = front.catalog.family(run).student

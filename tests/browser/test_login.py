@@ -8,7 +8,7 @@ import pytest
 from boomerang.catalog.records.states import StudentState
 from tests.app.conftest import Front
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow("a real browser and a real service")]
+pytestmark = [pytest.mark.browser, pytest.mark.long("a real browser and a real service")]
 
 
 def test_keyboard_alone_logs_in_acts_and_logs_out(

@@ -11,7 +11,7 @@ from boomerang.catalog.records.states import Fact, StudentState
 from tests.app.conftest import Front
 from tests.browser.test_dashboard import opened
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow("a real browser and a real service")]
+pytestmark = [pytest.mark.browser, pytest.mark.long("a real browser and a real service")]
 
 
 def test_tabs_by_keyboard(browser: Any, make_front: Callable[..., Front]) -> None:

@@ -26,6 +26,7 @@ def texts(page: Any) -> list[str]:
     return [" ".join(one.split()) for one in page.locator(".try .said").all_inner_texts()]
 
 
+@pytest.mark.long("a real browser and a real worker")
 def test_sizes_write_side_by_side_and_are_stopped_by_keyboard_alone(
     browser: Any, stage: Stage
 ) -> None:

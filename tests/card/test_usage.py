@@ -29,7 +29,7 @@ def blocks(facts: Facts) -> list[tuple[str, str]]:
     return [(language, code) for language, code in parts]
 
 
-@pytest.mark.slow("models that are loaded and run by a process that knows only the Hub")
+@pytest.mark.long("models that are loaded and run by a process that knows only the Hub")
 def test_what_is_pasted_runs(hub: LocalHub, tmp_path: Path) -> None:
     """Of conversations and of masked models; that of plain text: tests/local_hub/test_hub.py.
 

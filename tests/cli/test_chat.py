@@ -12,7 +12,7 @@ from tests.distill.jobs import TEMPLATE, save_tokenizer
 from tests.support.cli_stub import error, told
 from tests.support.models import Duo, duo
 
-pytestmark = pytest.mark.slow("processes that load torch")
+pytestmark = pytest.mark.long("processes that load torch")
 
 PROMPT = "w1 w2 w3 w4"
 

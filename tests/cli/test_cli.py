@@ -166,6 +166,7 @@ def test_assembled_by_size_and_by_patch_is_the_same_model(models: Duo, tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
+@pytest.mark.long("the command line as a process, many times")
 def test_settings_that_are_wrong_are_one_line() -> None:
     assert "BOOMERANG_PORT" in error("serve", BOOMERANG_PORT="many")
     assert "API keys" in error("serve", "--host", "0.0.0.0")

@@ -103,6 +103,7 @@ def hashing(state: str, **more: Any) -> dict[str, Any]:
     return family(state, provisional=True, hashing={"done": 1, "total": 2}, **more)
 
 
+@pytest.mark.long("the command line follows a real service")
 def test_a_provisional_family_is_waited_for_under_its_first_id(stub: Stub) -> None:
     stub.states = [hashing("hashing"), hashing("hashing"), family("ready", "yes") | {"id": "f2"}]
     made = told("request", "t", "2K", "--wait", "--url", stub.url)

@@ -57,6 +57,7 @@ def test_what_a_checkpoint_will_take_is_said_before_the_first_step(
     assert each / 1e3 < said[0]["saving_seconds"] < each / 1e3 + 10
 
 
+@pytest.mark.long("the trainer as a process: torch is loaded, and steps are made")
 def test_a_checkpoint_is_written_without_a_second_copy_in_memory(tmp_path: Path) -> None:
     code = (
         "import resource, sys, torch\n"

@@ -20,7 +20,7 @@ from boomerang.modules.load import cast, load
 from boomerang.quality import __main__ as measurer
 from tests.distill.jobs import events, job, save_teacher, save_texts, told
 from tests.support.devices import MIXED, PRECISE, pretend
-from tests.support.models import KEPT, KINDS, LAYERS, model
+from tests.support.models import KEPT, LAYERS, each, model
 
 pytestmark = pytest.mark.slow("distils and measures once more, in mixed precision")
 
@@ -42,7 +42,7 @@ def dtypes(causal: Causal) -> set[torch.dtype]:
     return {p.dtype for p in causal.model.parameters()}
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", each())
 def test_buffers_are_those_of_float32_whatever_the_weights_are_in(
     kind: str, tmp_path: Path
 ) -> None:
@@ -139,6 +139,7 @@ def test_experts_outside_of_a_mixed_pass_are_as_exact_as_ever() -> None:
     assert products.dtypes["_grouped_mm"] == {torch.float32}
 
 
+@pytest.mark.long("distils and measures once more, in mixed precision")
 def test_a_student_is_distilled_and_measured_in_mixed_precision(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

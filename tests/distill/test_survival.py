@@ -101,6 +101,7 @@ def breaks_after(step: int, by: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainer, "_update", breaks)
 
 
+@pytest.mark.long("trainings until they diverge")
 @pytest.mark.parametrize("kind", ["diverges", "not a number"])
 def test_a_loss_that_runs_away_ends_the_run_and_keeps_the_last_good_checkpoint(
     kind: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -132,6 +133,7 @@ def test_a_run_that_ends_far_above_its_beginning_makes_no_student(
     assert not (folder / "a-run/checkpoint.safetensors").exists()
 
 
+@pytest.mark.long("trainings once more with less at a time")
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_out_of_memory_halves_the_micro_batch_and_nothing_else_changes(
     error: Exception,

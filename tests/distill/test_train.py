@@ -124,6 +124,7 @@ def begin(path: Path, *, until: str) -> subprocess.Popen[str]:
     raise AssertionError(f"It ended with status {process.wait()} before {until!r}.")
 
 
+@pytest.mark.long("the trainer as a process: torch is loaded, and steps are made")
 def test_told_to_stop_it_writes_a_checkpoint_and_goes_on_from_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +168,7 @@ def test_killed_it_leaves_no_student_and_its_lock_is_free(
     process.communicate(timeout=60)
 
 
+@pytest.mark.long("the trainer as a process: torch is loaded, and steps are made")
 def test_it_stops_when_its_parent_dies(folder: Path) -> None:
     path = job(folder, recipe=LONG)
     code = (

@@ -107,6 +107,7 @@ def test_every_file_of_every_member_is_the_same(client: TestClient, size: str) -
         assert hashlib.sha256(now.content).hexdigest() == was["files"][file]["sha256"]
 
 
+@pytest.mark.long("a whole home is unpacked and asked")
 def test_a_worker_finds_its_student_and_its_members_whole(
     client: TestClient, sent: list[Message], settings: Settings
 ) -> None:

@@ -51,7 +51,7 @@ HfApi().create_commit({repo!r}, [
 """
 
 
-@pytest.mark.slow("the Hub dies and comes back, and real clients in processes of their own")
+@pytest.mark.long("the Hub dies and comes back, and real clients in processes of their own")
 def test_it_goes_on_after_a_kill_and_knows_what_was_sent(start: Start, tmp_path: Path) -> None:
     # Always the same bytes: how much of a moved file is new to the Hub depends on where its
     # chunks end, which bytes drawn anew put almost anywhere.

@@ -125,7 +125,7 @@ def spoken(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow("the real clients in processes of their own")
+@pytest.mark.long("the real clients in processes of their own")
 def test_a_member_published_loads_and_runs(
     hub: LocalHub, tmp_path: Path, spoken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from boomerang.modules.causal import Causal
 from boomerang.modules.couple import Couple, couple
 from boomerang.modules.load import load
 from boomerang.play.member import put_together
-from tests.support.models import KINDS, VOCABULARY, Duo, duo
+from tests.support.models import KINDS, VOCABULARY, Duo, duo, each
 
 IDS = torch.randint(3, VOCABULARY, (1, 9), generator=torch.Generator().manual_seed(3))
 LONG: dict[str, Any] = {
@@ -35,10 +35,9 @@ def by_reference(made: Duo, both: Couple, code: str) -> Any:
     return put_together(both, composition, member_config(made.pair, composition))
 
 
-@pytest.mark.slow("every architecture, assembled and loaded")
+@pytest.mark.long("every architecture, assembled and loaded")
 @pytest.mark.parametrize(
-    ("kind", "choices"),
-    [*((kind, "bsfbs") for kind in KINDS), ("llama-tied", "sssbb"), ("gemma3_text", "sssbb")],
+    ("kind", "choices"), [*each(KINDS, "bsfbs"), ("llama-tied", "sssbb"), ("gemma3_text", "sssbb")]
 )
 def test_it_is_the_member_that_is_assembled(kind: str, choices: str, tmp_path: Path) -> None:
     made = duo(tmp_path, kind)

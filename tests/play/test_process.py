@@ -63,6 +63,7 @@ def alone(pair: Duo, folder: Path) -> str:
     return text
 
 
+@pytest.mark.long("a process that loads torch")
 def test_it_says_what_it_holds(holder: Dialogue, pair: Duo) -> None:
     ready = holder.ready
     assert (ready["chat"], ready["context"], ready["dtype"]) == (True, 64, "float32")
@@ -144,6 +145,7 @@ def test_an_answer_nobody_wants_is_left(holder: Dialogue) -> None:
     assert list(events)[-1]["finish_reason"] in ("cancelled", "length", "stop")
 
 
+@pytest.mark.long("a process that loads torch")
 def test_lines_that_are_no_requests_end_nothing(pair: Duo, tmp_path: Path) -> None:
     path = tmp_path / "job.json"
     path.write_text(json.dumps(job(pair)))
@@ -156,6 +158,7 @@ def test_lines_that_are_no_requests_end_nothing(pair: Duo, tmp_path: Path) -> No
     assert events[-1] == "done"
 
 
+@pytest.mark.long("a process that loads torch")
 def test_it_stops_when_it_is_told_to(pair: Duo, tmp_path: Path) -> None:
     with Dialogue(PLAY, job(pair), tmp_path) as child:
         os.kill(child.pid, signal.SIGTERM)

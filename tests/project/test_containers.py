@@ -263,6 +263,7 @@ STARTS = {
 """What the images without torch import when they start, and what their work then loads."""
 
 
+@pytest.mark.long("the images' own commands as processes")
 @pytest.mark.parametrize("image", sorted(STARTS))
 def test_an_image_without_torch_runs_on_what_it_installs(tmp_path, image):
     """Imported with every other distribution of this environment hidden."""

@@ -135,12 +135,14 @@ def test_sizes_and_orders_that_tasks_cannot_have(
     assert (status, said[-1]["slug"], said[-1]["value"]) == (1, "bad-recipe", "auto")
 
 
+@pytest.mark.long("the measurer as a process, with what is wrong")
 def test_the_command_line_says_it_in_one_line(job: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "texts" / "heldout.jsonl").unlink()
     at = ("measure", job["teacher"], job["student"], "--text", job["data"], "--order", "last")
     assert "it has no heldout. Give a folder with train, calibration and heldout" in error(*at)
 
 
+@pytest.mark.long("the measurer as a process, with what is wrong")
 def test_an_unknown_task_is_said_before_any_work(tmp_path: Path) -> None:
     """Neither teacher nor text is there, and nobody has looked yet."""
     at = ("measure", "nowhere/at/all", "nobody", "--text", "nothing", "--tasks")
@@ -163,6 +165,7 @@ def catalog(tmp_path: Path) -> Iterator[Catalog]:
     opened.close()
 
 
+@pytest.mark.long("the measurer as a process, with what is wrong")
 def test_a_worker_keeps_the_reason_and_no_figure(
     job: dict[str, Any], models: Duo, tmp_path: Path, catalog: Catalog
 ) -> None:

@@ -18,7 +18,7 @@ from boomerang.quality.__main__ import main
 from boomerang.quality.generation import Writer
 from boomerang.tokens.chats import Chats
 from tests.distill.jobs import TEMPLATE, events, save_conversations, save_texts, save_tokenizer
-from tests.support.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, following, model
+from tests.support.models import KEPT, LAYERS, VOCABULARY, duo, each, following, model
 
 ASKED = ((5, 6, 7), (8, 9, 10, 11, 12, 13, 14), (3,), (20, 21, 22, 23))
 
@@ -40,7 +40,7 @@ def alone(both: Couple, member: Composition, prompt: tuple[int, ...], count: int
     return ids[0, len(prompt) :].tolist()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", each())
 @torch.no_grad()
 def test_prompts_of_other_lengths_change_no_token(
     kind: str, monkeypatch: pytest.MonkeyPatch

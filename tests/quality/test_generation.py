@@ -17,7 +17,7 @@ from boomerang.quality import generation
 from boomerang.quality.gates import Measured, flags
 from boomerang.quality.generation import Continuation, Writer
 from boomerang.quality.measure import Quality
-from tests.support.models import KEPT, KINDS, LAYERS, VOCABULARY, duo, following, model
+from tests.support.models import KEPT, LAYERS, VOCABULARY, duo, each, following, model
 
 WINDOWS = torch.randint(3, VOCABULARY, (20, 25), generator=torch.Generator().manual_seed(3))
 
@@ -53,7 +53,7 @@ def without_a_cache(both: Couple, member: Composition, prompts: Tensor, count: i
     return ids[:, prompts.shape[1] :]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", each())
 @torch.no_grad()
 def test_kept_keys_and_values_change_no_token(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of members whose layers have the same index in both models, beginnings alike and not."""

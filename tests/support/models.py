@@ -5,12 +5,14 @@ from the wrong side or the wrong layer changes the logits.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from _pytest.mark.structures import ParameterSet
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from boomerang.checkpoint.table import Checkpoint
@@ -125,6 +127,18 @@ KINDS: dict[str, dict[str, Any]] = {
 
 Where a config may compute the kinds of layers from their index, these leave it to do so.
 """
+
+SOME = {
+    "llama-tied", "gpt_neox", "gpt2", "qwen3-tied", "gemma3_text", "cohere2", "stablelm", "smollm3",
+    "qwen3_moe", "gpt_oss",
+}  # fmt: skip
+"""Those in which something is as in no other."""
+
+
+def each(kinds: Iterable[str] = KINDS, *values: object) -> list[ParameterSet]:
+    """Parameters for what takes long: a kind each, all but SOME in the lane of long tests."""
+    long = pytest.mark.long("once more, of another architecture")
+    return [pytest.param(kind, *values, marks=() if kind in SOME else long) for kind in kinds]
 
 
 @dataclass(frozen=True)

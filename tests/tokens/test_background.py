@@ -154,6 +154,7 @@ def test_the_sequences_are_those_of_the_whole_text(long: Path, at_the_side: None
     assert isinstance(begun(long, long.parent / "few", most=windows.tokens_for(9, LENGTH)), Stream)
 
 
+@pytest.mark.long("a writer beside a trainer, each a process")
 def test_a_writer_that_was_killed_is_told_and_the_next_one_goes_on(
     long: Path, at_the_side: None
 ) -> None:
@@ -202,7 +203,7 @@ def test_a_writer_ends_with_its_trainer(long: Path) -> None:
     assert file.state().tokens == 5_000 * 401
 
 
-@pytest.mark.slow("two trainings with a writer beside")
+@pytest.mark.long("two trainings with a writer beside")
 def test_a_run_is_the_same_with_it(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +218,7 @@ def test_a_run_is_the_same_with_it(
     assert children() <= before
 
 
+@pytest.mark.long("a writer beside a trainer, each a process")
 def test_what_is_wrong_with_the_text_reaches_the_run(
     folder: Path, at_the_side: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

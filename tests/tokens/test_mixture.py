@@ -131,6 +131,7 @@ def test_killed_in_its_second_phase_a_run_is_that_of_an_uninterrupted_one(
     }
 
 
+@pytest.mark.long("trainings whose steps are cut in several ways")
 def test_what_counts_weighs_the_same_however_a_step_is_cut(
     instructed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

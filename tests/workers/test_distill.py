@@ -59,6 +59,7 @@ def test_from_request_to_members_on_disk(backend: Backend) -> None:
     wait_for(lambda: not list(backend.settings.members.iterdir()))
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 def test_order_and_measures_are_kept(backend: Backend) -> None:
     backend.worker()
     made = backend.ask("quick", order="auto", data=str(backend.models))
@@ -72,6 +73,7 @@ def test_order_and_measures_are_kept(backend: Backend) -> None:
     assert (small.measured, small.built) == (Fact.YES, Fact.NO)
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 def test_a_trainer_that_fails_or_is_killed_fails_the_student_and_not_the_worker(
     backend: Backend,
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_trainer_that_fails_or_is_killed_fails_the_student_and_not_the_worker(
     wait_for(lambda: is_(backend, StudentState.READY))
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 @on_both
 def test_killed_worker_takes_its_trainer_along_and_another_finishes(backend: Backend) -> None:
     first = backend.worker("first")
@@ -114,6 +117,7 @@ def test_cancel_ends_the_trainer(backend: Backend) -> None:
     assert backend.states()[-1] == ("cancelled", "cancelled on request")
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 def test_stopping_a_worker_gives_its_job_back_within_seconds(backend: Backend) -> None:
     worker = backend.worker("first")
     backend.ask("stuck")
@@ -127,6 +131,7 @@ def test_stopping_a_worker_gives_its_job_back_within_seconds(backend: Backend) -
     wait_for(lambda: is_(backend, StudentState.READY))
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 @on_both
 def test_a_duplicate_and_a_message_that_was_lost(backend: Backend) -> None:
     backend.worker()
@@ -143,6 +148,7 @@ def test_a_duplicate_and_a_message_that_was_lost(backend: Backend) -> None:
     wait_for(lambda: backend.catalog.student("b" * 32).state is StudentState.READY)
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 def test_a_teacher_that_changed_since_the_request_is_not_distilled(backend: Backend) -> None:
     made = backend.ask("quick")
     with (backend.models / "teacher" / "config.json").open("a") as config:
@@ -155,6 +161,7 @@ def test_a_teacher_that_changed_since_the_request_is_not_distilled(backend: Back
     assert not backend.settings.student_folder(made.student.key).exists()
 
 
+@pytest.mark.long("real workers with real trainers, in processes of their own")
 def test_a_text_that_changed_since_the_request_is_not_trained_on(backend: Backend) -> None:
     text = backend.models / "text.jsonl"
     text.write_text('{"text": "one"}\n')

@@ -16,7 +16,7 @@ from boomerang.catalog.records.states import StudentState
 from boomerang.recipes.recipe import Recipe
 from tests.workers.conftest import Backend, on_both, wait_for
 
-pytestmark = pytest.mark.slow("real workers with processes of their own")
+pytestmark = pytest.mark.long("real workers with processes of their own")
 
 KEY = "a" * 32
 FIELDS = {"steps": 4, "batch_tokens": 64, "sequence_length": 16, "learning_rate": 1e-3}

@@ -320,6 +320,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """A measurer that is killed between two members."""
 
 
+@pytest.mark.long("a measurer that is killed in the middle")
 def test_an_order_that_was_found_stands_when_the_measurer_is_killed_after_it(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_request_is_answered_with_its_whole_ladder(front: Front) -> None:
     assert len(front.catalog.requests(body["id"])) == 1
 
 
+@pytest.mark.long("a hundred requests at once")
 def test_a_hundred_equal_requests_make_one_distillation(
     make_front: Callable[..., Front], queue: tuple[str, redis.Redis]
 ) -> None:

@@ -129,6 +129,7 @@ def test_what_is_served_by_the_provisional_id(front: Front) -> None:
         ).headers["etag"]  # fmt: skip
 
 
+@pytest.mark.long("large files are hashed behind requests")
 def test_a_hundred_equal_requests_send_one_hashing(
     make_front: Callable[..., Front], queue: tuple[str, redis.Redis]
 ) -> None:
@@ -221,6 +222,7 @@ def test_one_stream_tells_of_hashing_and_of_what_follows(front: Front) -> None:
         assert next(events)[1]["state"] == "hashing"
 
 
+@pytest.mark.long("large files are hashed behind requests")
 def test_touched_files_are_hashed_behind_a_download(front: Front) -> None:
     folder = large(front)
     llama(front.models / "small", 2, 1024)

@@ -60,6 +60,7 @@ def commit(hub: LocalHub, message: str, **files: bytes | None) -> str:
     return str(repo.commit("main", message, there).oid)
 
 
+@pytest.mark.long("front ends that share a catalog")
 def test_a_new_commit_outdates_what_follows_it_once(
     make_front: Callable[..., Front], hub: LocalHub, originals: Duo
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_new_commit_outdates_what_follows_it_once(
     nothing(front, told(LAST, "5" * 40), "was published by this service")
 
 
+@pytest.mark.long("front ends that share a catalog")
 def test_a_family_is_made_anew_where_the_setting_says_so(
     make_front: Callable[..., Front], hub: LocalHub, originals: Duo
 ) -> None:

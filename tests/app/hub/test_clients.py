@@ -75,6 +75,7 @@ def held(tmp_path_factory: pytest.TempPathFactory, originals: Duo) -> Iterator[H
         front.close()
 
 
+@pytest.mark.long("transformers loads members, in a process of its own")
 def test_what_the_api_tells(held: Held) -> None:
     held.client(f"""
 from huggingface_hub import HfApi, HfFileSystem, get_hf_file_metadata, hf_hub_url
@@ -173,6 +174,7 @@ assert fs.read_text(f"{{repo}}/{{template}}") == {TOOLS!r}
 """)
 
 
+@pytest.mark.long("transformers loads members, in a process of its own")
 @pytest.mark.parametrize("xet", [True, False])
 def test_downloads(held: Held, xet: bool) -> None:
     repo = held.repos[2]
@@ -249,6 +251,7 @@ def test_a_size_is_proven_where_it_is_served(held: Held) -> None:
     assert lost.stdout.splitlines()[-1].startswith("Not proven")
 
 
+@pytest.mark.long("transformers loads members, in a process of its own")
 def test_transformers_reads_everything(held: Held, tmp_path: Path) -> None:
     repo, member = held.repos[1], held.members[1]
     composition = composition_of(held.front.pair.layermap, member.code)

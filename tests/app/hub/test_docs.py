@@ -27,6 +27,7 @@ def test_there_are_blocks() -> None:
     assert all(MEMBER in block and SERVICE in block for block in BLOCKS[1:])
 
 
+@pytest.mark.long("the page's commands are run as they stand")
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_block_runs(shared: Front, repo: str, block: str, tmp_path: Path) -> None:
     environment = {

@@ -79,6 +79,7 @@ outcome(lambda: snapshot_download("boomerang/none"))
     ]
 
 
+@pytest.mark.long("the real client speaks with a real front end")
 def test_a_family_that_is_not_ready_says_so(front: Front) -> None:
     made = front.queued()
     repo = made["members"][0]["hub_id"]
@@ -136,6 +137,7 @@ def test_a_commit_stands_for_every_byte(held: tuple[Front, tuple[Member, ...]]) 
     assert json.loads(config.content)["num_hidden_layers"] == member.layers
 
 
+@pytest.mark.long("the real client speaks with a real front end")
 def test_a_commit_that_was_told_stays_valid(make_front: Callable[..., Front], url: str) -> None:
     front = make_front(BOOMERANG_DATABASE_URL=url)
     family = front.ready()

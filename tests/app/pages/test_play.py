@@ -42,6 +42,7 @@ def sent(front: Front, found: BeautifulSoup, **typed: Any) -> httpx.Response:
     return front.client.post("/forms/play", data=hidden | typed, headers=origin)
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_a_size_answers_the_form(stage: Stage) -> None:
     found = page(stage.front, f"/play?family={stage.family}&size={stage.size.lower()}")
     assert sizes(found, checked=True) == [stage.size]

@@ -19,6 +19,7 @@ def client(stage: Stage) -> Iterator[openai.OpenAI]:
         yield found
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_every_size_that_is_ready_is_listed_and_pages_are_understood(
     stage: Stage, client: openai.OpenAI
 ) -> None:
@@ -124,6 +125,7 @@ def test_one_that_leaves_early_is_cancelled(stage: Stage, client: openai.OpenAI)
     assert time.monotonic() - started < 15
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_it_is_as_declared(stage: Stage) -> None:
     contract = Contract(stage.front)
     contract.ask("/v1/models", "/v1/models?limit=1")

@@ -22,6 +22,7 @@ def events(answer: httpx.Response) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_words_come_as_they_are_written(stage: Stage) -> None:
     asked = {"prompt": "in the slowly", "max_tokens": 20}
     came: list[float] = []
@@ -88,6 +89,7 @@ def test_unknown_sizes_and_families_are_named(stage: Stage) -> None:
     assert queued["id"] in found["detail"]
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_without_worker_or_switch_it_says_what_to_do(make_front: Callable[..., Front]) -> None:
     off = make_front()
     family = off.ready()

@@ -33,6 +33,7 @@ def addresses() -> list[tuple[str, str]]:
     return [*found, *pages, ("POST", "/forms/families/{x}/delete"), ("GET", "/{ns}/{name}")]
 
 
+@pytest.mark.long("a front end whose every address is asked for in many ways")
 def test_no_part_of_an_address_leads_out_or_into_the_head(shared: Front) -> None:
     size = shared.catalog.members(shared.ready().id)[0].size
     real = {"size": size, "ns": "boomerang", "name": f"teacher-{size}", "revision": "main"}

@@ -352,6 +352,7 @@ def test_a_browser_may_send_its_key_as_a_password(make_front: Callable[..., Fron
         assert httpx.get(f"{front.base}/", headers=headers, trust_env=False).status_code == 401
 
 
+@pytest.mark.long("a front end is started for each set of keys and addresses")
 def test_members_of_a_gated_teacher_are_not_for_keys_that_only_read(
     make_front: Callable[..., Front], hub: LocalHub, originals: Duo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def until(wanted: int, ask: Callable[[], int]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_keys_come_and_go_while_a_front_end_runs(front: Front) -> None:
     assert status(front, None) == 200
     new = {"name": "ci", "scope": "read", "quotas": {"requests_burst": 0}}
@@ -93,6 +94,7 @@ def test_keys_come_and_go_while_a_front_end_runs(front: Front) -> None:
     assert status(front, None) == 401
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_what_a_session_opened_ends_with_it(
     front: Front, visitor: Callable[[Front], Visitor]
 ) -> None:
@@ -125,6 +127,7 @@ def test_what_a_session_opened_ends_with_it(
     assert browser.log_in(written).status_code == 401
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_who_owns_what_is_shown_to_its_owners(
     make_front: Callable[..., Front], visitor: Callable[[Front], Visitor]
 ) -> None:
@@ -178,6 +181,7 @@ def test_who_owns_what_is_shown_to_its_owners(
     assert ask("a", "POST", "/rebuilds").json()["rebuilds"] == []
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_what_was_done_is_written_down_and_no_key_with_it(
     make_front: Callable[..., Front], visitor: Callable[[Front], Visitor]
 ) -> None:
@@ -229,6 +233,7 @@ def test_what_was_done_is_written_down_and_no_key_with_it(
     assert not any(secret in kept for secret in ("boss", "looker", "wrong-", made["key"], "no-key"))
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_wrong_keys_are_told_to_wait_and_right_ones_are_heard(
     make_front: Callable[..., Front],
 ) -> None:
@@ -245,6 +250,7 @@ def test_wrong_keys_are_told_to_wait_and_right_ones_are_heard(
     assert status(front, None) == 401
 
 
+@pytest.mark.long("a front end each, and keys that it has to hear of")
 def test_an_open_address_is_served_to_keys_of_the_catalog_alone(front: Front) -> None:
     front.stop()
     front.environment["BOOMERANG_HOST"] = "0.0.0.0"

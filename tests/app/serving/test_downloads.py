@@ -131,6 +131,7 @@ def memory(front: Front, line: str) -> int:
     return int(status.split(f"{line}:")[1].split()[0]) // 1024
 
 
+@pytest.mark.long("hundreds of gigabytes are asked for, of sparse files")
 def test_400_billion_parameters_stream_like_few(
     make_front: Callable[..., Front], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,7 +80,7 @@ def test_what_never_ends_is_not_kept(server: Server, start: bytes) -> None:
     assert server.get("file").text == "what it says"
 
 
-@pytest.mark.slow("a head is late after two seconds, so that no busy machine is taken for slow")
+@pytest.mark.long("a head is late after two seconds, so that no busy machine is taken for slow")
 def test_who_says_a_head_slowly_is_hung_up_on(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

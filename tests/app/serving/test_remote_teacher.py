@@ -23,7 +23,7 @@ from tests.app.conftest import Front, problem
 from tests.local_hub.fixture import LocalHub
 from tests.local_hub.repos import OWNER
 
-pytestmark = pytest.mark.slow("a teacher is read from a Hub with faults")
+pytestmark = pytest.mark.long("a teacher is read from a Hub with faults")
 
 WIDTH, INNER, LAYERS, KEPT = 512, 2048, 8, [0, 3, 5, 7]
 

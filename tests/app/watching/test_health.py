@@ -22,7 +22,7 @@ def is_(front: Front, name: str, state: str) -> bool:
     return parts(front).get(name, {}).get("state") == state
 
 
-@pytest.mark.slow("a worker begins and ends")
+@pytest.mark.long("a worker begins and ends")
 def test_everything_that_is_missing_is_named_and_only_what_is_vital_keeps_it_away(
     service: Service,
 ) -> None:

@@ -15,7 +15,7 @@ def of(log: Path, id_: str) -> list[dict[str, Any]]:
     return [one for one in found if one.get("request_id") == id_]
 
 
-@pytest.mark.slow("a whole service: front end, queue, worker and trainer as processes")
+@pytest.mark.long("a whole service: front end, queue, worker and trainer as processes")
 def test_one_id_from_the_request_to_the_trainer(service: Service) -> None:
     front = service.front
     asked = {"teacher": "teacher", "data": "texts", "order": "last", "map": "published"}

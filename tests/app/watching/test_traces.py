@@ -70,7 +70,7 @@ def more(collector: Collector) -> dict[str, str]:
     return {"BOOMERANG_OTLP_ENDPOINT": collector.url, "BOOMERANG_REQUEUE_SECONDS": "600"}
 
 
-@pytest.mark.slow("a whole service, with a collector")
+@pytest.mark.long("a whole service, with a collector")
 def test_one_trace_from_the_request_to_the_trainer(service: Service, collector: Collector) -> None:
     service.worker()
     asked = {"teacher": "teacher", "data": "texts", "order": "last", "map": "published"}

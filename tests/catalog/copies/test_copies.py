@@ -92,7 +92,7 @@ def written(url: str, folder: Path) -> tuple[Dump, Path]:
     return dump(url, folder), folder
 
 
-@pytest.mark.slow("catalogs in three databases, a few times")
+@pytest.mark.long("catalogs in three databases, a few times")
 @settings(max_examples=2, derandomize=True, phases=[Phase.generate])
 @given(pools=POOLS)
 def test_from_sqlite_to_postgresql_and_back_nothing_is_lost(
@@ -158,7 +158,7 @@ def test_numbers_that_are_none_do_not_keep_it_from_postgresql(
     catalog.close()
 
 
-@pytest.mark.slow("a catalog is loaded again and again")
+@pytest.mark.long("a catalog is loaded again and again")
 def test_what_cannot_be_loaded_leaves_the_database_empty(url: str, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         dump(f"sqlite:///{tmp_path / 'none.sqlite'}", tmp_path)

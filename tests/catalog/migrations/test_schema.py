@@ -174,7 +174,7 @@ def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.slow("three programs open one old catalog")
+@pytest.mark.long("three programs open one old catalog")
 def test_programs_that_open_it_together_change_it_once(url: str) -> None:
     load_first(url)
     script = (

@@ -33,6 +33,7 @@ def member(shared: Front, ready: Family) -> Member:
     return shared.catalog.members(ready.id)[1]
 
 
+@pytest.mark.long("the command line as a process, beside a front end")
 def test_a_budget_is_downloaded_as_a_folder(shared: Front, member: Member, tmp_path: Path) -> None:
     to = tmp_path / "deep" / "model"
     budget = member.parameters + 1

@@ -42,6 +42,7 @@ def test_families_are_listed_and_found_by_state_and_text(shared: Front, ready: F
             families.named(service, "nobody")
 
 
+@pytest.mark.long("the command line as a process, beside a front end")
 def test_a_family_is_shown_cancelled_and_deleted(make_front: Callable[..., Front]) -> None:
     front = make_front(BOOMERANG_API_KEYS="secret")
     family = front.queued()["id"]

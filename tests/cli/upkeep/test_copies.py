@@ -10,7 +10,7 @@ from boomerang.catalog.catalog import Catalog
 from tests.support.cli_stub import boomerang, told
 from tests.support.places import ROOT
 
-pytestmark = pytest.mark.slow("the command line as a process, a few times")
+pytestmark = pytest.mark.long("the command line as a process, a few times")
 
 KEPT = ROOT / "tests" / "homes" / "distilled"
 

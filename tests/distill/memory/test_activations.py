@@ -11,7 +11,7 @@ from boomerang.distill.memory.activations import LayerActivations, _each, layer_
 from boomerang.modules.accelerator import Accelerator
 from boomerang.modules.causal import Causal
 from tests.support.devices import H100, MIXED, PRECISE, described
-from tests.support.models import KINDS, VOCABULARY, model
+from tests.support.models import VOCABULARY, each, model
 
 LENGTH = 32
 _GROUPED = ("mixtral", "qwen2_moe", "qwen3_moe", "olmoe", "gpt_oss")
@@ -22,7 +22,7 @@ def anatomy_of(folder: Path, kind: str) -> Anatomy:
     return dissect(Checkpoint.open(folder))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", each())
 def test_every_architecture_keeps_what_it_is_said_to_keep(tmp_path: Path, kind: str) -> None:
     told = layer_activations(
         anatomy_of(tmp_path, kind), LENGTH, PRECISE, torch.float32, documents=True

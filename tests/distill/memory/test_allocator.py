@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.slow("a process of torch whose memory is looked at")
+pytestmark = pytest.mark.long("a process of torch whose memory is looked at")
 
 _HOLES = """
 import re, torch

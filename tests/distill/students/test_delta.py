@@ -90,6 +90,7 @@ def transfer(folder: Path, *, teacher: str = "tuned", **of: Any) -> dict[str, An
     return record
 
 
+@pytest.mark.long("the command line and the trainer, each a process")
 def test_the_command_line_makes_a_fine_tunes_student_without_training(folder: Path) -> None:
     record = told(
         "distill", folder / "tuned", "--base", folder / "base", "--base-student",

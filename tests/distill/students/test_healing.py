@@ -108,7 +108,7 @@ def pair(tmp_path: Path) -> Duo:
     return made
 
 
-@pytest.mark.slow("the trainer makes steps")
+@pytest.mark.long("the trainer makes steps")
 def test_a_healed_member_is_nearer_to_the_teacher_and_a_student_of_its_own(
     pair: Duo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ from boomerang.modules.causal import Causal
 from boomerang.modules.couple import couple
 from boomerang.modules.load import load
 from tests.distill.jobs import save_teacher
-from tests.support.models import KEPT, KINDS, LAYERS, VOCABULARY
+from tests.support.models import KEPT, LAYERS, VOCABULARY, each
 
 IDS = torch.randint(VOCABULARY, (2, 9), generator=torch.Generator().manual_seed(3))
 MAP = LayerMap(KEPT, LAYERS)
@@ -34,7 +34,7 @@ def begun(folder: Path, kind: str, **changes: object) -> tuple[Causal, Causal, P
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", each())
 def test_a_new_student_is_the_teacher_pruned_and_survives_being_written(
     kind: str, tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_what_progress_raises_ends_it(hub: LocalHub, files: Files, lane: str) ->
     assert hub.files(REPO) == contents(files)
 
 
+@pytest.mark.long("the real client sends models over sockets, by both ways")
 def test_of_a_slow_hub_no_more_is_read_than_waits_to_be_sent(
     hub: LocalHub, files: Files, tmp_path: Path
 ) -> None:

@@ -179,6 +179,7 @@ def test_style() -> None:
     tool("yamllint", "--strict", "-c", ".yamllint", FOLDER)
 
 
+@pytest.mark.long("every manifest by two versions' schemas")
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_manifest_follows_its_schema(overlay: str) -> None:
     import jsonschema

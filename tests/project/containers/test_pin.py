@@ -94,6 +94,7 @@ def run(project: Path, at: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.long("a process for each run of the tool")
 def test_every_image_gets_the_digest_of_its_tag_and_a_later_run_moves_it(
     project: Path, registry: ThreadingHTTPServer
 ) -> None:

@@ -54,6 +54,7 @@ def test_an_order_is_chosen_on_a_sixteenth_of_what_is_measured_on_within_bounds(
     assert [(tokens, chosen_on(tokens)) for tokens, _ in told] == told
 
 
+@pytest.mark.long("a search measures many members")
 def test_the_search_finds_what_trying_everything_finds(both: Couple) -> None:
     chosen = choose(both, WINDOWS, "best")
     exhaustive = every(both)
@@ -126,6 +127,7 @@ def test_without_a_budget_the_best_of_the_known_orders_stands(both: Couple) -> N
         assert member in (ladders["last"][k], ladders["first"][k])
 
 
+@pytest.mark.long("a search measures many members")
 @pytest.mark.parametrize("evaluations", [1, 3, 7.5, 20])
 def test_a_search_costs_no_more_than_its_budget_and_says_what_it_left(
     both: Couple, evaluations: float
@@ -153,6 +155,7 @@ def test_what_is_chosen_does_not_depend_on_the_clock(
     assert choose(both, WINDOWS, "best") == wanted
 
 
+@pytest.mark.long("a search measures many members")
 def test_what_was_not_searched_is_said_in_words(both: Couple) -> None:
     assert choose(both, WINDOWS, "auto").note is None
     note = choose(both, WINDOWS, "auto", evaluations=2).note
@@ -160,6 +163,7 @@ def test_what_was_not_searched_is_said_in_words(both: Couple) -> None:
     assert "of 3 sizes some choices of layers were not tried" in note
 
 
+@pytest.mark.long("a search measures many members")
 def test_the_greedy_order_looks_at_all_and_measures_few(monkeypatch: pytest.MonkeyPatch) -> None:
     layermap = LayerMap(tuple(range(0, 24, 2)), 24)
     parts = model("llama", 1, num_hidden_layers=24), model("llama", 2, num_hidden_layers=12)
@@ -170,6 +174,7 @@ def test_the_greedy_order_looks_at_all_and_measures_few(monkeypatch: pytest.Monk
     assert judge.spent == judge.measured + 77 / 16
 
 
+@pytest.mark.long("a search measures many members")
 def test_a_gain_within_its_own_noise_is_not_taken(
     both: Couple, monkeypatch: pytest.MonkeyPatch
 ) -> None:

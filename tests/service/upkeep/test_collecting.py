@@ -122,6 +122,7 @@ FOLDERS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
+@pytest.mark.long("a home with a catalog for each")
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FOLDERS, max_size=4))
 def test_whatever_lies_there_no_student_goes_and_nothing_that_is_needed(
@@ -305,6 +306,7 @@ def test_what_cannot_be_removed_is_said_and_the_rest_goes(
     assert done.kept[0].why == "it cannot be removed: Permission denied"
 
 
+@pytest.mark.long("a home with a catalog for each")
 def test_the_command_says_what_would_go_and_then_has_it_go(home: Home) -> None:
     home.put(f"teachers/{commit(1)}", "a")
     here = {"BOOMERANG_HOME": str(home.settings.home)}

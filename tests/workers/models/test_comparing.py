@@ -37,6 +37,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield names
 
 
+@pytest.mark.long("large files are compared by a real worker")
 def test_a_given_student_is_compared_once_and_behind_the_requests(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,7 +198,7 @@ def _are_cut_from(
             assert served[f"{member.size}/{name}"] == files[name].read()
 
 
-@pytest.mark.slow("a worker is killed while it pushes, and another takes over")
+@pytest.mark.long("a worker is killed while it pushes, and another takes over")
 def test_a_push_that_is_killed_goes_on_and_is_whole(tmp_path: Path, hub: LocalHub) -> None:
     backend = Backend(tmp_path, students="us", hub_endpoint=hub.url)
     try:

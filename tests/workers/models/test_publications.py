@@ -182,6 +182,7 @@ def _weights(hub: LocalHub, repo: str) -> dict[str, bytes]:
     return {name: data for name, data in hub.files(repo).items() if name.endswith(".safetensors")}
 
 
+@pytest.mark.long("a Hub that is away is waited for")
 def test_a_card_waits_for_a_hub_that_is_away(there: Context, hub: LocalHub, clock: Clock) -> None:
     made = family(there, to("me"))
     measure(there, made.id)
@@ -207,6 +208,7 @@ def test_a_card_waits_for_a_hub_that_is_away(there: Context, hub: LocalHub, cloc
     assert there.catalog.reap(0, 3) == ()
 
 
+@pytest.mark.long("a Hub that is away is waited for")
 def test_a_card_that_is_refused_is_left_until_it_says_something_else(
     there: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def flip(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+@pytest.mark.long("every kind of damage is made, and found on a Hub or on disk")
 def test_whatever_is_wrong_with_a_folder_is_found_and_it_is_built_again(context: Context) -> None:
     made = family(context, NewRequest(kind="build", what="*"))
     measure(context, made.id)
@@ -175,6 +176,7 @@ def commit(hub: LocalHub, repo: str, **changes: Any) -> str:
     return here.commit("main", "somebody else's", files).oid
 
 
+@pytest.mark.long("every kind of damage is made, and found on a Hub or on disk")
 def test_what_lacks_in_a_repository_is_pushed_again(
     there: Context, hub: LocalHub, repo: str
 ) -> None:
@@ -202,6 +204,7 @@ def test_what_lacks_in_a_repository_is_pushed_again(
     assert len(hub.lines("/resolve/")) == downloads
 
 
+@pytest.mark.long("every kind of damage is made, and found on a Hub or on disk")
 def test_who_sees_a_repository_is_only_ever_narrowed(
     there: Context, hub: LocalHub, repo: str
 ) -> None:
@@ -229,6 +232,7 @@ def test_who_sees_a_repository_is_only_ever_narrowed(
     assert rebuilt(there, made).items[f"repository:{repo}"].state == "whole"
 
 
+@pytest.mark.long("every kind of damage is made, and found on a Hub or on disk")
 def test_what_was_taken_down_stays_so_until_somebody_asks(
     there: Context, hub: LocalHub, repo: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

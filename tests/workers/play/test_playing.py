@@ -129,6 +129,7 @@ def test_a_question_is_answered_and_its_pair_is_kept(make: Callable[..., Backend
     assert store.WAITING not in left
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_whoever_leaves_is_not_answered_and_holds_nobody_up(make: Callable[..., Backend]) -> None:
     backend = make()
     family = ready(backend)
@@ -141,6 +142,7 @@ def test_whoever_leaves_is_not_answered_and_holds_nobody_up(make: Callable[..., 
     assert time.monotonic() - started < 12
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_a_player_that_dies_or_refuses_says_so_and_the_next_one_is_new(
     make: Callable[..., Backend],
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_player_that_dies_or_refuses_says_so_and_the_next_one_is_new(
     assert "It has no memory" in ask(backend, other.id, prompt="x")[-1]["reason"]
 
 
+@pytest.mark.long("a queue and a worker as processes")
 @pytest.mark.parametrize(("how", "why"), [("stop", "was stopped"), ("kill", "was lost")])
 def test_a_worker_that_ends_leaves_no_reader_and_no_child(
     make: Callable[..., Backend], how: str, why: str
@@ -202,6 +205,7 @@ def test_without_a_worker_it_is_said_at_once(make: Callable[..., Backend]) -> No
         asyncio.run(Asker(off, Outbox()).ask("x", 0, Question(prompt="y")))
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_the_row_is_bounded_and_those_who_left_are_not_in_it(make: Callable[..., Backend]) -> None:
     backend = make()
     client = connect(backend.settings.redis_url)
@@ -228,6 +232,7 @@ def test_the_row_is_bounded_and_those_who_left_are_not_in_it(make: Callable[...,
     wait_for(lambda: "nobody waits" in backend.children[-1].log.read_text())
 
 
+@pytest.mark.long("a queue and a worker as processes")
 def test_a_question_that_this_worker_does_not_know_is_refused_and_in_no_log(
     make: Callable[..., Backend],
 ) -> None:

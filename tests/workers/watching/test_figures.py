@@ -36,7 +36,7 @@ def figures(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
-@pytest.mark.slow("a worker with a trainer that takes its time")
+@pytest.mark.long("a worker with a trainer that takes its time")
 def test_a_worker_shows_what_it_trains_and_how_its_tasks_ended(shown) -> None:
     backend, url = shown
     backend.worker()

@@ -21,6 +21,7 @@ def get(front: Front, path: str, key: str) -> httpx.Response:
     return httpx.get(f"{front.base}{path}", headers=headers, trust_env=False)
 
 
+@pytest.mark.long("front ends with keys")
 def test_a_key_asks_for_as_many_new_families_as_it_may(make_front: object) -> None:
     front: Front = make_front(  # type: ignore[operator]
         BOOMERANG_API_KEYS="admin:all", BOOMERANG_FAMILIES_PER_DAY="2"

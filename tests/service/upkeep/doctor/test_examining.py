@@ -80,7 +80,7 @@ def test_a_name_that_nothing_reads_is_told() -> None:
     assert set_up.unknown_names(dict.fromkeys(given, "")) == ["BOOMERANG_HOEM"]
 
 
-@pytest.mark.slow("the command line as a process, a few times")
+@pytest.mark.long("the command line as a process, a few times")
 def test_the_command_tells_it_and_its_status_is_1_where_something_does_not_work(
     tmp_path: Path,
 ) -> None:
