@@ -77,12 +77,16 @@ def test_a_page_asks_as_much_for_many_families_as_for_few(
         catalog = app.state.context.catalog
         for start, stop in ((0, 2), (2, 12)):
             grow(catalog, start, stop)
-            # As after a start, when nothing is known.
-            app.state.context.cache._snapshot = Snapshot(catalog, -1)
-            with counted(catalog) as asked:
-                answer = client.get(path)
-            assert answer.status_code in (200, 300), answer.text
-            counts.append(len(asked))
+            tries = []
+            for _ in range(3):
+                # As after a start, when nothing is known.
+                app.state.context.cache._snapshot = Snapshot(catalog, -1)
+                with counted(catalog) as asked:
+                    answer = client.get(path)
+                assert answer.status_code in (200, 300), answer.text
+                tries.append(len(asked))
+            # What a front end asks by itself now and then may come between.
+            counts.append(min(tries))
     assert counts[0] == counts[1] <= 10
 
 
